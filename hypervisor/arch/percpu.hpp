@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <atomic>
+
+#include "lib/ids.hpp"
+#include "lib/types.hpp"
+
+namespace streak {
+struct Vcpu;
+}
+
+namespace streak::arch {
+
+/// Work a CPU does before it returns to a guest or goes idle; bits of PerCpu::work.
+enum class Work : u32 {
+    schedule = 1u << 0, ///< choose the next vCPU
+    timer = 1u << 1,    ///< the timer heap has an expired entry
+    console = 1u << 2,  ///< serial input waits
+    custom = 1u << 3,   ///< run PerCpu::remote_call
+};
+
+/// Everything that belongs to one processor; GS points at it inside the hypervisor.
+/// entry.S uses the first members through asm_offsets.
+struct PerCpu {
+    PerCpu* self;
+    Vcpu* current;         ///< the vCPU this CPU runs (its idle vCPU when none)
+    u64 guest_rsp;         ///< scratch of the SYSCALL entry
+    u64 stack_top;         ///< where handlers run
+    std::atomic<u32> work; ///< Work bits
+    CpuId cpu;
+    ApicId apic_id;
+    bool online;
+    u64 cr3;               ///< what CR3 holds
+    Vcpu* idle;
+    Vcpu* fpu_owner;       ///< whose FPU state the registers hold (eager: == current or idle's predecessor)
+    bool in_fault_window;  ///< a guest access with fix-up is under way (diagnostics)
+};
+
+[[nodiscard]] inline PerCpu& this_cpu()
+{
+    PerCpu* p;
+    asm("mov %%gs:0, %0" : "=r"(p));
+    return *p;
+}
+
+[[nodiscard]] inline CpuId cpu_id() { return this_cpu().cpu; }
+
+/// The block of any started CPU (arch/percpu.cpp).
+[[nodiscard]] PerCpu& percpu(CpuId cpu);
+
+/// CPUs that were found / that run (arch/smp.cpp). Indices are dense from 0.
+[[nodiscard]] u32 online_cpu_count();
+
+/// Ask a CPU to do `work` at its next exit to a guest; sends an IPI when it is another CPU.
+void raise_work(CpuId cpu, Work work);
+inline void raise_local_work(Work work) { this_cpu().work.fetch_or(static_cast<u32>(work), std::memory_order_relaxed); }
+
+} // namespace streak::arch
+
+namespace streak {
+/// The vCPU on whose behalf this CPU runs.
+[[nodiscard]] inline Vcpu& current()
+{
+    Vcpu* v;
+    asm volatile("mov %%gs:8, %0" : "=r"(v));
+    return *v;
+}
+} // namespace streak

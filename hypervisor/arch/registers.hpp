@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "lib/types.hpp"
+
+namespace streak::arch {
+
+/// The registers of an interrupted context, in the order entry.S stores them (lowest address
+/// first). The last five words are what the processor pushes (Intel SDM 3A 6.14).
+struct Registers {
+    u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    u32 error_code;
+    u32 vector;
+    u64 rip, cs, rflags, rsp, ss;
+
+    [[nodiscard]] bool from_guest() const { return (cs & 3) == 3; }
+};
+static_assert(sizeof(Registers) == 21 * 8);
+
+/// Entry vectors with a meaning of their own, stored in Registers::vector.
+inline constexpr u32 vector_syscall = 0x100; ///< guest context came in by SYSCALL: rcx/r11 are dead
+
+namespace rflags {
+inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9, df = 1u << 10, iopl = 3u << 12,
+                     nt = 1u << 14, rf = 1u << 16, vm = 1u << 17, ac = 1u << 18, vif = 1u << 19, vip = 1u << 20, id = 1u << 21;
+}
+
+enum class Trap : u8 {
+    divide_error = 0, debug = 1, nmi = 2, breakpoint = 3, overflow = 4, bound = 5, invalid_opcode = 6,
+    no_device = 7, double_fault = 8, invalid_tss = 10, no_segment = 11, stack_fault = 12, general_protection = 13,
+    page_fault = 14, fpu_error = 16, alignment_check = 17, machine_check = 18, simd_error = 19, virtualisation = 20,
+    control_protection = 21,
+};
+
+} // namespace streak::arch

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "domain/vcpu.hpp"
+#include "lib/abi.hpp"
+#include "lib/cpu_mask.hpp"
+#include "mm/frame_allocator.hpp"
+#include "xsm/xsm.hpp"
+
+namespace streak {
+
+namespace evtchn { class PortTable; }
+namespace grant { class Table; }
+namespace irq { struct DomainIrqs; }
+
+/// A domain: its memory account, vCPUs and the tables of its subsystems.
+///
+/// Lock order (docs/locking.md): page_lock → DomainPages::lock; event lock and grant lock are leaves among
+/// themselves; between two domains the lower DomId first.
+struct Domain {
+    DomId id{};
+    bool privileged = false;                     ///< dom0
+    std::atomic<u32> references{1};
+    xen_domain_handle_t handle{};
+    xsm::Subject subject;
+
+    SpinLock page_lock;                          ///< serialises page-table operations on this domain's tables
+    mm::DomainPages pages;
+    CpuMask dirty_cpus;                          ///< CPUs whose TLB may hold this domain's entries
+    u64 vm_assist = 0;                           ///< VMASST_TYPE_* bits
+    u64 reservation_limit_bits = 64;             ///< DMA width for allocations, when limited
+
+    shared_info_t* shared_info = nullptr;        ///< heap page shown to the guest
+    u64 machphys_trimmed = 0;
+
+    u32 max_vcpus = 0;
+    std::array<Vcpu*, vcpu_limit> vcpus{};
+
+    evtchn::PortTable* ports = nullptr;
+    SpinLock event_lock;
+    grant::Table* grants = nullptr;
+    irq::DomainIrqs* irqs = nullptr;             ///< PIRQ bindings
+
+    // Life cycle
+    std::atomic<bool> dying{false};
+    std::atomic<bool> shutting_down{false};
+    std::atomic<bool> crashed{false};
+    std::atomic<u32> pause_count{0};
+    u32 shutdown_code = 0;
+
+    // What the guest may touch without asking (dom0: everything but Streak's own devices).
+    std::array<u64, 1024> io_ports{};            ///< bit set: access allowed
+
+    // Time
+    u64 time_offset_seconds = 0;
+    u32 tsc_mode = 0;
+    xen_foreign_memory_map_t memory_map{};       ///< XENMEM_set_memory_map (domU)
+
+    [[nodiscard]] bool may_use_ports(u16 first, unsigned count) const
+    {
+        for (u32 p = first; p < u32(first) + count; ++p)
+            if (p > 0xffff || !((io_ports[p / 64] >> (p % 64)) & 1))
+                return false;
+        return true;
+    }
+};
+
+/// Keeps a domain from vanishing while it is used.
+class DomainRef {
+public:
+    DomainRef() = default;
+    explicit DomainRef(Domain* domain) : domain_(domain) {} ///< adopts one reference
+    DomainRef(DomainRef&& other) noexcept : domain_(other.domain_) { other.domain_ = nullptr; }
+    DomainRef& operator=(DomainRef&& other) noexcept { std::swap(domain_, other.domain_); return *this; }
+    ~DomainRef() { if (domain_) release(*domain_); }
+
+    Domain& operator*() const { return *domain_; }
+    Domain* operator->() const { return domain_; }
+    explicit operator bool() const { return domain_ != nullptr; }
+    [[nodiscard]] Domain* get() const { return domain_; }
+
+private:
+    static void release(Domain& domain);
+    Domain* domain_ = nullptr;
+};
+
+/// The domain with this id, DOMID_SELF included. ESRCH. (domain/registry.cpp)
+[[nodiscard]] Result<DomainRef> find_domain(DomId id);
+[[nodiscard]] Domain* dom0();
+/// Next domain with an id ≥ `from`, in id order; empty at the end.
+[[nodiscard]] DomainRef next_domain(DomId from);
+
+/// Raises a virtual interrupt: per-vCPU ones (VIRQ_TIMER, VIRQ_DEBUG …) on `vcpu`. (domain/notify.cpp)
+void send_virq(Vcpu& vcpu, u32 virq);
+/// Raises a global VIRQ (VIRQ_CONSOLE, VIRQ_DOM_EXC …) in the domain that bound it (dom0).
+void send_global_virq(u32 virq);
+
+} // namespace streak

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "domain/domain.hpp"
+#include "lib/errno.hpp"
+#include "mm/guest_handle.hpp"
+#include "xsm/xsm.hpp"
+
+// What a hypercall handler sees. A handler is an ordinary function whose signature says how the
+// registers decode (hypercall/dispatch.hpp); it returns a value ≥ 0 or an Errno.
+//
+// A long operation stores its progress with set_argument() and returns Errno::ERESTART: the dispatcher
+// rewinds the guest (or its multicall) so that the call is made again with the new arguments.
+
+namespace streak::hypercall {
+
+using Return = Result<i64>;
+using mm::GuestHandle;
+using mm::RawHandle;
+
+/// Replaces argument `index` (0 = rdi …) for the repetition of the present call.
+void set_argument(unsigned index, u64 value);
+
+/// Has something more urgent come up? Opens a short interrupt window: no lock may be held. (domain/preempt.cpp)
+[[nodiscard]] bool preempt_pending();
+
+/// One-line authorisation: `TRY(may(xsm::Hook::evtchn_send, *domain))`.
+[[nodiscard]] inline Result<> may(xsm::Hook hook, const Domain& object)
+{
+    return xsm::check(hook, current().domain->subject, object.subject);
+}
+
+[[nodiscard]] inline Domain& caller() { return *current().domain; }
+
+} // namespace streak::hypercall

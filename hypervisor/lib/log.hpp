@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <concepts>
+#include <string_view>
+#include <type_traits>
+
+#include "lib/types.hpp"
+
+namespace streak {
+
+enum class LogLevel : u8 { emergency, error, warning, info, debug };
+
+/// One argument of a log line: a number or a string; strong ids count as their number.
+struct LogArg {
+    enum class Kind : u8 { unsigned_number, signed_number, string, character } kind;
+    u64 number{};
+    std::string_view text{};
+
+    template <std::unsigned_integral T> LogArg(T v) : kind(Kind::unsigned_number), number(v) {}
+    template <std::signed_integral T> LogArg(T v) : kind(Kind::signed_number), number(static_cast<u64>(static_cast<i64>(v))) {}
+    LogArg(char c) : kind(Kind::character), number(static_cast<u8>(c)) {}
+    LogArg(std::string_view s) : kind(Kind::string), text(s) {}
+    LogArg(const char* s) : kind(Kind::string), text(s) {}
+    template <class T> requires std::is_enum_v<T>
+    LogArg(T v) : LogArg(static_cast<std::underlying_type_t<T>>(v)) {}
+    template <class T> requires std::is_pointer_v<T>
+    LogArg(T p) : kind(Kind::unsigned_number), number(reinterpret_cast<u64>(p)) {}
+    template <class T> requires requires(const T& id) { typename T::rep; id.raw(); }
+    LogArg(const T& id) : LogArg(static_cast<typename T::rep>(id.raw())) {}
+};
+
+/// Writes one line "(STREAK) …" to the log ring and the console sinks. Placeholders: {} decimal
+/// (or text), {:x} hexadecimal, {:#x} with 0x, {:016x} zero-padded. No trailing newline in `format`.
+void log_line(LogLevel level, std::string_view format, const LogArg* args, unsigned count);
+
+template <class... Args>
+void log_at(LogLevel level, std::string_view format, const Args&... args)
+{
+    if constexpr (sizeof...(Args) == 0) {
+        log_line(level, format, nullptr, 0);
+    } else {
+        const LogArg list[] = {LogArg(args)...};
+        log_line(level, format, list, sizeof...(Args));
+    }
+}
+
+template <class... A> void log_emergency(std::string_view f, const A&... a) { log_at(LogLevel::emergency, f, a...); }
+template <class... A> void log_error(std::string_view f, const A&... a) { log_at(LogLevel::error, f, a...); }
+template <class... A> void log_warning(std::string_view f, const A&... a) { log_at(LogLevel::warning, f, a...); }
+template <class... A> void log_info(std::string_view f, const A&... a) { log_at(LogLevel::info, f, a...); }
+template <class... A> void log_debug(std::string_view f, const A&... a) { log_at(LogLevel::debug, f, a...); }
+
+} // namespace streak

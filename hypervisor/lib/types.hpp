@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace streak {
+
+using u8 = std::uint8_t;
+using u16 = std::uint16_t;
+using u32 = std::uint32_t;
+using u64 = std::uint64_t;
+using i32 = std::int32_t;
+using i64 = std::int64_t;
+
+inline constexpr unsigned max_cpus = 256;   ///< processors Streak can start
+inline constexpr unsigned vcpu_limit = 128; ///< virtual CPUs of one domain
+
+} // namespace streak

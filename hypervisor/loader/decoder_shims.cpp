@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// What the packaged decoders need of a C library inside the hypervisor, and small replacements for
+// the archive members that would cost more bytes than they are worth. Only part of decoders.o (see
+// decoders.mk); hosted programs use the shared libraries as they are.
+
+#include <cstddef>
+#include <cstdint>
+
+extern "C" {
+
+// The decoders get their memory through the allocators decompress() hands them, all from its arena.
+// Whatever asks here regardless is told that there is none, and reports that as an error.
+[[gnu::used]] void* malloc(std::size_t) { return nullptr; }
+[[gnu::used]] void* calloc(std::size_t, std::size_t) { return nullptr; }
+[[gnu::used]] void free(void*) {}
+
+[[noreturn, gnu::used]] void __stack_chk_fail() { __builtin_trap(); }
+
+// Checks. The libraries' own tables are 28 KiB that don't compress; made at run time they cost nothing.
+
+std::uint32_t lzma_crc32(const std::uint8_t* data, std::size_t size, std::uint32_t crc);
+std::uint64_t lzma_crc64(const std::uint8_t* data, std::size_t size, std::uint64_t crc);
+unsigned long crc32(unsigned long crc, const unsigned char* data, unsigned size);
+
+} // extern "C"
+
+namespace {
+
+constexpr std::uint32_t crc32_polynomial = 0xEDB88320;          // IEEE 802.3, reflected
+constexpr std::uint64_t crc64_polynomial = 0xC96C5795D7870F42;  // ECMA-182, reflected
+
+template <class Word, unsigned slices>
+struct CrcTables {
+    Word slice[slices][256];
+
+    void fill(Word polynomial) {
+        for (unsigned byte = 0; byte < 256; ++byte) {
+            Word value = byte;
+            for (unsigned bit = 0; bit < 8; ++bit)
+                value = (value >> 1) ^ ((value & 1) != 0 ? polynomial : Word{0});
+            slice[0][byte] = value;
+        }
+        for (unsigned k = 1; k < slices; ++k)
+            for (unsigned byte = 0; byte < 256; ++byte)
+                slice[k][byte] = (slice[k - 1][byte] >> 8) ^ slice[0][slice[k - 1][byte] & 0xFF];
+    }
+    bool filled() const { return slice[0][1] != 0; }
+};
+
+CrcTables<std::uint32_t, 8> crc32_tables;
+CrcTables<std::uint64_t, 1> crc64_tables;
+
+std::uint64_t load64(const std::uint8_t* at) {
+    std::uint64_t value;
+    __builtin_memcpy(&value, at, sizeof value);
+    return value;
+}
+
+} // namespace
+
+extern "C" {
+
+std::uint32_t lzma_crc32(const std::uint8_t* data, std::size_t size, std::uint32_t crc) {
+    if (!crc32_tables.filled())
+        crc32_tables.fill(crc32_polynomial);
+    const auto& t = crc32_tables.slice;
+    crc = ~crc;
+    for (; size >= 8; size -= 8, data += 8) {
+        const std::uint64_t w = load64(data) ^ crc;
+        crc = t[7][w & 0xFF] ^ t[6][w >> 8 & 0xFF] ^ t[5][w >> 16 & 0xFF] ^ t[4][w >> 24 & 0xFF] ^
+              t[3][w >> 32 & 0xFF] ^ t[2][w >> 40 & 0xFF] ^ t[1][w >> 48 & 0xFF] ^ t[0][w >> 56];
+    }
+    for (; size != 0; --size)
+        crc = (crc >> 8) ^ t[0][(crc ^ *data++) & 0xFF];
+    return ~crc;
+}
+
+std::uint64_t lzma_crc64(const std::uint8_t* data, std::size_t size, std::uint64_t crc) {
+    if (!crc64_tables.filled())
+        crc64_tables.fill(crc64_polynomial);
+    crc = ~crc;
+    for (; size != 0; --size)
+        crc = (crc >> 8) ^ crc64_tables.slice[0][(crc ^ *data++) & 0xFF];
+    return ~crc;
+}
+
+unsigned long crc32(unsigned long crc, const unsigned char* data, unsigned size) {
+    return data == nullptr ? 0 : lzma_crc32(data, size, static_cast<std::uint32_t>(crc));
+}
+
+[[noreturn, gnu::nothrow, gnu::used]] void streak_decoder_refused() { __builtin_trap(); }
+
+// Frame formats of zstd before 1.0, 60 KiB of code: decompress() only lets a frame of today's format
+// through, so none of these can be reached.
+#define REFUSED(name) [[noreturn, gnu::nothrow, gnu::alias("streak_decoder_refused")]] void name();
+REFUSED(ZSTDv05_createDCtx) REFUSED(ZSTDv05_freeDCtx) REFUSED(ZSTDv05_getFrameParams)
+REFUSED(ZSTDv05_decompress_usingDict) REFUSED(ZSTDv05_findFrameSizeInfoLegacy)
+REFUSED(ZBUFFv05_createDCtx) REFUSED(ZBUFFv05_freeDCtx)
+REFUSED(ZBUFFv05_decompressContinue) REFUSED(ZBUFFv05_decompressInitDictionary)
+REFUSED(ZSTDv06_createDCtx) REFUSED(ZSTDv06_freeDCtx) REFUSED(ZSTDv06_getFrameParams)
+REFUSED(ZSTDv06_decompress_usingDict) REFUSED(ZSTDv06_findFrameSizeInfoLegacy)
+REFUSED(ZBUFFv06_createDCtx) REFUSED(ZBUFFv06_freeDCtx)
+REFUSED(ZBUFFv06_decompressContinue) REFUSED(ZBUFFv06_decompressInitDictionary)
+REFUSED(ZSTDv07_createDCtx) REFUSED(ZSTDv07_freeDCtx) REFUSED(ZSTDv07_getFrameParams)
+REFUSED(ZSTDv07_decompress_usingDict) REFUSED(ZSTDv07_findFrameSizeInfoLegacy)
+REFUSED(ZBUFFv07_createDCtx) REFUSED(ZBUFFv07_freeDCtx)
+REFUSED(ZBUFFv07_decompressContinue) REFUSED(ZBUFFv07_decompressInitDictionary)
+#undef REFUSED
+
+// Tracing hooks of zstd, weak in the library: absent.
+[[gnu::used]] unsigned long long ZSTD_trace_decompress_begin(const void*) { return 0; }
+[[gnu::used]] void ZSTD_trace_decompress_end(unsigned long long, const void*) {}
+
+} // extern "C"

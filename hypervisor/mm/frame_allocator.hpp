@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "lib/ids.hpp"
+#include "lib/spinlock.hpp"
+#include "mm/page.hpp"
+
+// Buddy allocator over all RAM with one set of free lists per address-width zone, so that requests
+// for DMA-able memory find low frames and ordinary ones leave them alone.
+
+namespace streak::mm {
+
+inline constexpr unsigned max_order = 18; ///< 1 GiB
+
+/// What a domain owns. Lock order: a DomainPages lock is taken after the domain's page lock.
+struct DomainPages {
+    DomId id = invalid_domid;
+    SpinLock lock;
+    u32 first = no_frame;    ///< list of owned frames through PageInfo::next/prev
+    u64 total = 0;           ///< frames charged to the domain
+    u64 max = 0;             ///< frames it may own
+    u64 shared_heap = 0;     ///< hypervisor frames shown to it
+    u64 claim = 0;           ///< frames promised by XENMEM_claim_pages and not yet allocated
+};
+
+/// Makes `pages` the account of its domain id (nullptr with `id`: removes it).
+void register_account(DomId id, DomainPages* pages);
+[[nodiscard]] DomainPages* account_of(DomId id);
+
+/// 2^order frames of hypervisor memory, contiguous, uninitialised, below 2^address_bits; nullptr when none.
+[[nodiscard]] PageInfo* alloc_frames(unsigned order, unsigned address_bits = 64);
+void free_frames(PageInfo& first, unsigned order);
+
+/// Hypervisor pages by pointer, zeroed.
+[[nodiscard]] void* alloc_zeroed_pages(unsigned order);
+void free_pages(void* memory, unsigned order);
+
+/// 2^order contiguous zeroed frames charged to a domain, each with its allocation reference and type
+/// none. ENOMEM: none free, or the domain's maximum would be passed.
+[[nodiscard]] Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order, unsigned address_bits = 64);
+
+/// Puts frames taken by alloc_frames on a domain's account (dom0 builder, exchange). `charge`: counts
+/// against the maximum.
+[[nodiscard]] Result<> assign_frames(DomainPages& to, PageInfo& first, unsigned order);
+
+/// Takes a frame off its owner's account without freeing it: exclusive owner only (count == 1, no type
+/// references). Used by exchange. EBUSY otherwise.
+[[nodiscard]] Result<> steal_frame(DomainPages& from, PageInfo& page);
+
+/// Drops the allocation reference: the frame is freed once its last reference goes.
+/// False when it was dropped already.
+bool release_allocation(PageInfo& page);
+
+/// Shows one page of hypervisor memory to `owner` (shared_info, grant frames …): writable by it, or
+/// read-only; it is never freed by guest references.
+void share_heap_page(void* memory, DomId owner, bool writable);
+/// Ends the sharing; false while the guest still maps it.
+[[nodiscard]] bool unshare_heap_page(void* memory);
+
+struct MemoryTotals { u64 total_frames, free_frames, claimed_frames; u64 first_free_dma32; };
+[[nodiscard]] MemoryTotals memory_totals();
+
+/// Frame claims (XENMEM_claim_pages). ENOMEM when not that many are free and unclaimed.
+[[nodiscard]] Result<> set_claim(DomainPages& of, u64 frames);
+
+} // namespace streak::mm
