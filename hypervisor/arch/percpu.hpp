@@ -12,6 +12,8 @@ struct Vcpu;
 
 namespace streak::arch {
 
+struct CpuTables;
+
 /// Work a CPU does before it returns to a guest or goes idle; bits of PerCpu::work.
 enum class Work : u32 {
     schedule = 1u << 0, ///< choose the next vCPU
@@ -35,6 +37,10 @@ struct PerCpu {
     Vcpu* idle;
     Vcpu* fpu_owner;       ///< whose FPU state the registers hold (eager: == current or idle's predecessor)
     bool in_fault_window;  ///< a guest access with fix-up is under way (diagnostics)
+    CpuTables* tables;     ///< GDT page, TSS, exception stacks (arch/cpu_area.hpp)
+    u64 retried_rip;       ///< the last guest access that faulted and was tried again
+    u64 retried_address;
+    u64 xcr0;              ///< what XCR0 holds
 };
 
 [[nodiscard]] inline PerCpu& this_cpu()

@@ -19,6 +19,8 @@ static_assert(sizeof(Registers) == 21 * 8);
 
 /// Entry vectors with a meaning of their own, stored in Registers::vector.
 inline constexpr u32 vector_syscall = 0x100; ///< guest context came in by SYSCALL: rcx/r11 are dead
+inline constexpr u32 vector_syscall32 = 0x101; ///< SYSCALL in compatibility mode (AMD)
+inline constexpr u32 vector_sysenter = 0x102;  ///< SYSENTER (Intel)
 
 namespace rflags {
 inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9, df = 1u << 10, iopl = 3u << 12,

@@ -1,20 +1,134 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include "arch/extable.hpp"
+#include "arch/layout.hpp"
 #include "lib/ids.hpp"
 #include "lib/types.hpp"
 
 namespace streak::arch {
 
-/// Copies between the hypervisor and the current guest's virtual memory under the current CR3.
-/// False when any byte is not accessible or lies in the hypervisor's range; part of the data may
-/// have been copied then. Faults are fixed up through the exception table (uaccess.cpp).
-[[nodiscard]] bool copy_from_guest(void* to, Vaddr from, u64 bytes);
-[[nodiscard]] bool copy_to_guest(Vaddr to, const void* from, u64 bytes);
+// Copies between the hypervisor and the current guest's virtual memory under the current CR3.
+// False when any byte is not accessible or lies in the hypervisor's range; part of the data may
+// have been copied then. Faults are fixed up through the exception table (uaccess.cpp).
+
+[[nodiscard]] bool copy_from_guest_slow(void* to, Vaddr from, u64 bytes);
+[[nodiscard]] bool copy_to_guest_slow(Vaddr to, const void* from, u64 bytes);
 [[nodiscard]] bool clear_guest(Vaddr to, u64 bytes);
 
 /// Atomic compare-and-exchange of a naturally aligned word in guest memory; `bytes` 1, 2, 4 or 8.
 /// False on a fault; otherwise `expected` receives what was found.
 [[nodiscard]] bool cmpxchg_guest(Vaddr at, u64& expected, u64 desired, unsigned bytes);
+
+#if __STDC_HOSTED__
+
+[[nodiscard]] bool copy_from_guest(void* to, Vaddr from, u64 bytes);
+[[nodiscard]] bool copy_to_guest(Vaddr to, const void* from, u64 bytes);
+
+#else
+
+// Three-byte NOPs that become STAC and CLAC when SMAP is on (arch/cpu.cpp).
+#define STREAK_SMAP_SITE(section) \
+    "771: .byte 0x0f, 0x1f, 0x00\n.pushsection " section ", \"a\"\n.long 771b - .\n.popsection\n"
+#define STREAK_STAC STREAK_SMAP_SITE(".stac_sites")
+#define STREAK_CLAC STREAK_SMAP_SITE(".clac_sites")
+
+namespace detail {
+
+/// One aligned-or-not word of guest memory. The fault path closes the access, too.
+template <class Word>
+[[nodiscard, gnu::always_inline]] inline bool read_word(Word& value, u64 at) {
+    u64 word;
+    if constexpr (sizeof(Word) == 8)
+        asm volatile goto(STREAK_STAC "1: movq (%1), %0\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : "=r"(word) : "r"(at) : "memory" : fault);
+    else if constexpr (sizeof(Word) == 4)
+        asm volatile goto(STREAK_STAC "1: movl (%1), %k0\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : "=r"(word) : "r"(at) : "memory" : fault);
+    else if constexpr (sizeof(Word) == 2)
+        asm volatile goto(STREAK_STAC "1: movzwl (%1), %k0\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : "=r"(word) : "r"(at) : "memory" : fault);
+    else
+        asm volatile goto(STREAK_STAC "1: movzbl (%1), %k0\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : "=r"(word) : "r"(at) : "memory" : fault);
+    asm("");
+    value = static_cast<Word>(word);
+    return true;
+fault:
+    asm volatile(STREAK_CLAC ::: "memory");
+    return false;
+}
+
+template <class Word>
+[[nodiscard, gnu::always_inline]] inline bool write_word(u64 at, Word value) {
+    if constexpr (sizeof(Word) == 1)
+        asm volatile goto(STREAK_STAC "1: mov %b1, (%0)\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : : "r"(at), "r"(value) : "memory" : fault);
+    else
+        asm volatile goto(STREAK_STAC "1: mov %1, (%0)\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : : "r"(at), "r"(value) : "memory" : fault);
+    return true;
+fault:
+    asm volatile(STREAK_CLAC ::: "memory");
+    return false;
+}
+
+template <class Word, unsigned count>
+[[nodiscard, gnu::always_inline]] inline bool read_words(void* to, u64 from) {
+    for (unsigned i = 0; i < count; ++i) {
+        Word word;
+        if (!read_word(word, from + i * sizeof(Word)))
+            return false;
+        __builtin_memcpy(static_cast<u8*>(to) + i * sizeof(Word), &word, sizeof(Word));
+    }
+    return true;
+}
+
+template <class Word, unsigned count>
+[[nodiscard, gnu::always_inline]] inline bool write_words(u64 to, const void* from) {
+    for (unsigned i = 0; i < count; ++i) {
+        Word word;
+        __builtin_memcpy(&word, static_cast<const u8*>(from) + i * sizeof(Word), sizeof(Word));
+        if (!write_word(to + i * sizeof(Word), word))
+            return false;
+    }
+    return true;
+}
+
+} // namespace detail
+
+[[nodiscard, gnu::always_inline]] inline bool copy_from_guest(void* to, Vaddr from, u64 bytes) {
+    const u64 at = from.raw();
+    if (__builtin_constant_p(bytes)) {
+        switch (bytes) {
+        case 1: return guest_range_ok(at, 1) && detail::read_words<u8, 1>(to, at);
+        case 2: return guest_range_ok(at, 2) && detail::read_words<u16, 1>(to, at);
+        case 4: return guest_range_ok(at, 4) && detail::read_words<u32, 1>(to, at);
+        case 8: return guest_range_ok(at, 8) && detail::read_words<u64, 1>(to, at);
+        case 16: return guest_range_ok(at, 16) && detail::read_words<u64, 2>(to, at);
+        case 24: return guest_range_ok(at, 24) && detail::read_words<u64, 3>(to, at);
+        default: break;
+        }
+    }
+    return copy_from_guest_slow(to, from, bytes);
+}
+
+[[nodiscard, gnu::always_inline]] inline bool copy_to_guest(Vaddr to, const void* from, u64 bytes) {
+    const u64 at = to.raw();
+    if (__builtin_constant_p(bytes)) {
+        switch (bytes) {
+        case 1: return guest_range_ok(at, 1) && detail::write_words<u8, 1>(at, from);
+        case 2: return guest_range_ok(at, 2) && detail::write_words<u16, 1>(at, from);
+        case 4: return guest_range_ok(at, 4) && detail::write_words<u32, 1>(at, from);
+        case 8: return guest_range_ok(at, 8) && detail::write_words<u64, 1>(at, from);
+        case 16: return guest_range_ok(at, 16) && detail::write_words<u64, 2>(at, from);
+        case 24: return guest_range_ok(at, 24) && detail::write_words<u64, 3>(at, from);
+        default: break;
+        }
+    }
+    return copy_to_guest_slow(to, from, bytes);
+}
+
+#endif
 
 } // namespace streak::arch

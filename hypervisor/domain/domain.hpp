@@ -7,13 +7,14 @@
 #include "domain/vcpu.hpp"
 #include "lib/abi.hpp"
 #include "lib/cpu_mask.hpp"
+#include "lib/e820.hpp"
 #include "mm/frame_allocator.hpp"
 #include "xsm/xsm.hpp"
 
 namespace streak {
 
-namespace evtchn { class PortTable; }
-namespace grant { class Table; }
+namespace evtchn { class PortTable; class Fifo; }
+namespace grant { class Table; class Maptrack; }
 namespace irq { struct DomainIrqs; }
 
 /// A domain: its memory account, vCPUs and the tables of its subsystems.
@@ -29,6 +30,8 @@ struct Domain {
 
     SpinLock page_lock;                          ///< serialises page-table operations on this domain's tables
     mm::DomainPages pages;
+    mm::PageInfo* relinquish_at = nullptr;       ///< where mm::relinquish_memory goes on, with a reference
+    SpinLock context_lock;                       ///< one vCPU gets its state at a time; taken before page_lock
     CpuMask dirty_cpus;                          ///< CPUs whose TLB may hold this domain's entries
     u64 vm_assist = 0;                           ///< VMASST_TYPE_* bits
     u64 reservation_limit_bits = 64;             ///< DMA width for allocations, when limited
@@ -41,7 +44,13 @@ struct Domain {
 
     evtchn::PortTable* ports = nullptr;
     SpinLock event_lock;
+    evtchn::Fifo* fifo = nullptr;                ///< FIFO delivery, once a vCPU set up its control block
+    SpinLock fifo_lock;                          ///< the FIFO queues; a leaf
+    std::array<std::atomic<u64>, vcpu_limit / 64> pollers{}; ///< vCPUs in SCHEDOP_poll (domain/notify.hpp)
     grant::Table* grants = nullptr;
+    SpinLock grant_lock;
+    grant::Maptrack* maptrack = nullptr;         ///< what this domain has mapped of others
+    SpinLock maptrack_lock;
     irq::DomainIrqs* irqs = nullptr;             ///< PIRQ bindings
 
     // Life cycle
@@ -53,11 +62,17 @@ struct Domain {
 
     // What the guest may touch without asking (dom0: everything but Streak's own devices).
     std::array<u64, 1024> io_ports{};            ///< bit set: access allowed
+    std::atomic<u32> pci_latch{0};               ///< what it wrote to port 0xcf8
+
+    DomainSched sched;
 
     // Time
     u64 time_offset_seconds = 0;
     u32 tsc_mode = 0;
-    xen_foreign_memory_map_t memory_map{};       ///< XENMEM_set_memory_map (domU)
+
+    static constexpr u32 max_memory_map = 128;
+    std::array<e820_entry, max_memory_map> memory_map{}; ///< XENMEM_set_memory_map (domU)
+    u32 memory_map_entries = 0;
 
     [[nodiscard]] bool may_use_ports(u16 first, unsigned count) const
     {

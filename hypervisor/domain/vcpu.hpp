@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 
+#include "arch/percpu.hpp"
 #include "arch/registers.hpp"
 #include "domain/vcpu_sched.hpp"
 #include "lib/abi.hpp"
@@ -58,6 +59,9 @@ struct PvState {
     u8 iopl = 0;                                         ///< virtual IOPL (PHYSDEVOP_set_iopl)
     u64 iobitmap = 0;                                    ///< guest pointer (PHYSDEVOP_set_iobitmap)
     u32 iobitmap_ports = 0;
+
+    bool in_nmi = false;                                 ///< the NMI handler runs: until its iret
+    bool nmi_waits = false;                              ///< one more came meanwhile
 };
 
 /// Reasons to enter the slow exit path, besides a pending event; bits of Vcpu::exit_work.
@@ -82,8 +86,10 @@ struct Vcpu {
     // Memory. CR3 values of both modes; the frames are L4 tables with type references.
     u64 cr3_kernel = 0;
     u64 cr3_user = 0;                                    ///< 0: none set yet
+    mm::PageInfo* owed_table = nullptr;                  ///< table reference under way (mm/pt_update.hpp)
     mm::PageInfo* info_page = nullptr;                   ///< registered vcpu_info frame (writable reference)
 
+    u64* multicall_arguments = nullptr;                  ///< set while a multicall runs one of its calls
     bool initialised = false;                            ///< VCPUOP_initialise or the builder filled it
     PvState pv;
 
@@ -93,7 +99,7 @@ struct Vcpu {
     // Event delivery (domain/notify.cpp, evtchn).
     std::array<u32, NR_VIRQS> virq_port{};
     SpinLock virq_lock;
-    struct FifoState* fifo = nullptr;                    ///< evtchn/delivery_fifo state, when set up
+    std::atomic<u32> poll_port{0};                       ///< SCHEDOP_poll: the port it waits for; 0: several, or none
 
     void* fpu = nullptr;                                 ///< XSAVE area, arch::fpu_area_bytes()
 

@@ -27,6 +27,7 @@ public:
     [[nodiscard]] bool test(CpuId cpu) const { return (word(cpu).load(std::memory_order_relaxed) >> bit(cpu)) & 1; }
     void set(CpuId cpu) { word(cpu).fetch_or(1ull << bit(cpu)); }
     void clear(CpuId cpu) { word(cpu).fetch_and(~(1ull << bit(cpu))); }
+    void set_all() { for (auto& w : bits_) w.store(~0ull, std::memory_order_relaxed); }
     void clear_all() { for (auto& w : bits_) w.store(0, std::memory_order_relaxed); }
     [[nodiscard]] bool empty() const { return count() == 0; }
     [[nodiscard]] unsigned count() const

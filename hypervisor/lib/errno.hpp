@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <expected>
@@ -65,6 +66,7 @@ namespace streak {
 enum class Errno : std::int32_t {
 #define XEN_ERRNO(name, value) name = value,
 #include <xen/errno.h>
+    ERESTART = 85, ///< internal: the call is to be made again; no guest ever sees it
 };
 
 template <class T = void>
@@ -74,16 +76,16 @@ using Result = std::expected<T, Errno>;
 
 } // namespace streak
 
-/// Leaves the function with the error of `expression`, when it has one.
-#define TRY(expression)                                                \
+/// Leaves the function with the error of the expression, when it has one.
+#define TRY(...)                                                       \
     do {                                                               \
-        if (auto try_result_ = (expression); !try_result_) [[unlikely]] \
+        if (auto try_result_ = (__VA_ARGS__); !try_result_) [[unlikely]] \
             return std::unexpected(try_result_.error());               \
     } while (0)
 
-/// `variable` becomes the value of `expression`, or the function is left with its error.
-#define TRY_ASSIGN(variable, expression)                   \
-    auto variable##_result_ = (expression);                \
+/// `variable` becomes the value of the expression, or the function is left with its error.
+#define TRY_ASSIGN(variable, ...)                          \
+    auto variable##_result_ = (__VA_ARGS__);               \
     if (!variable##_result_) [[unlikely]]                  \
         return std::unexpected(variable##_result_.error()); \
     auto& variable = *variable##_result_

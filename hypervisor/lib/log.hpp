@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -33,6 +34,27 @@ struct LogArg {
 /// Writes one line "(STREAK) …" to the log ring and the console sinks. Placeholders: {} decimal
 /// (or text), {:x} hexadecimal, {:#x} with 0x, {:016x} zero-padded. No trailing newline in `format`.
 void log_line(LogLevel level, std::string_view format, const LogArg* args, unsigned count);
+
+/// Text as it is (the control domain's console output) to the ring and the sinks.
+void log_raw(std::string_view text);
+
+/// Lines less urgent than `level` are dropped; info at first.
+void set_log_level(LogLevel level);
+[[nodiscard]] LogLevel log_level();
+
+/// A place where the log appears. Called with the log's lock held and interrupts off; must not log.
+struct LogSink {
+    void (*write)(std::string_view text);
+    LogSink* next = nullptr;
+};
+/// Adds a sink for good; it first gets what the ring holds.
+void add_log_sink(LogSink& sink);
+
+/// Reads the ring (XEN_SYSCTL_readconsole). With `incremental`, from character number `index` on, else from the
+/// oldest one kept; `index` becomes the number after the last one copied. Numbers wrap at 32 bits.
+[[nodiscard]] u32 read_log(std::span<char> to, u32& index, bool incremental);
+/// Forgets what has been logged so far.
+void clear_log();
 
 template <class... Args>
 void log_at(LogLevel level, std::string_view format, const Args&... args)

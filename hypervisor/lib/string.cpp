@@ -1,25 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 // The memory functions every compiler may call without being asked, and the few string functions
-// that are used besides. Compile this file with -fno-builtin: a loop in here must not become a call
-// of itself. Large blocks go by `rep movsq/stosq`, short ones by a few moves that may overlap.
+// that are used besides. Large blocks go by `rep movsq/stosq`, short ones by a few moves that may overlap.
+
+// A loop in here must not be recognized and become a call of itself.
+#ifndef __clang__
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
 
 #include <cstddef>
 #include <cstdint>
 
 namespace {
 
-struct [[gnu::packed, gnu::may_alias]] Word64 { std::uint64_t value; };
-struct [[gnu::packed, gnu::may_alias]] Word32 { std::uint32_t value; };
-struct [[gnu::packed, gnu::may_alias]] Word16 { std::uint16_t value; };
+struct [[gnu::packed, gnu::may_alias]] Word64 {
+    std::uint64_t value;
+};
+struct [[gnu::packed, gnu::may_alias]] Word32 {
+    std::uint32_t value;
+};
+struct [[gnu::packed, gnu::may_alias]] Word16 {
+    std::uint16_t value;
+};
 
 using Byte = unsigned char;
 
 template <class Word>
-[[gnu::always_inline]] inline auto load(const Byte* at) { return reinterpret_cast<const Word*>(at)->value; }
+[[gnu::always_inline]] inline auto load(const Byte* at) {
+    return reinterpret_cast<const Word*>(at)->value;
+}
 
 template <class Word, class Value>
-[[gnu::always_inline]] inline void store(Byte* at, Value value) { reinterpret_cast<Word*>(at)->value = value; }
+[[gnu::always_inline]] inline void store(Byte* at, Value value) {
+    reinterpret_cast<Word*>(at)->value = value;
+}
 
 /// Copies up to 16 bytes; everything is read before anything is written, so overlap is fine.
 [[gnu::always_inline]] inline void move_short(Byte* to, const Byte* from, std::size_t n) {

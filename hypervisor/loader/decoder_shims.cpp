@@ -27,8 +27,8 @@ unsigned long crc32(unsigned long crc, const unsigned char* data, unsigned size)
 
 namespace {
 
-constexpr std::uint32_t crc32_polynomial = 0xEDB88320;          // IEEE 802.3, reflected
-constexpr std::uint64_t crc64_polynomial = 0xC96C5795D7870F42;  // ECMA-182, reflected
+constexpr std::uint32_t crc32_polynomial = 0xEDB88320;         // IEEE 802.3, reflected
+constexpr std::uint64_t crc64_polynomial = 0xC96C5795D7870F42; // ECMA-182, reflected
 
 template <class Word, unsigned slices>
 struct CrcTables {
@@ -93,20 +93,50 @@ unsigned long crc32(unsigned long crc, const unsigned char* data, unsigned size)
 
 // Frame formats of zstd before 1.0, 60 KiB of code: decompress() only lets a frame of today's format
 // through, so none of these can be reached.
-#define REFUSED(name) [[noreturn, gnu::nothrow, gnu::alias("streak_decoder_refused")]] void name();
-REFUSED(ZSTDv05_createDCtx) REFUSED(ZSTDv05_freeDCtx) REFUSED(ZSTDv05_getFrameParams)
-REFUSED(ZSTDv05_decompress_usingDict) REFUSED(ZSTDv05_findFrameSizeInfoLegacy)
-REFUSED(ZBUFFv05_createDCtx) REFUSED(ZBUFFv05_freeDCtx)
-REFUSED(ZBUFFv05_decompressContinue) REFUSED(ZBUFFv05_decompressInitDictionary)
-REFUSED(ZSTDv06_createDCtx) REFUSED(ZSTDv06_freeDCtx) REFUSED(ZSTDv06_getFrameParams)
-REFUSED(ZSTDv06_decompress_usingDict) REFUSED(ZSTDv06_findFrameSizeInfoLegacy)
-REFUSED(ZBUFFv06_createDCtx) REFUSED(ZBUFFv06_freeDCtx)
-REFUSED(ZBUFFv06_decompressContinue) REFUSED(ZBUFFv06_decompressInitDictionary)
-REFUSED(ZSTDv07_createDCtx) REFUSED(ZSTDv07_freeDCtx) REFUSED(ZSTDv07_getFrameParams)
-REFUSED(ZSTDv07_decompress_usingDict) REFUSED(ZSTDv07_findFrameSizeInfoLegacy)
-REFUSED(ZBUFFv07_createDCtx) REFUSED(ZBUFFv07_freeDCtx)
-REFUSED(ZBUFFv07_decompressContinue) REFUSED(ZBUFFv07_decompressInitDictionary)
+#define REFUSED(name) [[noreturn, gnu::nothrow, gnu::alias("streak_decoder_refused")]] void name()
+REFUSED(ZSTDv05_createDCtx);
+REFUSED(ZSTDv05_freeDCtx);
+REFUSED(ZSTDv05_getFrameParams);
+REFUSED(ZSTDv05_decompress_usingDict);
+REFUSED(ZSTDv05_findFrameSizeInfoLegacy);
+REFUSED(ZSTDv06_createDCtx);
+REFUSED(ZSTDv06_freeDCtx);
+REFUSED(ZSTDv06_getFrameParams);
+REFUSED(ZSTDv06_decompress_usingDict);
+REFUSED(ZSTDv06_findFrameSizeInfoLegacy);
+REFUSED(ZSTDv07_createDCtx);
+REFUSED(ZSTDv07_freeDCtx);
+REFUSED(ZSTDv07_getFrameParams);
+REFUSED(ZSTDv07_decompress_usingDict);
+REFUSED(ZSTDv07_findFrameSizeInfoLegacy);
+REFUSED(ZBUFFv05_createDCtx);
+REFUSED(ZBUFFv05_freeDCtx);
+REFUSED(ZBUFFv05_decompressContinue);
+REFUSED(ZBUFFv05_decompressInitDictionary);
+REFUSED(ZBUFFv06_createDCtx);
+REFUSED(ZBUFFv06_freeDCtx);
+REFUSED(ZBUFFv06_decompressContinue);
+REFUSED(ZBUFFv06_decompressInitDictionary);
+REFUSED(ZBUFFv07_createDCtx);
+REFUSED(ZBUFFv07_freeDCtx);
+REFUSED(ZBUFFv07_decompressContinue);
+REFUSED(ZBUFFv07_decompressInitDictionary);
 #undef REFUSED
+
+// xz filters that no x86 kernel is packed with. They are only reached through a table, where this
+// answer, LZMA_OPTIONS_ERROR, means that the filter isn't there.
+[[gnu::nothrow, gnu::used]] int streak_filter_refused() { return 8; }
+#define ABSENT(name) [[gnu::nothrow, gnu::alias("streak_filter_refused")]] int name()
+ABSENT(lzma_simple_powerpc_decoder_init);
+ABSENT(lzma_simple_ia64_decoder_init);
+ABSENT(lzma_simple_arm_decoder_init);
+ABSENT(lzma_simple_armthumb_decoder_init);
+ABSENT(lzma_simple_arm64_decoder_init);
+ABSENT(lzma_simple_sparc_decoder_init);
+ABSENT(lzma_delta_decoder_init);
+ABSENT(lzma_delta_props_decode);
+ABSENT(lzma_delta_coder_memusage);
+#undef ABSENT
 
 // Tracing hooks of zstd, weak in the library: absent.
 [[gnu::used]] unsigned long long ZSTD_trace_decompress_begin(const void*) { return 0; }

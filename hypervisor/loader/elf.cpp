@@ -7,7 +7,8 @@ namespace streak::loader {
 
 namespace {
 
-constexpr std::uint64_t max_note_table = 1 << 20; // bytes; a kernel has some hundred
+constexpr std::uint64_t max_note_table = 1 << 16; // bytes; a kernel has some hundred
+constexpr std::size_t max_note_tables = 64;
 
 /// Walks one table of notes; false when the visitor has had enough.
 bool walk_notes(Bytes table, FunctionRef<bool(const ElfNote&)> visit) {
@@ -62,7 +63,8 @@ bool is_elf(Bytes file) {
 
 LoadResult<ElfImage> ElfImage::parse(Bytes file) {
     if (!is_elf(file))
-        return refuse(LoadErrc::not_elf, "ELF magic", 0x464C457F, read_at<std::uint32_t>(file, 0).value_or(0));
+        return refuse(LoadErrc::not_elf, "ELF magic", 0x464C457F,
+                      read_at<std::uint32_t>(file, 0).value_or(0));
     const auto header = read_at<Elf64_Ehdr>(file, 0);
     if (!header)
         return refuse(LoadErrc::truncated, "ELF header", sizeof(Elf64_Ehdr), file.size());
@@ -91,7 +93,8 @@ LoadResult<ElfImage> ElfImage::parse(Bytes file) {
     // Sections are optional for loading: a stripped or cut table is no reason to refuse a kernel.
     if (header->e_shentsize == sizeof(Elf64_Shdr))
         image.section_headers_ =
-            slice(file, header->e_shoff, std::uint64_t{header->e_shnum} * sizeof(Elf64_Shdr)).value_or(Bytes{});
+            slice(file, header->e_shoff, std::uint64_t{header->e_shnum} * sizeof(Elf64_Shdr))
+                .value_or(Bytes{});
     image.section_names_ = header->e_shstrndx;
     return image;
 }
@@ -113,22 +116,20 @@ void ElfImage::for_each_segment(FunctionRef<void(const Segment&)> visit) const {
     }
 }
 
-void ElfImage::for_each_note(FunctionRef<bool(const ElfNote&)> visit) const {
-    bool seen = false;
-    for (std::size_t i = 0; const auto header = program_header(i); ++i) {
-        if (header->p_type != PT_NOTE)
-            continue;
-        seen = true;
-        if (const auto table = slice(file_, header->p_offset, header->p_filesz); table && !walk_notes(*table, visit))
-            return;
-    }
-    if (seen)
-        return;
-    for (std::size_t i = 0; const auto header = section_header(i); ++i) {
-        if (header->sh_type != SHT_NOTE)
-            continue;
-        if (const auto table = slice(file_, header->sh_offset, header->sh_size); table && !walk_notes(*table, visit))
-            return;
+void ElfImage::for_each_note(NoteSource source, FunctionRef<bool(const ElfNote&)> visit) const {
+    std::size_t tables = 0;
+    const auto walk = [&](std::uint64_t offset, std::uint64_t bytes) {
+        const auto table = slice(file_, offset, bytes);
+        return ++tables <= max_note_tables && (!table || walk_notes(*table, visit));
+    };
+    if (source == NoteSource::segments) {
+        for (std::size_t i = 0; const auto header = program_header(i); ++i)
+            if (header->p_type == PT_NOTE && !walk(header->p_offset, header->p_filesz))
+                return;
+    } else {
+        for (std::size_t i = 0; const auto header = section_header(i); ++i)
+            if (header->sh_type == SHT_NOTE && !walk(header->sh_offset, header->sh_size))
+                return;
     }
 }
 
@@ -140,9 +141,8 @@ bool ElfImage::has_section(std::string_view name) const {
     if (!table)
         return false;
     for (std::size_t i = 0; const auto header = section_header(i); ++i) {
-        if (header->sh_name >= table->size())
-            continue;
-        if (const auto found = read_string(table->subspan(header->sh_name)); found && *found == name)
+        const auto stored = slice(*table, header->sh_name, name.size() + 1);
+        if (stored && read_string(*stored) == name)
             return true;
     }
     return false;

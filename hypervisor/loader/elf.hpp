@@ -24,6 +24,8 @@ struct ElfNote {
     Bytes description;
 };
 
+enum class NoteSource : std::uint8_t { segments, sections };
+
 /// A view of an ELF64 x86-64 executable (System V ABI, AMD64 supplement). Everything that is
 /// reachable through it was checked against the file's size by parse(); the file must outlive it.
 class ElfImage {
@@ -37,9 +39,9 @@ public:
     /// Calls `visit` for every PT_LOAD with a size, in file order.
     void for_each_segment(FunctionRef<void(const Segment&)> visit) const;
 
-    /// Calls `visit` for the notes of all PT_NOTE segments and, when there are none, of all SHT_NOTE
-    /// sections, until it returns false. A damaged note ends its own table only.
-    void for_each_note(FunctionRef<bool(const ElfNote&)> visit) const;
+    /// Calls `visit` for the notes of all PT_NOTE segments, or of all SHT_NOTE sections, until it
+    /// returns false. A damaged note ends its own table only; at most 64 tables are looked at.
+    void for_each_note(NoteSource source, FunctionRef<bool(const ElfNote&)> visit) const;
 
     [[nodiscard]] bool has_section(std::string_view name) const;
 

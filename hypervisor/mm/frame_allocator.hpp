@@ -47,6 +47,12 @@ void free_pages(void* memory, unsigned order);
 /// references). Used by exchange. EBUSY otherwise.
 [[nodiscard]] Result<> steal_frame(DomainPages& from, PageInfo& page);
 
+/// Frees a frame that steal_frame() took.
+void free_stolen_frame(PageInfo& page);
+
+/// Fills 2^order frames with zeroes.
+void clear_frames(PageInfo& first, unsigned order);
+
 /// Drops the allocation reference: the frame is freed once its last reference goes.
 /// False when it was dropped already.
 bool release_allocation(PageInfo& page);

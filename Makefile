@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Everything is built below $(OUT); `make help` lists what can be asked for.
+
+OUT  ?= build
+HV   ?= streak
+V    ?= 0
+JOBS ?= $(shell nproc)
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables -j$(JOBS)
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+CXX     := g++-12
+LD      := ld
+AR      := ar
+PYTHON  := python3 -B
+OBJCOPY := objcopy
+Q       := $(if $(filter 1,$(V)),,@)
+say      = @printf '  %-8s %s\n' $(1) $(patsubst $(CURDIR)/%,%,$(2))
+
+# What is needed comes first, before fragments look for libraries. It is quick when nothing is missing.
+ifneq ($(filter-out help clean format deps,$(MAKECMDGOALS)),)
+$(shell mkdir -p $(OUT) && packaging/install_deps.sh packaging/deps.txt >&2)
+ifneq ($(.SHELLSTATUS),0)
+$(error packages are missing: see packaging/deps.txt)
+endif
+endif
+
+# ---- Sources -------------------------------------------------------------------------------------------
+
+HV_BASE   := 0xffff82d040000000
+HV_LDS    := hypervisor/hypervisor.ld
+HV_SRCS   := $(sort $(wildcard hypervisor/*/*.cpp hypervisor/*/*/*.cpp xsm/*.cpp xsm/*/*.cpp \
+                               hypervisor/*/*.S hypervisor/*/*/*.S))
+HV_SRCS   := $(filter-out hypervisor/arch/asm_offsets.cpp, $(HV_SRCS))
+
+# Fragments may add to HV_SRCS (more sources), HV_EXCLUDE (sources compiled otherwise), HV_OBJS (objects with
+# rules of their own) and HV_LIBS (archives), and may define targets.
+HV_EXCLUDE :=
+HV_OBJS    :=
+HV_LIBS    :=
+
+HV_INCLUDES := -Ihypervisor -I. -I$(OUT)
+PREFIX_MAP  := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(abspath $(OUT))=build
+HV_CXXFLAGS := -std=c++23 -ffreestanding -fno-exceptions -fno-rtti -mgeneral-regs-only -mno-red-zone \
+               -fPIE -fvisibility=hidden -fno-stack-protector -fno-asynchronous-unwind-tables \
+               -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS -fcf-protection=none -Wall -Wextra -Werror \
+               -O2 -g -fno-omit-frame-pointer $(HV_INCLUDES) $(PREFIX_MAP)
+HV_ASFLAGS  := -D__ASSEMBLY__ -g -Wa,--fatal-warnings -Wa,--noexecstack $(HV_INCLUDES) $(PREFIX_MAP)
+HV_LDFLAGS  := -static -nostdlib -no-pie -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+               -Wl,--no-relax -Wl,--build-id=sha1 -Wl,-T,$(HV_LDS)
+
+-include hypervisor/loader/decoders.mk
+ifdef DECODER_ENTRIES
+HV_EXCLUDE += hypervisor/loader/decoder_shims.cpp
+HV_OBJS    += $(OUT)/decoders.o
+endif
+include tests/unit/unit.mk
+include tests/guests/guests.mk
+-include tests/fuzz/fuzz.mk dom0-tools/tools.mk
+
+HV_SRCS := $(sort $(filter-out $(HV_EXCLUDE), $(HV_SRCS)))
+HV_OBJS := $(patsubst %,$(OUT)/obj/%.o,$(HV_SRCS)) $(HV_OBJS)
+
+# ---- Hypervisor ----------------------------------------------------------------------------------------
+
+.PHONY: hypervisor
+hypervisor: $(OUT)/streak.gz $(OUT)/compile_commands.json  ## build/streak.gz (for GRUB) and build/streak-syms
+
+$(OUT)/obj/%.cpp.o: %.cpp
+	$(call say,CXX,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(HV_CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(OUT)/obj/%.S.o: %.S $(OUT)/asm_offsets.h
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(HV_ASFLAGS) -MMD -MP -c -o $@ $<
+
+# Offsets and sizes that assembly needs: lines `->NAME value` of the compiler's output become definitions.
+$(OUT)/asm_offsets.s: hypervisor/arch/asm_offsets.cpp
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(HV_CXXFLAGS) -g0 -MMD -MP -MF $(OUT)/asm_offsets.d -MT $@ -S -o $@ $<
+
+$(OUT)/asm_offsets.h: $(OUT)/asm_offsets.s
+	$(call say,GEN,$@)
+	$(Q)sed -nE 's/^[[:space:]]*->([A-Za-z_][A-Za-z_0-9]*)[[:space:]]+\$$?(-?[0-9]+).*/#define \1 \2/p' $< > $@
+
+# Letters for frame buffers: GRUB's own font.
+$(OUT)/font_8x16.h: packaging/font.py /usr/share/grub/ascii.pf2
+	$(call say,GEN,$@)
+	$(Q)$(PYTHON) $^ > $@
+
+$(OUT)/obj/hypervisor/arch/font.cpp.o: $(OUT)/font_8x16.h
+
+$(OUT)/streak-syms: $(HV_OBJS) $(HV_LIBS) $(HV_LDS) packaging/link.py
+	$(call say,LD,$@)
+	$(Q)$(PYTHON) packaging/link.py --output $@ --base $(HV_BASE) -- \
+	    $(CXX) $(HV_LDFLAGS) $(HV_OBJS) $(HV_LIBS)
+
+$(OUT)/streak: $(OUT)/streak-syms
+	$(Q)$(OBJCOPY) --strip-all $< $@
+	$(Q)grub-file --is-x86-multiboot2 $@ || { echo "$@: GRUB finds no multiboot2 header" >&2; false; }
+
+$(OUT)/streak.gz: $(OUT)/streak
+	$(Q)gzip -9nc $< > $@
+	$(call say,GZIP,"$@ ($$(( $$(stat -c %s $@) / 1024 )) KiB)")
+
+$(OUT)/compile_commands.json: Makefile packaging/compile_commands.py $(HV_SRCS)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PYTHON) packaging/compile_commands.py \
+	    --flags "$(CXX) $(HV_CXXFLAGS)" $(filter %.cpp,$(HV_SRCS)) \
+	    --flags "$(UNIT_CXX) $(UNIT_CXXFLAGS)" $(UNIT_TESTS) > $@
+	$(Q)ln -sf $@ compile_commands.json
+
+-include $(wildcard $(patsubst %.o,%.d,$(HV_OBJS))) $(wildcard $(OUT)/asm_offsets.d)
+
+# ---- Running -------------------------------------------------------------------------------------------
+
+hv_image = $(if $(filter xen,$(HV)),,$(OUT)/streak.gz)
+system   = OUT=$(OUT) $(PYTHON) tests/system
+
+.PHONY: deps
+deps:  ## install the missing Debian packages of packaging/deps.txt
+	@packaging/install_deps.sh packaging/deps.txt
+
+.PHONY: iso
+iso: $(hv_image)  ## build/HV.iso: GRUB, hypervisor, Debian's kernel, dom0 image
+	$(Q)$(system)/interactive.py --hv $(HV) --iso-only
+
+.PHONY: run
+run: $(hv_image)  ## boot to a dom0 shell; without a terminal: demonstrate, power off
+	@$(system)/interactive.py --hv $(HV)
+
+.PHONY: shell
+shell: $(hv_image)  ## boot to a dom0 shell, always
+	@$(system)/interactive.py --hv $(HV) --shell
+
+.PHONY: bochs
+bochs: $(hv_image)  ## the same in Bochs, with its debugger on the terminal
+	@OUT=$(OUT) $(PYTHON) tests/bochs/run.py --hv $(HV) --debug
+
+# ---- Tests ---------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: $(hv_image)  ## every test below, one after the other
+	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) unit guests system bochs
+
+.PHONY: test-unit
+test-unit:  ## Catch2 tests of the pure folders, hosted, under ASan and UBSan
+
+.PHONY: test-system
+test-system: $(hv_image)  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
+	@$(system)/run.py --hv $(HV) --suite full
+
+.PHONY: test-bochs
+test-bochs: $(hv_image)  ## the smoke subset in Bochs
+	@OUT=$(OUT) $(PYTHON) tests/bochs/run.py --hv $(HV)
+
+.PHONY: soak
+soak: $(hv_image)  ## 20 dom0 boots in a row
+	@$(system)/run.py --hv $(HV) --case boot --repeat 20
+
+.PHONY: test-guests
+test-guests: guests $(hv_image)  ## small PV kernels booted as dom0
+	@$(PYTHON) tests/guests/run.py --hv $(HV) --jobs 2 --image $$($(system)/host.py $(HV))
+
+.PHONY: bench
+bench: guests $(hv_image)  ## instructions per operation, Streak and Xen side by side
+	@OUT=$(OUT) $(PYTHON) tests/bench/run.py
+
+# ---- House-keeping -------------------------------------------------------------------------------------
+
+format_files = $(shell git ls-files -co --exclude-standard '*.cpp' '*.hpp')
+
+.PHONY: format
+format:  ## clang-format over all sources
+	clang-format-19 -i $(format_files)
+
+LINT ?= $(filter %.cpp,$(HV_SRCS))
+.PHONY: lint
+lint: $(OUT)/compile_commands.json $(OUT)/asm_offsets.h  ## clang-tidy; LINT="FILE..." for some files only
+	printf '%s\n' $(LINT) | xargs -P$(JOBS) -n1 clang-tidy-19 --quiet -p $(OUT) \
+	    --extra-arg=-Wno-unknown-warning-option --extra-arg=-Wno-error
+
+.PHONY: clean
+clean:  ## remove build/
+	rm -rf $(OUT) compile_commands.json
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | \
+	    sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | while IFS='|' read -r target text; do \
+	    printf '  make %-12s %s\n' "$$target" "$$text"; done
+	@echo "  HV=xen runs and tests Debian's Xen instead, as a comparison; V=1 shows the commands."

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "lib/types.hpp"
+
+namespace streak::arch {
+
+struct CpuidLeaf {
+    u32 eax, ebx, ecx, edx;
+};
+
+[[nodiscard]] inline CpuidLeaf cpuid(u32 leaf, u32 subleaf = 0) {
+    CpuidLeaf out;
+    asm volatile("cpuid" : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx) : "a"(leaf), "c"(subleaf));
+    return out;
+}
+
+enum class CpuVendor : u8 { intel, amd, other };
+
+/// What the boot processor can do. All processors are expected to be alike.
+struct CpuFeatures {
+    CpuVendor vendor;
+    u32 family, model, stepping;
+    u32 max_leaf, max_extended_leaf;
+    u32 physical_address_bits;
+    bool pat, pge, mce, fxsr, sep, xsave, xsaveopt, tsc_deadline, x2apic, arat;
+    bool nx, gib_pages, rdtscp, invariant_tsc;
+    bool fsgsbase, smep, smap, umip, erms, pcid, invpcid, monitor;
+    bool md_clear, ibrs_ibpb, stibp, ssbd, arch_capabilities;
+    bool under_hypervisor; ///< CPUID leaf 1, ecx bit 31
+    bool qemu_tcg;         ///< the emulator whose IRETQ reads a ring 3 stack as supervisor
+    u64 xcr0;              ///< state components Streak lets guests use; 0 without XSAVE
+    u32 xsave_bytes;       ///< standard-format area for xcr0
+};
+
+extern CpuFeatures cpu_features;
+
+/// Fills cpu_features; once, on the boot processor, before init_cpu().
+void detect_cpu_features();
+
+/// Brings this processor's CR0, CR4, XCR0, EFER, PAT and system-call MSRs into the state Streak runs
+/// in. The per-CPU block and descriptor tables must be loaded.
+void init_cpu();
+
+/// CR4 as init_cpu() sets it; CR4.TSD alone differs from guest to guest.
+[[nodiscard]] u64 host_cr4();
+
+/// Interrupts on for one instruction, so that pending ones are taken: preemption points. No lock held.
+inline void interrupt_window() { asm volatile("sti\n\tnop\n\tcli" ::: "memory"); }
+
+/// Waits for an interrupt unless this CPU has work (interrupts off before and after).
+void idle_halt();
+
+inline void cpu_relax() { asm volatile("pause" ::: "memory"); }
+
+[[nodiscard]] inline u64 rdtsc() {
+    u32 low, high;
+    asm volatile("rdtsc" : "=a"(low), "=d"(high));
+    return low | static_cast<u64>(high) << 32;
+}
+
+/// The same, never executed before the loads in front of it have finished.
+[[nodiscard]] inline u64 rdtsc_ordered() {
+    asm volatile("lfence" ::: "memory");
+    return rdtsc();
+}
+
+/// Leaves the present C++ frames for good: the stack is reset and the CPU goes on with current(),
+/// a guest or the idle loop, by the exit path of entry.S.
+extern "C" [[noreturn]] void exit_to_current();
+
+} // namespace streak::arch

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "arch/registers.hpp"
+#include "lib/types.hpp"
+
+// What a CPU was doing, as text.
+
+namespace streak::arch {
+
+/// Registers with control registers and, for the hypervisor's own frames, a symbolised backtrace.
+void dump_registers(const Registers& regs);
+
+/// Return addresses of the frames from `rbp` on; stops at whatever is no frame.
+void dump_backtrace(u64 rip, u64 rbp);
+
+/// An exception nobody expected: dumps and panics.
+[[noreturn]] void panic_with_registers(const Registers& regs);
+
+} // namespace streak::arch

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+// The machine's part of a panic, and what a CPU was doing as text.
+
+#include "lib/panic.hpp"
+
+#include <atomic>
+
+#include "arch/cpu_area.hpp"
+#include "arch/cr.hpp"
+#include "arch/dump.hpp"
+#include "arch/extable.hpp"
+#include "arch/image.hpp"
+#include "arch/machine.hpp"
+#include "arch/msr.hpp"
+#include "arch/percpu.hpp"
+#include "arch/smp.hpp"
+#include "arch/uart.hpp"
+#include "arch/vga.hpp"
+#include "lib/symbols.hpp"
+
+namespace streak::arch {
+
+namespace {
+
+constexpr u32 nobody = ~0u;
+constinit std::atomic<u32> panicking_cpu{nobody};
+
+constexpr unsigned max_frames = 32;
+
+void print_code_address(u64 address) {
+    if (const auto symbol = symbols::find(address))
+        log_emergency("  {:016x}  {}+{:#x}", address, symbol->name, address - symbol->address);
+    else
+        log_emergency("  {:016x}", address);
+}
+
+void print_build_id() {
+    constexpr u64 note_header = 16, id_bytes = 20;
+    if (__build_id_end - __build_id_start < static_cast<i64>(note_header + id_bytes))
+        return;
+    char text[id_bytes * 2];
+    for (u64 i = 0; i < id_bytes; ++i) {
+        const u8 byte = __build_id_start[note_header + i];
+        text[i * 2] = "0123456789abcdef"[byte >> 4];
+        text[i * 2 + 1] = "0123456789abcdef"[byte & 15];
+    }
+    log_emergency("build id {}", std::string_view(text, sizeof text));
+}
+
+constexpr std::string_view trap_names[] = {
+    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "no FPU",
+    "double fault", "9", "invalid TSS", "segment not present", "stack fault", "general protection", "page fault",
+    "15", "FPU error", "alignment check", "machine check", "SIMD error", "virtualisation", "control protection"};
+
+} // namespace
+
+void dump_backtrace(u64 rip, u64 rbp) {
+    log_emergency("backtrace:");
+    print_code_address(rip);
+    for (unsigned frame = 0; frame < max_frames && rbp % 8 == 0 && is_canonical(rbp) && rbp >= hypervisor_start; ++frame) {
+        const auto* words = reinterpret_cast<const u64*>(rbp);
+        u64 next = 0, return_address = 0;
+        if (!read_safe(words, next) || !read_safe(words + 1, return_address) || return_address == 0)
+            return;
+        print_code_address(return_address);
+        if (next <= rbp || next - rbp > stack_bytes) // callers' frames lie above, on the same stack
+            return;
+        rbp = next;
+    }
+}
+
+void dump_registers(const Registers& regs) {
+    log_emergency("rip {:04x}:{:016x}  rflags {:08x}  rsp {:04x}:{:016x}", regs.cs, regs.rip, regs.rflags, regs.ss,
+                  regs.rsp);
+    log_emergency("rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}", regs.rax, regs.rbx, regs.rcx, regs.rdx);
+    log_emergency("rsi {:016x}  rdi {:016x}  rbp {:016x}  r8  {:016x}", regs.rsi, regs.rdi, regs.rbp, regs.r8);
+    log_emergency("r9  {:016x}  r10 {:016x}  r11 {:016x}  r12 {:016x}", regs.r9, regs.r10, regs.r11, regs.r12);
+    log_emergency("r13 {:016x}  r14 {:016x}  r15 {:016x}  gs  {:016x}", regs.r13, regs.r14, regs.r15,
+                  read_msr(msr::gs_base));
+    log_emergency("cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    if (regs.from_guest())
+        return;
+    const auto* stack = reinterpret_cast<const u64*>(regs.rsp & ~7ull);
+    u64 w[4]{};
+    for (unsigned row = 0; row < 4; ++row) {
+        for (unsigned i = 0; i < 4; ++i)
+            if (!read_safe(stack + row * 4 + i, w[i]))
+                return;
+        log_emergency("stack+{:02x} {:016x} {:016x} {:016x} {:016x}", row * 32, w[0], w[1], w[2], w[3]);
+    }
+}
+
+void panic_with_registers(const Registers& regs) {
+    const bool named = regs.vector < std::size(trap_names);
+    log_emergency("panic: unexpected {} (vector {}, error code {:#x}) on CPU {}",
+                  named ? trap_names[regs.vector] : std::string_view("interrupt"), regs.vector, regs.error_code, cpu_id());
+    if (panicking_cpu.load() == nobody) {
+        dump_registers(regs);
+        dump_backtrace(regs.rip, regs.rbp);
+    }
+    panic_message(nullptr, 0, nullptr);
+}
+
+} // namespace streak::arch
+
+namespace streak {
+
+void panic_machine() {
+    using namespace arch;
+    asm volatile("cli");
+    const u32 me = cpu_id().raw();
+    u32 first = nobody;
+    if (!panicking_cpu.compare_exchange_strong(first, me)) {
+        // Another CPU is at it, or this one has failed while panicking: nothing more can be trusted.
+        if (first == me)
+            machine::halt_cpu();
+        for (;;)
+            asm volatile("hlt");
+    }
+    uart::ensure_output();
+    vga::take_over();
+    // From the caller on; its frame pointer is what this frame saved.
+    dump_backtrace(reinterpret_cast<u64>(__builtin_return_address(0)), *static_cast<u64*>(__builtin_frame_address(0)));
+    print_build_id();
+    log_emergency("CPU {} of {}, vCPU {:#x}, stack {:016x}", me, online_cpu_count(), reinterpret_cast<u64>(this_cpu().current),
+                  this_cpu().stack_top);
+    machine::reboot();
+}
+
+} // namespace streak

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "lib/cpu_mask.hpp"
+#include "lib/ids.hpp"
+#include "lib/types.hpp"
+
+// Translation look-aside buffers. Guest entries are never global: a CR3 load forgets all of them.
+//
+// Flush avoidance: a clock advances with flushes. A frame whose last type reference goes keeps
+// stamp_now(); when the frame gets another use, only those CPUs need a flush that have not flushed
+// since (needs_flush). With one CPU nothing of this costs more than a load.
+
+namespace streak::tlb {
+
+enum class Flush : u8 {
+    page,   ///< one linear address (INVLPG, which also drops all paging-structure caches)
+    guest,  ///< everything not global (CR3 reload)
+    all,    ///< global entries too (hypervisor mappings changed)
+};
+
+/// Flushes on this CPU.
+void flush_local(Flush kind, Vaddr address = Vaddr(0));
+
+/// Flushes on every online CPU of `cpus` (this one included if in the set) and waits for it. May be called
+/// with locks held and interrupts off.
+void flush(const CpuMask& cpus, Flush kind, Vaddr address = Vaddr(0));
+
+/// Loads CR3 (a flush of all guest entries, counted by the clock).
+void load_cr3(u64 cr3);
+
+/// The time to put into PageInfo::tlb_stamp.
+[[nodiscard]] u32 stamp_now();
+/// May this CPU still hold an entry made before `stamp`?
+[[nodiscard]] bool needs_flush(u32 stamp, CpuId cpu);
+/// Removes from `cpus` those that have flushed since `stamp`.
+void filter(CpuMask& cpus, u32 stamp);
+
+/// Serves a flush that another CPU waits for, if there is one (spin loops and the flush IPI).
+void serve_mailbox();
+
+/// Restarts the clock when it has run out; called now and then without locks.
+void maintain();
+
+} // namespace streak::tlb

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "arch/uaccess.hpp"
+
+#include "arch/layout.hpp"
+
+namespace streak::arch {
+
+namespace {
+
+/// Eight bytes at a time, then the rest; false when either faulted.
+[[nodiscard]] bool copy(u64 to, u64 from, u64 bytes) {
+    u64 words = bytes / 8;
+    asm volatile goto(STREAK_STAC "1: rep movsq\n"
+                         "mov %k3, %%ecx\n"
+                         "2: rep movsb\n" STREAK_CLAC EXTABLE(1b, %l[fault]) EXTABLE(2b, %l[fault])
+             : "+&D"(to), "+&S"(from), "+&c"(words)
+             : "r"(bytes % 8)
+             : "memory"
+             : fault);
+    return true;
+fault:
+    asm volatile(STREAK_CLAC ::: "memory");
+    return false;
+}
+
+} // namespace
+
+bool copy_from_guest_slow(void* to, Vaddr from, u64 bytes) {
+    return guest_range_ok(from.raw(), bytes) && copy(reinterpret_cast<u64>(to), from.raw(), bytes);
+}
+
+bool copy_to_guest_slow(Vaddr to, const void* from, u64 bytes) {
+    return guest_range_ok(to.raw(), bytes) && copy(to.raw(), reinterpret_cast<u64>(from), bytes);
+}
+
+bool clear_guest(Vaddr to, u64 bytes) {
+    if (!guest_range_ok(to.raw(), bytes))
+        return false;
+    u64 at = to.raw(), words = bytes / 8;
+    asm volatile goto(STREAK_STAC "1: rep stosq\n"
+                         "mov %k2, %%ecx\n"
+                         "2: rep stosb\n" STREAK_CLAC EXTABLE(1b, %l[fault]) EXTABLE(2b, %l[fault])
+             : "+&D"(at), "+&c"(words)
+             : "r"(bytes % 8), "a"(0ull)
+             : "memory"
+             : fault);
+    return true;
+fault:
+    asm volatile(STREAK_CLAC ::: "memory");
+    return false;
+}
+
+bool cmpxchg_guest(Vaddr at, u64& expected, u64 desired, unsigned bytes) {
+    if (!guest_range_ok(at.raw(), bytes) || at.raw() % bytes != 0)
+        return false;
+    u64 found = expected;
+    switch (bytes) {
+    case 1:
+        asm volatile goto(STREAK_STAC "1: lock cmpxchgb %b2, (%1)\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : "+a"(found) : "r"(at.raw()), "r"(desired) : "memory" : fault);
+        found &= 0xff;
+        break;
+    case 2:
+        asm volatile goto(STREAK_STAC "1: lock cmpxchgw %w2, (%1)\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : "+a"(found) : "r"(at.raw()), "r"(desired) : "memory" : fault);
+        found &= 0xffff;
+        break;
+    case 4:
+        asm volatile goto(STREAK_STAC "1: lock cmpxchgl %k2, (%1)\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : "+a"(found) : "r"(at.raw()), "r"(desired) : "memory" : fault);
+        found &= 0xffffffff;
+        break;
+    case 8:
+        asm volatile goto(STREAK_STAC "1: lock cmpxchgq %2, (%1)\n" STREAK_CLAC EXTABLE(1b, %l[fault])
+                 : "+a"(found) : "r"(at.raw()), "r"(desired) : "memory" : fault);
+        break;
+    default:
+        return false;
+    }
+    asm("");
+    expected = found;
+    return true;
+fault:
+    asm volatile(STREAK_CLAC ::: "memory");
+    return false;
+}
+
+} // namespace streak::arch

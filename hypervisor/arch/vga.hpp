@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <optional>
+
+#include "lib/types.hpp"
+#include "loader/multiboot2.hpp"
+
+// The log on the screen: EGA/VGA text memory, or a linear RGB frame buffer with a small font.
+
+namespace streak::vga {
+
+/// Starts logging to the screen GRUB has left; without a frame-buffer tag VGA text is assumed. `pixels`: where a
+/// frame buffer (type 1) is mapped.
+void init(const std::optional<loader::Framebuffer>& screen, void* pixels);
+
+/// The control domain's drivers get the screen: nothing is written any more.
+void release();
+
+/// A panic: writes again, text mode only once it was released.
+void take_over();
+
+} // namespace streak::vga

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "console/console.hpp"
+
+#include "arch/uart.hpp"
+#include "console/input_ring.hpp"
+#include "domain/domain.hpp"
+#include "lib/abi.hpp"
+#include "lib/log.hpp"
+#include "lib/spinlock.hpp"
+
+namespace streak::console {
+
+namespace {
+
+constinit SpinLock input_lock;
+constinit InputRing input;
+constinit FocusSwitch focus_switch;
+
+} // namespace
+
+void write(std::string_view text) { log_raw(text); }
+
+void write_guest_line(DomId guest, std::string_view line) { log_info("d{}: {}", guest, line); }
+
+u32 read(std::span<char> to)
+{
+    LockGuard guard(input_lock);
+    u32 n = 0;
+    while (n < to.size() && input.pop(to[n]))
+        ++n;
+    return n;
+}
+
+void receive(char c)
+{
+    if (focus_switch.feed(c)) {
+        log_info("input goes to {} now (three times Ctrl-A switches)",
+                 focus_switch.focus() == Focus::control_domain ? "the control domain" : "Streak; h prints the keys");
+        return;
+    }
+    if (focus_switch.focus() == Focus::debug_keys) {
+        if (!debug_key(c))
+            log_info("no debug key '{}'; h prints the keys", c);
+        return;
+    }
+    bool stored = false;
+    {
+        LockGuard guard(input_lock);
+        stored = input.push(c);
+    }
+    if (stored)
+        send_global_virq(VIRQ_CONSOLE);
+}
+
+void serve_input()
+{
+    while (const auto c = uart::receive())
+        receive(static_cast<char>(*c));
+}
+
+} // namespace streak::console

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "domain/vcpu.hpp"
+
+namespace streak {
+
+/// Makes `next` the owner of this CPU's registers: FPU, selectors and bases, debug registers, descriptor
+/// windows, CR3, entry stack. Interrupts off; `previous` may run elsewhere afterwards.
+void context_switch(Vcpu& previous, Vcpu& next);
+
+/// Loads CR3 for the mode the current vCPU is in.
+void load_tables(Vcpu& vcpu);
+
+/// Makes this CPU's windows show the descriptor frames of the vCPU (PvState::gdt_frames, ldt_frames), and LDTR
+/// its LDT. Cheap where nothing differs.
+void show_gdt(const Vcpu& vcpu);
+void show_ldt(const Vcpu& vcpu);
+
+} // namespace streak

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "domain/domain.hpp"
+#include "grant/grant_table.hpp"
+#include "grant/maptrack.hpp"
+
+// A domain's grant table and maptrack with what the pure parts leave out: frames, references, locks.
+//
+// `Domain::grant_lock` guards the table, `maptrack_lock` the maptrack. Each is held for bookkeeping only, never
+// two of them at once, and no page-table lock is taken inside.
+
+namespace streak::grants {
+
+/// ENOMEM.
+[[nodiscard]] Result<> create(Domain& domain, u32 max_frames, u32 max_maptrack_frames);
+/// Ends all uses the domain makes of others' grants, in rounds. ERESTART: call again.
+[[nodiscard]] Result<> relinquish(Domain& domain);
+/// Frees the tables, with the domain.
+void destroy(Domain& domain);
+
+/// Makes the table at least `frames` long. EINVAL: beyond its limit; ENOMEM.
+[[nodiscard]] Result<> grow(Domain& domain, u32 frames);
+/// A frame of entries or of statuses, which is made if need be (XENMEM_acquire_resource, add_to_physmap).
+/// EINVAL: beyond the limit, or no statuses under version 1; ENOMEM.
+[[nodiscard]] Result<Mfn> shared_frame(Domain& domain, u32 index);
+[[nodiscard]] Result<Mfn> status_frame(Domain& domain, u32 index);
+
+/// GNTTABOP_set_version. EINVAL; EBUSY: entries in use, or a status frame is mapped; ENOMEM; ERANGE.
+[[nodiscard]] Result<> set_version(Domain& domain, u32 version);
+
+/// Begins a use of a grant; the frame's references are taken apart (take_frame).
+[[nodiscard]] grant::Outcome<grant::Granted> pin(Domain& granter, GrantRef ref, const grant::Use& use);
+/// Ends it; nothing happens when the granter is gone (`generation` no longer matches).
+void unpin(DomId granter, u32 generation, GrantRef ref, bool write);
+
+/// A general (and writable) reference to a granted frame. nullptr: not the granter's RAM, or not writable.
+[[nodiscard]] mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write);
+void drop_frame(Mfn frame, bool write);
+
+} // namespace streak::grants

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <expected>
+
+#include "lib/abi.hpp"
+#include "lib/errno.hpp"
+#include "lib/ids.hpp"
+#include "lib/memory_source.hpp"
+#include "lib/types.hpp"
+
+// The grants a domain gives: its shared entries (xen/grant_table.h, versions 1 and 2) and what is in use of them.
+//
+// The guest may change the shared entries at any time. An entry in use is told to the guest by GTF_reading and
+// GTF_writing (version 2: in a status word of its own); what it meant when its use began is kept here, so
+// that nothing the guest writes afterwards matters. Pure: no locks, no frames' references, no Domain.
+
+namespace streak::grant {
+
+/// GNTST_* of the ABI.
+enum class Status : i16 {
+    okay = GNTST_okay,
+    general_error = GNTST_general_error,
+    bad_domain = GNTST_bad_domain,
+    bad_gntref = GNTST_bad_gntref,
+    bad_handle = GNTST_bad_handle,
+    bad_virt_addr = GNTST_bad_virt_addr,
+    bad_dev_addr = GNTST_bad_dev_addr,
+    permission_denied = GNTST_permission_denied,
+    bad_page = GNTST_bad_page,
+    bad_copy_arg = GNTST_bad_copy_arg,
+    address_too_big = GNTST_address_too_big,
+    eagain = GNTST_eagain,
+    no_space = GNTST_no_space,
+};
+
+template <class T = void>
+using Outcome = std::expected<T, Status>;
+
+/// A granted piece of memory, or (transitive) another domain's grant in its place.
+struct Granted {
+    Mfn frame{};
+    u16 offset = 0;
+    u16 length = page_size;
+    u8 cache_bits = 0;      ///< GTF_PWT, GTF_PCD, GTF_PAT, shifted down to bit 0
+    bool transitive = false;
+    DomId via_domain{};     ///< transitive only
+    GrantRef via_ref{};
+};
+
+/// What a user wants of a grant.
+struct Use {
+    DomId user{};
+    bool write = false;
+    bool map = false;       ///< whole page, no detour: neither sub-page nor transitive
+};
+
+class Table {
+public:
+    static constexpr u32 entries_v1 = page_size / sizeof(grant_entry_v1_t);
+    static constexpr u32 entries_v2 = page_size / sizeof(grant_entry_v2_t);
+    static constexpr u32 statuses_per_frame = page_size / sizeof(grant_status_t);
+    static constexpr u32 reserved_entries = GNTTAB_NR_RESERVED_ENTRIES;
+
+    /// `generation` tells this table from earlier ones of domains with the same id.
+    Table(MemorySource memory, u32 max_frames, u32 generation);
+    ~Table();
+    Table(const Table&) = delete;
+    Table& operator=(const Table&) = delete;
+    /// ENOMEM. To be called once before anything else.
+    [[nodiscard]] Result<> init();
+
+    [[nodiscard]] u32 generation() const { return generation_; }
+    [[nodiscard]] u32 version() const { return version_; }
+    [[nodiscard]] u32 frame_count() const { return frame_count_; }
+    [[nodiscard]] u32 max_frames() const { return max_frames_; }
+    [[nodiscard]] void* frame(u32 index) const { return frames_[index]; }
+    [[nodiscard]] u32 entry_count() const { return frame_count_ * (version_ == 1 ? entries_v1 : entries_v2); }
+
+    /// Status frames that version 2 needs for `frames` shared frames.
+    [[nodiscard]] static constexpr u32 statuses_for(u32 frames)
+    {
+        return (frames * entries_v2 + statuses_per_frame - 1) / statuses_per_frame;
+    }
+    [[nodiscard]] u32 status_count() const { return status_count_; }
+    [[nodiscard]] void* status_frame(u32 index) const { return statuses_[index]; }
+
+    /// Another zeroed page of entries or of statuses; there is room (max_frames). Under version 2 the statuses
+    /// of a frame come before it.
+    void add_frame(void* page) { frames_[frame_count_++] = page; }
+    void add_status_frame(void* page) { statuses_[status_count_++] = page; }
+    [[nodiscard]] void* take_status_frame() { return status_count_ == 0 ? nullptr : statuses_[--status_count_]; }
+    [[nodiscard]] void* take_frame() { return frame_count_ == 0 ? nullptr : frames_[--frame_count_]; }
+
+    /// May the layout change? EBUSY: an entry is in use that would be lost (the reserved ones survive); ERANGE: a
+    /// reserved entry has no equal in version 1.
+    [[nodiscard]] Result<> can_set_version(u32 version) const;
+    /// Changes it: reserved entries are translated, all others cleared. For version 2 the status frames are there
+    /// before, for version 1 they are gone.
+    void set_version(u32 version);
+
+    /// Begins a use. bad_gntref: no such entry; general_error: the entry does not allow it; no_space: no memory.
+    [[nodiscard]] Outcome<Granted> pin(GrantRef ref, const Use& use);
+    /// Ends it. Unpaired calls have no effect.
+    void unpin(GrantRef ref, bool write);
+
+    /// GNTTABOP_transfer: commits an entry that accepts a frame of `from`. bad_gntref.
+    [[nodiscard]] Outcome<> commit_transfer(GrantRef ref, DomId from);
+    /// The frame has the new owner: tells the guest which one it is.
+    void finish_transfer(GrantRef ref, Mfn frame);
+    void cancel_transfer(GrantRef ref);
+
+    /// GNTTABOP_swap_grant_ref. bad_gntref; eagain: one is in use.
+    [[nodiscard]] Outcome<> swap(GrantRef a, GrantRef b);
+
+    /// Does `user` use `frame` through any entry?
+    [[nodiscard]] bool uses(DomId user, Mfn frame) const;
+    [[nodiscard]] u32 pin_count(GrantRef ref) const;
+
+private:
+    /// An entry's use, kept apart from what the guest can write.
+    struct Active {
+        u32 frame = 0;          ///< or the other domain's reference
+        u16 readers = 0, writers = 0;
+        DomId user{};
+        u16 offset = 0;         ///< or the other domain's id
+        u16 length = 0;
+        u8 cache_bits = 0;
+        bool transitive = false;
+        [[nodiscard]] bool pinned() const { return readers != 0 || writers != 0; }
+    };
+    static_assert(sizeof(Active) == 16);
+    static constexpr u32 actives_per_bucket = page_size / sizeof(Active);
+    static constexpr u64 bucket_bytes = actives_per_bucket * sizeof(Active);
+
+    [[nodiscard]] grant_entry_v1_t& v1(GrantRef ref) const
+    {
+        return static_cast<grant_entry_v1_t*>(frames_[ref.raw() / entries_v1])[ref.raw() % entries_v1];
+    }
+    [[nodiscard]] grant_entry_v2_t& v2(GrantRef ref) const
+    {
+        return static_cast<grant_entry_v2_t*>(frames_[ref.raw() / entries_v2])[ref.raw() % entries_v2];
+    }
+    [[nodiscard]] grant_status_t& status_word(GrantRef ref) const
+    {
+        return static_cast<grant_status_t*>(statuses_[ref.raw() / statuses_per_frame])[ref.raw() % statuses_per_frame];
+    }
+    [[nodiscard]] u32 bucket_count() const { return max_frames_ * entries_v1 / actives_per_bucket; }
+    [[nodiscard]] Active* active(GrantRef ref) const
+    {
+        Active* bucket = actives_[ref.raw() / actives_per_bucket];
+        return bucket ? &bucket[ref.raw() % actives_per_bucket] : nullptr;
+    }
+    [[nodiscard]] Active* make_active(GrantRef ref);
+    [[nodiscard]] u32* header(GrantRef ref) const;
+    [[nodiscard]] bool mark(GrantRef ref, const Use& use);
+    [[nodiscard]] bool mark_v1(GrantRef ref, const Use& use);
+    [[nodiscard]] bool mark_v2(GrantRef ref, const Use& use);
+    void unmark(GrantRef ref, u16 flags);
+    [[nodiscard]] bool remember(GrantRef ref, const Use& use, Active& into) const;
+    [[nodiscard]] static Granted meaning(const Active& a);
+    [[nodiscard]] bool in_use() const;
+    [[nodiscard]] u16 marks_of(GrantRef ref) const;
+
+    MemorySource memory_;
+    u32 max_frames_;
+    u32 generation_;
+    u32 version_ = 1;
+    u32 frame_count_ = 0;
+    u32 status_count_ = 0;
+    void** frames_ = nullptr;
+    void** statuses_ = nullptr;
+    Active** actives_ = nullptr;
+};
+
+} // namespace streak::grant

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "hypercall/dispatch.hpp"
+
+#include "arch/handlers.hpp"
+#include "hypercall/handlers.hpp"
+
+namespace streak::hypercall {
+
+namespace {
+
+/// The SYSCALL instruction; a preempted call is made again by going back over it.
+constexpr u64 syscall_bytes = 2;
+
+[[nodiscard]] i64 value_of(const Return& result) { return result ? *result : -static_cast<i64>(result.error()); }
+
+} // namespace
+
+void set_argument(unsigned index, u64 value)
+{
+    Vcpu& v = current();
+    if (v.multicall_arguments) {
+        v.multicall_arguments[index] = value;
+        return;
+    }
+    u64* const registers[] = {&v.regs.rdi, &v.regs.rsi, &v.regs.rdx, &v.regs.r10, &v.regs.r8, &v.regs.r9};
+    *registers[index] = value;
+}
+
+Return multicall(GuestHandle<multicall_entry_t> list, u32 count)
+{
+    Vcpu& v = current();
+    if (v.multicall_arguments)
+        return fail(Errno::EINVAL);
+    TRY(may(xsm::Hook::multicall, caller()));
+
+    for (u32 i = 0; i < count; ++i) {
+        TRY_ASSIGN(call, list.read(i));
+        u64 args[6] = {call.args[0], call.args[1], call.args[2], call.args[3], call.args[4], call.args[5]};
+        const bool known = call.op < table_size && table[call.op];
+
+        v.multicall_arguments = args;
+        const Return result = known ? table[call.op](args[0], args[1], args[2], args[3], args[4], args[5])
+                                    : Return(fail(Errno::ENOSYS));
+        v.multicall_arguments = nullptr;
+
+        if (!result && result.error() == Errno::ERESTART) {
+            for (unsigned a = 0; a < 6; ++a)
+                call.args[a] = args[a];
+            TRY(list.write(call, i));
+            set_argument(0, list.offset(i).address().raw());
+            set_argument(1, count - i);
+            return fail(Errno::ERESTART);
+        }
+        // An iret leaves the list: the registers are those of the returned-to context.
+        if (call.op == __HYPERVISOR_iret)
+            return result;
+        call.result = static_cast<xen_ulong_t>(value_of(result));
+        TRY(list.write(call, i));
+        if (i + 1 < count && preempt_pending()) {
+            set_argument(0, list.offset(i + 1).address().raw());
+            set_argument(1, count - i - 1);
+            return fail(Errno::ERESTART);
+        }
+    }
+    return 0;
+}
+
+} // namespace streak::hypercall
+
+using namespace streak;
+
+extern "C" void handle_hypercall(Vcpu* vcpu)
+{
+    using namespace streak::hypercall;
+    arch::Registers& r = vcpu->regs;
+    const u64 number = r.rax;
+    if (number >= table_size || !table[number]) [[unlikely]] {
+        r.rax = static_cast<u64>(-static_cast<i64>(Errno::ENOSYS));
+        return;
+    }
+    const Return result = table[number](r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9);
+    if (!result && result.error() == Errno::ERESTART) [[unlikely]] {
+        r.rip -= syscall_bytes;
+        return;
+    }
+    r.rax = static_cast<u64>(value_of(result));
+}

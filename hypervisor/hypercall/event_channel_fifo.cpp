@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "hypercall/event_channel_op.hpp"
+
+#include "domain/notify.hpp"
+#include "mm/heap.hpp"
+#include "mm/heap_source.hpp"
+#include "mm/page_type.hpp"
+
+// The guest's side of FIFO delivery: it gives pages for control blocks and event words.
+
+namespace streak::hypercall {
+
+namespace {
+
+using evtchn::Fifo;
+
+/// A frame of the guest that stays writable as long as the hypervisor uses it; returned when not released.
+class WritableFrame {
+public:
+    [[nodiscard]] Result<> take(Domain& domain, Mfn frame)
+    {
+        mm::PageInfo* page = mm::page_of(frame);
+        if (!page)
+            return fail(Errno::EINVAL);
+        TRY(mm::get_page_and_type(*page, domain.id, mm::PageType::writable));
+        page_ = page;
+        return {};
+    }
+    ~WritableFrame()
+    {
+        if (page_)
+            mm::put_page_and_type(*page_);
+    }
+    WritableFrame() = default;
+    WritableFrame(const WritableFrame&) = delete;
+    WritableFrame& operator=(const WritableFrame&) = delete;
+
+    [[nodiscard]] void* release() { return mm::page_memory(*std::exchange(page_, nullptr)); }
+
+private:
+    mm::PageInfo* page_ = nullptr;
+};
+
+/// The domain turns to FIFO delivery. Ports that are pending now are remembered until they have event words.
+[[nodiscard]] Result<> start_fifo(Domain& domain)
+{
+    auto fifo = mm::make_owned<Fifo>(mm::heap_source, domain.max_vcpus);
+    if (!fifo)
+        return fail(Errno::ENOMEM);
+    TRY(fifo->init());
+    for (u32 n = 1; n < std::min(domain.ports->allocated(), evtchn::PortTable::max_2level); ++n)
+        if (evtchn::Port* port = domain.ports->find(EvtchnPort(n)))
+            port->raised_early = evtchn::two_level::is_pending(*domain.shared_info, EvtchnPort(n));
+    std::atomic_thread_fence(std::memory_order_release); // senders look without the lock
+    domain.fifo = fifo.release();
+    domain.ports->use_fifo(true);
+    return {};
+}
+
+/// Raises what was raised before its event word existed.
+void raise_early_ones(Domain& domain, u32 page_index)
+{
+    const u32 first = page_index * Fifo::words_per_page;
+    for (u32 n = first; n < first + Fifo::words_per_page; ++n) {
+        evtchn::Port* port = domain.ports->find(EvtchnPort(n));
+        if (port && std::exchange(port->raised_early, false))
+            events::raise(domain, *port, EvtchnPort(n));
+    }
+}
+
+} // namespace
+
+Return fifo_init_control(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_init_control_t>().read());
+    Domain& d = caller();
+    TRY(may(xsm::Hook::evtchn_fifo, d));
+    if (op.vcpu >= d.max_vcpus || !d.vcpus[op.vcpu])
+        return fail(Errno::ENOENT);
+    TRY(Fifo::check_offset(op.offset));
+    op.link_bits = EVTCHN_FIFO_LINK_BITS;
+
+    LockGuard guard(d.event_lock);
+    if (d.fifo && d.fifo->has_control(VcpuId(op.vcpu)))
+        return fail(Errno::EINVAL);
+    WritableFrame frame;
+    TRY(frame.take(d, Mfn(op.control_gfn)));
+    TRY(arg.as<evtchn_init_control_t>().write(op));
+    if (!d.fifo)
+        TRY(start_fifo(d));
+    d.fifo->set_control(VcpuId(op.vcpu), frame.release(), op.offset);
+    return 0;
+}
+
+Return fifo_expand_array(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_expand_array_t>().read());
+    Domain& d = caller();
+    TRY(may(xsm::Hook::evtchn_fifo, d));
+    LockGuard guard(d.event_lock);
+    if (!d.fifo)
+        return fail(Errno::EOPNOTSUPP);
+    if (d.fifo->array_full(d.ports->limit()))
+        return fail(Errno::ENOSPC);
+    WritableFrame frame;
+    TRY(frame.take(d, Mfn(op.array_gfn)));
+    const u32 index = d.fifo->page_count();
+    d.fifo->add_page(frame.release());
+    raise_early_ones(d, index);
+    return 0;
+}
+
+} // namespace streak::hypercall

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "hypercall/event_channel_op.hpp"
+
+#include "domain/notify.hpp"
+#include "domain/pirq.hpp"
+#include "hypercall/handlers.hpp"
+
+// EVTCHNOP_* of xen/event_channel.h, the operations that make, connect and use ports. (FIFO set-up:
+// event_channel_fifo.cpp.)
+
+namespace streak::hypercall {
+
+namespace {
+
+using evtchn::Port;
+using evtchn::PortState;
+using evtchn::PortTable;
+using xsm::Hook;
+
+[[nodiscard]] auto busy_in(const Domain& domain)
+{
+    return [&domain](EvtchnPort port) { return events::is_busy(domain, port); };
+}
+
+[[nodiscard]] Result<Vcpu*> vcpu_of(const Domain& domain, u32 id)
+{
+    if (id >= domain.max_vcpus || !domain.vcpus[id])
+        return fail(Errno::ENOENT);
+    return domain.vcpus[id];
+}
+
+/// Tells the guest about its new port; a port it can't learn of is closed again.
+template <class T>
+[[nodiscard]] Return give(RawHandle arg, const T& op, Domain& domain, EvtchnPort port)
+{
+    if (auto written = arg.as<T>().write(op); !written) {
+        (void)events::close(domain, port);
+        return fail(written.error());
+    }
+    return 0;
+}
+
+Return alloc_unbound(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_alloc_unbound_t>().read());
+    TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
+    TRY(may(Hook::evtchn_alloc_unbound, *domain));
+    const DomId remote = DomId(op.remote_dom) == self_id ? caller().id : DomId(op.remote_dom);
+    EvtchnPort port;
+    {
+        LockGuard guard(domain->event_lock);
+        TRY_ASSIGN(taken, domain->ports->alloc_unbound(remote, busy_in(*domain)));
+        port = taken;
+    }
+    op.port = port.raw();
+    return give(arg, op, *domain, port);
+}
+
+Return bind_interdomain(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_bind_interdomain_t>().read());
+    Domain& local = caller();
+    TRY_ASSIGN(remote, find_domain(DomId(op.remote_dom)));
+    TRY(may(Hook::evtchn_bind_interdomain, *remote));
+    EvtchnPort port;
+    {
+        events::BothLocks both(local, *remote);
+        TRY_ASSIGN(connected, PortTable::connect(*local.ports, local.id, *remote->ports, remote->id,
+                                                 EvtchnPort(op.remote_port), busy_in(local)));
+        port = connected;
+        // What the peer sent before is lost; one event makes the guest look.
+        events::raise(local, *local.ports->find(port), port);
+    }
+    op.local_port = port.raw();
+    return give(arg, op, local, port);
+}
+
+Return bind_virq(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_bind_virq_t>().read());
+    Domain& d = caller();
+    if (op.virq >= NR_VIRQS)
+        return fail(Errno::EINVAL);
+    const bool global = evtchn::is_global_virq(op.virq);
+    TRY(may(global ? Hook::evtchn_bind_global_virq : Hook::evtchn_bind_virq, d));
+    if (global && op.vcpu != 0)
+        return fail(Errno::EINVAL);
+    TRY_ASSIGN(vcpu, vcpu_of(d, op.vcpu));
+    EvtchnPort port;
+    {
+        LockGuard guard(d.event_lock);
+        if (vcpu->virq_port[op.virq] != 0)
+            return fail(Errno::EEXIST);
+        TRY_ASSIGN(taken, d.ports->bind_virq(op.virq, vcpu->id, busy_in(d)));
+        port = taken;
+        LockGuard virqs(vcpu->virq_lock);
+        vcpu->virq_port[op.virq] = port.raw();
+    }
+    op.port = port.raw();
+    return give(arg, op, d, port);
+}
+
+Return bind_ipi(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_bind_ipi_t>().read());
+    Domain& d = caller();
+    TRY(may(Hook::evtchn_bind_ipi, d));
+    TRY_ASSIGN(vcpu, vcpu_of(d, op.vcpu));
+    EvtchnPort port;
+    {
+        LockGuard guard(d.event_lock);
+        TRY_ASSIGN(taken, d.ports->bind_ipi(vcpu->id, busy_in(d)));
+        port = taken;
+    }
+    op.port = port.raw();
+    return give(arg, op, d, port);
+}
+
+Return bind_pirq(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_bind_pirq_t>().read());
+    Domain& d = caller();
+    TRY(may(Hook::evtchn_bind_pirq, d));
+    const Pirq pirq(op.pirq);
+    EvtchnPort port;
+    {
+        LockGuard guard(d.event_lock);
+        TRY(pirqs::may_bind(d, pirq));
+        TRY_ASSIGN(taken, d.ports->bind_pirq(op.pirq, busy_in(d)));
+        port = taken;
+        if (auto bound = pirqs::bind_event(d, pirq, port); !bound) {
+            (void)d.ports->close(port);
+            return fail(bound.error());
+        }
+    }
+    op.port = port.raw();
+    return give(arg, op, d, port);
+}
+
+Return close(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_close_t>().read());
+    TRY(may(Hook::evtchn_close, caller()));
+    TRY(events::close(caller(), EvtchnPort(op.port)));
+    return 0;
+}
+
+/// The far end of an interdomain port; the sender's lock keeps the pair connected.
+Return send_interdomain(Domain& d, const Port& port)
+{
+    const EvtchnPort far(port.detail);
+    if (port.remote_domain == d.id) {
+        if (Port* p = d.ports->find(far))
+            events::raise(d, *p, far);
+        return 0;
+    }
+    TRY_ASSIGN(remote, find_domain(port.remote_domain));
+    if (Port* p = remote->ports->find(far))
+        events::raise(*remote, *p, far);
+    return 0;
+}
+
+Return send(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_send_t>().read());
+    Domain& d = caller();
+    TRY(may(Hook::evtchn_send, d));
+    const EvtchnPort number(op.port);
+    LockGuard guard(d.event_lock);
+    Port* port = d.ports->find(number);
+    if (!port)
+        return fail(Errno::EINVAL);
+    switch (port->state) {
+    case PortState::interdomain: return send_interdomain(d, *port);
+    case PortState::ipi: events::raise(d, *port, number); return 0;
+    case PortState::unbound: return 0; // nobody listens yet
+    default: return fail(Errno::EINVAL);
+    }
+}
+
+Return status(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_status_t>().read());
+    TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
+    TRY(may(Hook::evtchn_status, *domain));
+    evtchn_status_t answer;
+    {
+        LockGuard guard(domain->event_lock);
+        TRY_ASSIGN(found, domain->ports->status(EvtchnPort(op.port)));
+        answer = found;
+    }
+    answer.dom = op.dom;
+    answer.port = op.port;
+    TRY(arg.as<evtchn_status_t>().write(answer));
+    return 0;
+}
+
+Return bind_vcpu(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_bind_vcpu_t>().read());
+    Domain& d = caller();
+    TRY(may(Hook::evtchn_bind_vcpu, d));
+    TRY_ASSIGN(vcpu, vcpu_of(d, op.vcpu));
+    LockGuard guard(d.event_lock);
+    TRY(d.ports->bind_vcpu(EvtchnPort(op.port), vcpu->id));
+    const Port* port = d.ports->find(EvtchnPort(op.port));
+    if (port->state == PortState::pirq)
+        pirqs::follow_vcpu(d, Pirq(port->detail), *vcpu);
+    return 0;
+}
+
+Return unmask(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_unmask_t>().read());
+    Domain& d = caller();
+    TRY(may(Hook::evtchn_unmask, d));
+    LockGuard guard(d.event_lock);
+    Port* port = d.ports->find(EvtchnPort(op.port));
+    if (!port)
+        return fail(Errno::EINVAL);
+    events::unmask(d, *port, EvtchnPort(op.port));
+    return 0;
+}
+
+Return reset(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_reset_t>().read());
+    TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
+    TRY(may(Hook::evtchn_reset, *domain));
+    if (domain.get() != &caller() && domain->pause_count.load() == 0)
+        return fail(Errno::EINVAL);
+    for (;;) {
+        if (events::close_all(*domain))
+            break;
+        if (preempt_pending())
+            return fail(Errno::ERESTART);
+    }
+    events::reset_fifo(*domain);
+    return 0;
+}
+
+Return set_priority(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<evtchn_set_priority_t>().read());
+    Domain& d = caller();
+    TRY(may(Hook::evtchn_set_priority, d));
+    LockGuard guard(d.event_lock);
+    if (!d.fifo)
+        return fail(Errno::ENOSYS);
+    TRY(d.ports->set_priority(EvtchnPort(op.port), op.priority));
+    return 0;
+}
+
+/// EVTCHNOP_reset_cont: the public header keeps it from guests; the incumbent uses it for continuations.
+constexpr u32 reset_continued = 14;
+
+} // namespace
+
+Return event_channel_op(u32 cmd, RawHandle arg)
+{
+    switch (cmd) {
+    case EVTCHNOP_send: return send(arg);
+    case EVTCHNOP_unmask: return unmask(arg);
+    case EVTCHNOP_bind_interdomain: return bind_interdomain(arg);
+    case EVTCHNOP_bind_virq: return bind_virq(arg);
+    case EVTCHNOP_bind_pirq: return bind_pirq(arg);
+    case EVTCHNOP_close: return close(arg);
+    case EVTCHNOP_status: return status(arg);
+    case EVTCHNOP_alloc_unbound: return alloc_unbound(arg);
+    case EVTCHNOP_bind_ipi: return bind_ipi(arg);
+    case EVTCHNOP_bind_vcpu: return bind_vcpu(arg);
+    case EVTCHNOP_reset:
+    case reset_continued: return reset(arg);
+    case EVTCHNOP_init_control: return fifo_init_control(arg);
+    case EVTCHNOP_expand_array: return fifo_expand_array(arg);
+    case EVTCHNOP_set_priority: return set_priority(arg);
+    default: return fail(Errno::ENOSYS);
+    }
+}
+
+/// The form before interface 0x00030202: command and argument in one structure.
+Return event_channel_op_compat(RawHandle op)
+{
+    TRY_ASSIGN(cmd, op.as<u32>().read());
+    if (cmd > EVTCHNOP_unmask)
+        return fail(Errno::ENOSYS);
+    return event_channel_op(cmd, RawHandle(op.address().raw() + offsetof(evtchn_op_t, u)));
+}
+
+} // namespace streak::hypercall

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "hypercall/grant_table_op.hpp"
+
+// Size, layout and frames of grant tables.
+
+namespace streak::hypercall {
+
+namespace {
+
+using grant::Status;
+using xsm::Hook;
+
+/// The domain an operation is about, for callers that may.
+[[nodiscard]] grant::Outcome<DomainRef> object_of(domid_t id, Hook hook)
+{
+    auto domain = find_domain(DomId(id));
+    if (!domain)
+        return std::unexpected(Status::bad_domain);
+    if (!may(hook, **domain))
+        return std::unexpected(Status::permission_denied);
+    return std::move(*domain);
+}
+
+[[nodiscard]] i16 raw(Status s) { return static_cast<i16>(s); }
+
+[[nodiscard]] Result<Status> set_up(const gnttab_setup_table_t& op)
+{
+    auto domain = object_of(op.dom, Hook::grant_setup);
+    if (!domain)
+        return domain.error();
+    if (op.nr_frames > (*domain)->grants->max_frames() || !grants::grow(**domain, op.nr_frames))
+        return Status::general_error;
+    const auto list = GUEST_HANDLE(op.frame_list);
+    for (u32 i = 0; i < op.nr_frames; ++i) {
+        auto frame = grants::shared_frame(**domain, i);
+        if (!frame)
+            return Status::general_error;
+        TRY(list.write(frame->raw(), i));
+    }
+    return Status::okay;
+}
+
+[[nodiscard]] Result<Status> list_statuses(const gnttab_get_status_frames_t& op)
+{
+    auto domain = object_of(op.dom, Hook::grant_setup);
+    if (!domain)
+        return domain.error();
+    if (op.nr_frames > (*domain)->grants->status_count())
+        return Status::general_error;
+    const auto list = GUEST_HANDLE(op.frame_list);
+    for (u32 i = 0; i < op.nr_frames; ++i) {
+        auto frame = grants::status_frame(**domain, i);
+        if (!frame)
+            return Status::general_error;
+        TRY(list.write(frame->raw(), i));
+    }
+    return Status::okay;
+}
+
+} // namespace
+
+Return grant_setup_table(RawHandle arg, u32 count)
+{
+    if (count != 1)
+        return fail(Errno::EINVAL);
+    TRY_ASSIGN(op, arg.as<gnttab_setup_table_t>().read());
+    TRY_ASSIGN(status, set_up(op));
+    op.status = raw(status);
+    TRY(arg.as<gnttab_setup_table_t>().write(op));
+    return 0;
+}
+
+Return grant_query_size(RawHandle arg, u32 count)
+{
+    if (count != 1)
+        return fail(Errno::EINVAL);
+    TRY_ASSIGN(op, arg.as<gnttab_query_size_t>().read());
+    if (auto domain = object_of(op.dom, Hook::grant_query)) {
+        LockGuard guard((*domain)->grant_lock);
+        op.nr_frames = (*domain)->grants->frame_count();
+        op.max_nr_frames = (*domain)->grants->max_frames();
+        op.status = GNTST_okay;
+    } else {
+        op.status = raw(domain.error());
+    }
+    TRY(arg.as<gnttab_query_size_t>().write(op));
+    return 0;
+}
+
+Return grant_set_version(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<gnttab_set_version_t>().read());
+    TRY(may(Hook::grant_set_version, caller()));
+    const auto set = grants::set_version(caller(), op.version);
+    op.version = caller().grants->version();
+    TRY(arg.as<gnttab_set_version_t>().write(op));
+    TRY(set);
+    return 0;
+}
+
+Return grant_get_version(RawHandle arg)
+{
+    TRY_ASSIGN(op, arg.as<gnttab_get_version_t>().read());
+    TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
+    TRY(may(Hook::grant_query, *domain));
+    op.version = domain->grants->version();
+    TRY(arg.as<gnttab_get_version_t>().write(op));
+    return 0;
+}
+
+Return grant_get_status_frames(RawHandle arg, u32 count)
+{
+    if (count != 1)
+        return fail(Errno::EINVAL);
+    TRY_ASSIGN(op, arg.as<gnttab_get_status_frames_t>().read());
+    TRY_ASSIGN(status, list_statuses(op));
+    op.status = raw(status);
+    TRY(arg.as<gnttab_get_status_frames_t>().write(op));
+    return 0;
+}
+
+Return grant_swap(RawHandle arg, u32 count)
+{
+    TRY(may(Hook::grant_swap, caller()));
+    return for_each_grant(arg.as<gnttab_swap_grant_ref_t>(), count, [](const gnttab_swap_grant_ref_t& op) {
+        LockGuard guard(caller().grant_lock);
+        auto swapped = caller().grants->swap(GrantRef(op.ref_a), GrantRef(op.ref_b));
+        return swapped ? Status::okay : swapped.error();
+    });
+}
+
+} // namespace streak::hypercall

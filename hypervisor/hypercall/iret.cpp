@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "arch/guest_words.hpp"
+#include "hypercall/handlers.hpp"
+#include "pv/guest_mode.hpp"
+#include "pv/trap_bounce.hpp"
+
+namespace streak::hypercall {
+
+namespace {
+
+namespace flags = arch::rflags;
+
+/// What a guest may choose: the status flags, TF, DF, RF, AC and ID. NT would fault the next IRETQ.
+constexpr u64 guest_flags = 0x250dd5 & ~flags::if_;
+
+constexpr u64 frame_words = sizeof(iret_context) / sizeof(u64);
+static_assert(frame_words == 9);
+
+[[gnu::cold, gnu::noinline]] Return give_up(Vcpu& v, const char* reason)
+{
+    pv::log_guest_registers(v);
+    crash_domain(*v.domain, reason);
+    return 0;
+}
+
+/// An NMI that came while the handler ran is due now.
+[[gnu::cold, gnu::noinline]] void end_nmi(Vcpu& v)
+{
+    v.pv.in_nmi = false;
+    if (v.pv.nmi_waits)
+        v.exit_work.fetch_or(static_cast<u8>(ExitWork::nmi));
+    v.pv.nmi_waits = false;
+}
+
+} // namespace
+
+/// Leaves the guest kernel by the frame at its rsp (xen/arch-x86/xen-x86_64.h, iret_context). The value
+/// "returned" is the frame's rax, so that the dispatcher puts it where it belongs.
+Return iret()
+{
+    Vcpu& v = current();
+    arch::Registers& r = v.regs;
+    iret_context frame;
+    if (!arch::pop_words_from_guest<frame_words>(reinterpret_cast<u64*>(&frame), Vaddr(r.rsp))) [[unlikely]]
+        return give_up(v, "cannot read iret frame");
+
+    if ((frame.cs & 3) == 3) {
+        if (v.cr3_user == 0) [[unlikely]]
+            return give_up(v, "iret to user mode without user page tables");
+        pv::enter_user_mode(v);
+    }
+    if (v.domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl)) [[unlikely]]
+        v.pv.iopl = (frame.rflags >> 12) & 3;
+    if (v.pv.in_nmi) [[unlikely]]
+        end_nmi(v);
+
+    r.rip = frame.rip;
+    r.cs = (frame.cs & 0xffff) | 3;
+    r.rflags = (frame.rflags & guest_flags) | flags::if_ | flags::fixed;
+    r.rsp = frame.rsp;
+    r.ss = (frame.ss & 0xffff) | 3;
+    if (frame.flags & VGCF_in_syscall) {
+        r.vector = arch::vector_syscall;
+    } else {
+        r.vector = 0;
+        r.r11 = frame.r11;
+        r.rcx = frame.rcx;
+    }
+    v.info->evtchn_upcall_mask = (frame.rflags & flags::if_) == 0;
+    return static_cast<i64>(frame.rax);
+}
+
+} // namespace streak::hypercall

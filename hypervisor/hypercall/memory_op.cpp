@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "hypercall/memory_op.hpp"
+
+#include "arch/layout.hpp"
+#include "hypercall/handlers.hpp"
+#include "mm/memory_map.hpp"
+
+namespace streak::hypercall {
+
+namespace {
+
+constexpr u64 m2p_chunk_bytes = 1ull << 21; ///< what one entry of machphys_mfn_list covers
+
+Result<DomainRef> domain_for(RawHandle argument, xsm::Hook hook)
+{
+    TRY_ASSIGN(id, argument.as<domid_t>().read());
+    TRY_ASSIGN(domain, find_domain(DomId(id)));
+    TRY(may(hook, *domain));
+    return std::move(domain);
+}
+
+Return current_frames(RawHandle argument)
+{
+    TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
+    return static_cast<i64>(domain->pages.total);
+}
+
+Return maximum_frames(RawHandle argument)
+{
+    TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
+    return static_cast<i64>(domain->pages.max);
+}
+
+Return maximum_gpfn(RawHandle argument)
+{
+    TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
+    return static_cast<i64>(domain->shared_info->arch.max_pfn) - 1;
+}
+
+Return machphys_mapping(RawHandle argument)
+{
+    TRY(argument.as<xen_machphys_mapping_t>().write(
+        {.v_start = MACH2PHYS_VIRT_START, .v_end = MACH2PHYS_VIRT_END, .max_mfn = mm::frame_table_frames - 1}));
+    return 0;
+}
+
+/// The frames the M2P consists of, one number for each 2 MiB; holes repeat the previous one.
+Return machphys_mfn_list(RawHandle argument)
+{
+    TRY(may(xsm::Hook::memory_machine, caller()));
+    const auto handle = argument.as<xen_machphys_mfn_list_t>();
+    TRY_ASSIGN(list, handle.read());
+    const GuestHandle<xen_pfn_t> out = GUEST_HANDLE(list.extent_start);
+    const u64 chunks = (mm::frame_table_frames * 8 + m2p_chunk_bytes - 1) / m2p_chunk_bytes;
+    u64 last = 0;
+    u32 i = 0;
+    for (; i < chunks && i < list.max_extents; ++i) {
+        const u64 first_frame = i * (m2p_chunk_bytes / 8);
+        if (const auto chunk = mm::m2p_chunk(Mfn(first_frame)))
+            last = to_mfn(*chunk).raw();
+        TRY(out.write(last, i));
+    }
+    list.nr_extents = i;
+    TRY(handle.write(list));
+    return 0;
+}
+
+Return write_map(RawHandle argument, const e820_entry* entries, u32 count)
+{
+    const auto handle = argument.as<xen_memory_map_t>();
+    TRY_ASSIGN(request, handle.read());
+    const GuestHandle<e820_entry> out(reinterpret_cast<u64>(request.buffer.p));
+    if (!out.is_null()) {
+        count = std::min(count, request.nr_entries);
+        TRY(out.write_array({entries, count}));
+    }
+    request.nr_entries = count;
+    TRY(handle.write(request));
+    return 0;
+}
+
+/// The machine's map, as dom0 has to see it: Streak's own APIC pages are reserved.
+Return machine_memory_map(RawHandle argument)
+{
+    TRY(may(xsm::Hook::memory_machine, caller()));
+    const auto handle = argument.as<xen_memory_map_t>();
+    TRY_ASSIGN(request, handle.read());
+    const GuestHandle<e820_entry> out(reinterpret_cast<u64>(request.buffer.p));
+    u32 i = 0;
+    for (const mm::MemoryRange& r : mm::machine_map()) {
+        if (i == request.nr_entries)
+            break;
+        TRY(out.write({.addr = r.start, .size = r.end - r.start, .type = r.type}, i++));
+    }
+    request.nr_entries = i;
+    TRY(handle.write(request));
+    return 0;
+}
+
+Return memory_map(RawHandle argument)
+{
+    const Domain& d = caller();
+    if (d.memory_map_entries == 0)
+        return fail(Errno::ENOSYS);
+    TRY(may(xsm::Hook::memory_query, d));
+    return write_map(argument, d.memory_map.data(), d.memory_map_entries);
+}
+
+Return set_memory_map(RawHandle argument)
+{
+    TRY_ASSIGN(request, argument.as<xen_foreign_memory_map_t>().read());
+    TRY_ASSIGN(domain, find_domain(DomId(request.domid)));
+    TRY(may(xsm::Hook::memory_set_map, *domain));
+    std::array<e820_entry, Domain::max_memory_map> entries{};
+    if (request.map.nr_entries > entries.size())
+        return fail(Errno::EINVAL);
+    const GuestHandle<e820_entry> in(reinterpret_cast<u64>(request.map.buffer.p));
+    TRY(in.read_array({entries.data(), request.map.nr_entries}));
+    domain->memory_map = entries;
+    domain->memory_map_entries = request.map.nr_entries;
+    return 0;
+}
+
+Return claim_pages(RawHandle argument)
+{
+    TRY_ASSIGN(request, argument.as<xen_memory_reservation_t>().read());
+    if (!GUEST_HANDLE(request.extent_start).is_null() || request.extent_order != 0 || request.mem_flags != 0)
+        return fail(Errno::EINVAL);
+    TRY_ASSIGN(domain, find_domain(DomId(request.domid)));
+    TRY(may(xsm::Hook::memory_claim, *domain));
+    TRY(mm::set_claim(domain->pages, request.nr_extents));
+    return 0;
+}
+
+/// Populate-on-demand and memory sharing belong to hardware-assisted guests.
+Return get_pod_target(RawHandle argument)
+{
+    TRY(domain_for(argument, xsm::Hook::memory_claim));
+    return fail(Errno::EINVAL);
+}
+
+} // namespace
+
+/// Everything about a domain's memory. `command` carries the first extent to do in its upper bits, so that a
+/// long operation can go on where it stopped. (xen/memory.h)
+Return memory_op(u64 command, RawHandle argument)
+{
+    const u64 start = command >> extent_shift;
+    const u32 op = command & command_mask;
+    switch (op) {
+    case XENMEM_increase_reservation:
+    case XENMEM_decrease_reservation:
+    case XENMEM_populate_physmap: return change_reservation(op, start, argument);
+    case XENMEM_exchange: return exchange_memory(argument);
+    default: break;
+    }
+    if (start != 0)
+        return fail(Errno::EINVAL);
+    switch (op) {
+    case XENMEM_maximum_ram_page: return static_cast<i64>(mm::frame_table_frames - 1);
+    case XENMEM_current_reservation: return current_frames(argument);
+    case XENMEM_maximum_reservation: return maximum_frames(argument);
+    case XENMEM_maximum_gpfn: return maximum_gpfn(argument);
+    case XENMEM_machphys_mapping: return machphys_mapping(argument);
+    case XENMEM_machphys_mfn_list: return machphys_mfn_list(argument);
+    case XENMEM_memory_map: return memory_map(argument);
+    case XENMEM_machine_memory_map: return machine_memory_map(argument);
+    case XENMEM_set_memory_map: return set_memory_map(argument);
+    case XENMEM_claim_pages: return claim_pages(argument);
+    case XENMEM_get_sharing_freed_pages:
+    case XENMEM_get_sharing_shared_pages: return 0;
+    case XENMEM_get_pod_target:
+    case XENMEM_set_pod_target: return get_pod_target(argument);
+    case XENMEM_get_vnumainfo: return fail(Errno::EOPNOTSUPP);
+    // Both place frames in a translated physmap, which a PV guest does not have.
+    case XENMEM_add_to_physmap:
+    case XENMEM_add_to_physmap_batch:
+    case XENMEM_remove_from_physmap:
+        TRY(domain_for(argument, xsm::Hook::memory_add_to_physmap));
+        return fail(Errno::EOPNOTSUPP);
+    default: return fail(Errno::ENOSYS);
+    }
+}
+
+} // namespace streak::hypercall

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "domain/locked_tables.hpp"
+#include "hypercall/batch.hpp"
+#include "hypercall/handlers.hpp"
+#include "hypercall/page_owner.hpp"
+
+// HYPERVISOR_mmu_update (xen/xen.h): changes of page-table entries and of the M2P, in batches. Requests are
+// carried out under the page lock in runs; between runs the call can be preempted.
+
+namespace streak::hypercall {
+
+namespace {
+
+constexpr u32 run_length = 32;
+constexpr u64 command_mask = sizeof(u64) - 1;
+
+/// Stores an entry; on demand keeps the accessed and dirty bits, even if the processor sets them meanwhile.
+struct StoreEntry {
+    bool preserve;
+
+    bool operator()(u64& slot, u64 old, u64 entry) const
+    {
+        if (!preserve) {
+            __atomic_store_n(&slot, entry, __ATOMIC_RELAXED);
+            return true;
+        }
+        while (!__atomic_compare_exchange_n(&slot, &old, entry | (old & mm::pte::accessed_dirty), true,
+                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            ;
+        return true;
+    }
+};
+
+/// An ordinary frame of the guest is written as data.
+Result<> write_data(Domain& owner, mm::PageInfo& page, unsigned index, u64 value)
+{
+    TRY(mm::get_page_and_type(page, owner.id, mm::PageType::writable));
+    __atomic_store_n(&mm::HostEnv::entries(page)[index], value, __ATOMIC_RELAXED);
+    mm::put_page_and_type(page);
+    return {};
+}
+
+Result<> update_entry(LockedTables& tables, const PageOwner& owner, const mmu_update_t& request,
+                      mm::OwedTable& owed, StoreEntry write)
+{
+    mm::PageInfo* page = mm::HostEnv::page(to_mfn(Maddr(request.ptr)));
+    if (!page || page->owner_id() != owner.tables->id) [[unlikely]]
+        return fail(Errno::EINVAL);
+    const unsigned index = static_cast<unsigned>(request.ptr / sizeof(u64)) % mm::pte::entries;
+    const u64 word = page->type.load(std::memory_order_relaxed);
+    if (mm::type_bits::type(word) == mm::PageType::l1 && (word & mm::type_bits::validated)) [[likely]]
+        return tables->change_l1(mm::HostEnv::entries(*page)[index], request.val, owner.frames, write);
+    if (mm::type_bits::is_table(word) && mm::type_bits::count(word) != 0) {
+        if (!(word & mm::type_bits::validated))
+            return fail(Errno::EBUSY);
+        return tables->change_upper(*page, index, request.val, write, owed);
+    }
+    return write_data(*owner.tables, *page, index, request.val);
+}
+
+/// MMU_MACHPHYS_UPDATE
+Result<> update_m2p(const PageOwner& owner, const mmu_update_t& request)
+{
+    const Mfn mfn = to_mfn(Maddr(request.ptr));
+    mm::PageInfo* page = mm::page_of(mfn);
+    if (!page || !mm::get_page(*page, owner.frames))
+        return fail(Errno::EINVAL);
+    mm::m2p(mfn) = request.val;
+    mm::put_page(*page);
+    return {};
+}
+
+Result<> carry_out(LockedTables& tables, const PageOwner& owner, const mmu_update_t& request, mm::OwedTable& owed)
+{
+    switch (request.ptr & command_mask) {
+    case MMU_NORMAL_PT_UPDATE:
+    case MMU_PT_UPDATE_NO_TRANSLATE:
+    case MMU_PT_UPDATE_PRESERVE_AD:
+        return update_entry(tables, owner, request, owed,
+                            {.preserve = (request.ptr & command_mask) == MMU_PT_UPDATE_PRESERVE_AD});
+    case MMU_MACHPHYS_UPDATE:
+        return update_m2p(owner, request);
+    default:
+        return fail(Errno::ENOSYS);
+    }
+}
+
+/// Up to run_length requests under one hold of the lock; `at` counts those done.
+Result<> run(GuestHandle<mmu_update_t> requests, u32 count, const PageOwner& owner, mm::OwedTable& owed, u32& at)
+{
+    LockedTables tables(*owner.tables);
+    const u32 end = count - at > run_length ? at + run_length : count;
+    for (; at < end; ++at) {
+        TRY_ASSIGN(request, requests.read(at));
+        TRY(carry_out(tables, owner, request, owed));
+    }
+    return {};
+}
+
+Result<> settle(Domain& domain, mm::OwedTable& owed)
+{
+    LockedTables tables(domain);
+    return tables->settle(owed);
+}
+
+bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
+
+/// All requests, until one fails. `preemptible`: ERESTART when something more urgent came up; `at` counts
+/// those done, and `owed` may hold a table.
+Result<> run_all(GuestHandle<mmu_update_t> requests, u32 count, const PageOwner& owner, mm::OwedTable& owed,
+                 bool preemptible, u32& at)
+{
+    for (;;) {
+        const Result<> result = run(requests, count, owner, owed, at);
+        if (!result && !restart(result)) [[unlikely]]
+            return result;
+        if (at == count && !owed) [[likely]]
+            return {};
+        if (preempt_pending() && (preemptible || !owed))
+            return fail(Errno::ERESTART);
+        if (owed && at == count)
+            (void)settle(*owner.tables, owed);
+    }
+}
+
+} // namespace
+
+Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32> done, u32 foreign)
+{
+    TRY_ASSIGN(batch, Batch<mmu_update_t>::begin(requests, count, done));
+    TRY_ASSIGN(owner, find_page_owner(foreign, true));
+    TRY(may(xsm::Hook::mmu_update, *owner.tables));
+
+    // What another domain's tables owe can't wait in the caller's vCPU: it is settled before the call ends.
+    mm::OwedTable local = nullptr;
+    const bool own = owner.tables == &caller();
+    u32 at = 0;
+    const Result<> result = run_all(requests, batch.count, owner, own ? current().owed_table : local, own, at);
+    while (local)
+        (void)settle(*owner.tables, local);
+    return batch.end(at, result);
+}
+
+} // namespace streak::hypercall

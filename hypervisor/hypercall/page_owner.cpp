@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "hypercall/page_owner.hpp"
+
+namespace streak::hypercall {
+
+namespace {
+
+Result<> find_frames_owner(DomId id, PageOwner& owner)
+{
+    if (id == self_id)
+        return {};
+    if (id == io_id || id == xen_id) {
+        if (!caller().privileged)
+            return fail(Errno::EPERM);
+        owner.frames = id;
+        return {};
+    }
+    if (id == caller().id) // the ABI wants DOMID_SELF for it
+        return fail(Errno::ESRCH);
+    TRY_ASSIGN(domain, find_domain(id));
+    TRY(may(xsm::Hook::map_foreign, *domain));
+    owner.frames = id;
+    owner.frames_ref = std::move(domain);
+    return {};
+}
+
+} // namespace
+
+Result<PageOwner> find_page_owner(u32 foreign, bool packed)
+{
+    PageOwner owner;
+    owner.tables = &caller();
+    owner.frames = caller().id;
+    if (foreign == self_id.raw()) [[likely]]
+        return owner;
+    const u32 tables = foreign >> 16;
+    if (packed && tables != 0 && DomId(static_cast<u16>(tables - 1)) != caller().id) {
+        TRY_ASSIGN(domain, find_domain(DomId(static_cast<u16>(tables - 1))));
+        TRY(may(xsm::Hook::map_foreign, *domain));
+        if (domain->dying)
+            return fail(Errno::EINVAL);
+        owner.tables = domain.get();
+        owner.tables_ref = std::move(domain);
+    }
+    TRY(find_frames_owner(DomId(static_cast<u16>(foreign)), owner));
+    return owner;
+}
+
+} // namespace streak::hypercall

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "hypercall/call.hpp"
+
+namespace streak::hypercall {
+
+/// Whose tables a page-table operation changes, and whose frames it may map.
+struct PageOwner {
+    Domain* tables = nullptr;
+    DomId frames{};
+    DomainRef tables_ref, frames_ref; ///< empty for the caller itself and for DOMID_IO, DOMID_XEN
+
+    [[nodiscard]] bool self() const { return tables == &caller() && frames == caller().id; }
+};
+
+/// Decodes and authorises a "foreigndom": its low half names the owner of the frames (DOMID_SELF, DOMID_IO,
+/// DOMID_XEN or a domain); with `packed`, its high half, if not 0, is one more than the owner of the
+/// tables (xen/xen.h, mmu_update). ESRCH, EPERM, EINVAL.
+[[nodiscard]] Result<PageOwner> find_page_owner(u32 foreign, bool packed = false);
+
+} // namespace streak::hypercall

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "init/platform.hpp"
+
+#include <algorithm>
+
+#include "arch/boot/trampoline.hpp"
+#include "arch/clock.hpp"
+#include "arch/cpu.hpp"
+#include "arch/ioapic.hpp"
+#include "arch/irq.hpp"
+#include "arch/lapic.hpp"
+#include "arch/machine.hpp"
+#include "arch/pic.hpp"
+#include "arch/smp.hpp"
+#include "arch/uart.hpp"
+#include "arch/vga.hpp"
+#include "domain/scheduler.hpp"
+#include "lib/panic.hpp"
+#include "loader/acpi.hpp"
+#include "mm/boot_memory.hpp"
+#include "mm/frame_allocator.hpp"
+#include "mm/host_page_table.hpp"
+
+namespace streak::init {
+
+namespace {
+
+namespace acpi = loader::acpi;
+
+constinit acpi::Tables tables;
+
+constexpr auto firmware_memory = [](u64 address, std::size_t bytes) -> loader::Bytes {
+    return {static_cast<const std::byte*>(mm::map_firmware(Maddr(address), bytes)), bytes};
+};
+
+void read_tables(const loader::BootInfo& info)
+{
+    loader::Bytes rsdp = info.rsdp;
+    if (rsdp.empty()) {
+        const auto found = acpi::find_rsdp(firmware_memory);
+        if (!found)
+            panic("ACPI: a root pointer expected, none found");
+        rsdp = firmware_memory(*found, 36);
+    }
+    if (const auto read = acpi::read_tables(rsdp, firmware_memory, tables); !read)
+        panic("ACPI: {} ({})", loader::describe(read.error().code), read.error().item);
+    if (!tables.madt)
+        panic("ACPI: a MADT expected, none found");
+    if (tables.damaged != 0)
+        log_warning("ACPI: {} damaged tables are ignored", tables.damaged);
+}
+
+volatile u32* device_page(u64 address)
+{
+    mm::deny_io_frame(to_mfn(Maddr(address)));
+    return static_cast<volatile u32*>(mm::map_mmio(Maddr(address), page_size));
+}
+
+void start_interrupts(const acpi::Madt& madt)
+{
+    const bool need_x2apic = std::ranges::any_of(madt.cpus, [](const acpi::LocalApic& c) { return c.enabled && c.apic_id > 254; });
+    pic::disable();
+    lapic::init_boot(device_page(madt.lapic_address), need_x2apic);
+    lapic::init_cpu();
+    for (const acpi::IoApic& io : madt.ioapics)
+        ioapic::add(io.id, Maddr(io.address), device_page(io.address), io.gsi_base);
+    for (const acpi::SourceOverride& o : madt.overrides)
+        irq::add_override(o.source, o.gsi, o.flags.level(), o.flags.active_low());
+    irq::init();
+}
+
+void start_clock()
+{
+    clock::References references;
+    if (tables.hpet)
+        references.hpet = static_cast<volatile u32*>(mm::map_mmio(Maddr(tables.hpet->address), page_size));
+    if (tables.fadt && tables.fadt->pm_timer.space == acpi::Register::Space::io)
+        references.pm_timer_port = static_cast<u16>(tables.fadt->pm_timer.address);
+    clock::init(references);
+    lapic::calibrate_timer();
+}
+
+u16 port_of(const acpi::Register& r) { return r.space == acpi::Register::Space::io ? static_cast<u16>(r.address) : 0; }
+
+void set_power_ports()
+{
+    machine::PowerPorts ports;
+    if (tables.fadt) {
+        const acpi::Fadt& fadt = *tables.fadt;
+        ports.pm1a_control = port_of(fadt.pm1a_control);
+        ports.pm1b_control = port_of(fadt.pm1b_control);
+        if (fadt.has_reset()) {
+            ports.reset_space = static_cast<u8>(fadt.reset.space);
+            ports.reset_address = fadt.reset.address;
+            ports.reset_value = fadt.reset_value;
+            if (fadt.reset.space == acpi::Register::Space::memory)
+                ports.reset_register = static_cast<volatile u8*>(mm::map_mmio(Maddr(fadt.reset.address), 1));
+        }
+    }
+    if (tables.s5) {
+        ports.s5_known = true;
+        ports.s5_type_a = tables.s5->pm1a;
+        ports.s5_type_b = tables.s5->pm1b;
+    }
+    machine::set_power_ports(ports);
+}
+
+void* memory_for_cpu(u64 bytes)
+{
+    const unsigned order = std::bit_width((bytes - 1) >> page_shift);
+    mm::PageInfo* pages = mm::alloc_frames(order, 32);
+    if (!pages)
+        return nullptr;
+    mm::clear_frames(*pages, order);
+    return mm::page_memory(*pages);
+}
+
+void run_secondary_cpu()
+{
+    scheduler::start_cpu();
+    arch::exit_to_current();
+}
+
+void list_processors(const acpi::Madt& madt)
+{
+    smp::init_boot_cpu();
+    for (const acpi::LocalApic& cpu : madt.cpus)
+        if (cpu.enabled)
+            smp::add_processor(ApicId(cpu.apic_id), cpu.processor_uid);
+    if (madt.cpus.dropped() != 0)
+        log_warning("{} processors beyond {} are not used", madt.cpus.dropped(), acpi::max_cpus);
+    smp::set_plan({.trampoline = mm::low_free_page(), .cr3 = mm::hypervisor_cr3().raw(), .allocate = memory_for_cpu, .run = run_secondary_cpu});
+}
+
+void serial_interrupt(Irq, void*)
+{
+    if (uart::handle_interrupt())
+        arch::raise_local_work(arch::Work::console);
+}
+
+void start_serial_input()
+{
+    if (!uart::present() || uart::isa_irq() == 0)
+        return;
+    const auto line = irq::gsi_to_irq(irq::isa_to_gsi(uart::isa_irq()));
+    if (!line || !irq::bind_hypervisor(*line, serial_interrupt, nullptr)) {
+        log_warning("console: no interrupt for the serial port, input stays off");
+        return;
+    }
+    uart::enable_receive_interrupt();
+    irq::unmask(*line);
+}
+
+} // namespace
+
+void start_consoles(const loader::Options& options, const loader::BootInfo& info)
+{
+    set_log_level(static_cast<LogLevel>(std::clamp<int>(static_cast<int>(options.log), 1, 4)));
+    if (options.console_serial && !uart::init(options.com1, 1))
+        log_warning("console: no serial port at COM1");
+    if (options.console_com2 && !uart::init(options.com2, 2))
+        log_warning("console: no serial port at COM2");
+    const bool pixels = info.framebuffer && info.framebuffer->type == 1; // mapped later, start_platform()
+    if (options.console_vga && !pixels)
+        vga::init(info.framebuffer, nullptr);
+}
+
+void start_platform(const loader::Options& options, const loader::BootInfo& info)
+{
+    if (options.console_vga && info.framebuffer && info.framebuffer->type == 1) {
+        const loader::Framebuffer& fb = *info.framebuffer;
+        vga::init(info.framebuffer, mm::map_mmio(Maddr(fb.address), u64{fb.pitch} * fb.height, mm::Access::write_combining));
+    }
+    read_tables(info);
+    start_interrupts(*tables.madt);
+    set_power_ports();
+    start_clock();
+    list_processors(*tables.madt);
+    start_serial_input();
+}
+
+} // namespace streak::init

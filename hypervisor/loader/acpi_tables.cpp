@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "loader/acpi.hpp"
+#include "loader/acpi_raw.hpp"
+
+namespace streak::loader::acpi {
+
+namespace {
+
+template <class T>
+T field(Bytes table, std::uint64_t offset) {
+    return read_at<T>(table, offset).value_or(T{});
+}
+
+// --- MADT (5.2.12) -------------------------------------------------------------------------------
+
+enum MadtType : std::uint8_t {
+    madt_lapic = 0,
+    madt_ioapic = 1,
+    madt_override = 2,
+    madt_nmi_source = 3,
+    madt_lapic_nmi = 4,
+    madt_lapic_address = 5,
+    madt_x2apic = 9,
+    madt_x2apic_nmi = 10,
+};
+
+LocalApic local_apic(std::uint32_t uid, std::uint32_t id, std::uint32_t flags) {
+    return {uid, id, (flags & 1) != 0, (flags & 2) != 0};
+}
+
+/// One entry; a short one reads as zeros past its end and is dropped by the length check before.
+void take_entry(Bytes entry, Madt& madt) {
+    const auto u8 = [&](std::uint64_t at) { return field<std::uint8_t>(entry, at); };
+    const auto u16 = [&](std::uint64_t at) { return field<std::uint16_t>(entry, at); };
+    const auto u32 = [&](std::uint64_t at) { return field<std::uint32_t>(entry, at); };
+    const auto holds = [&](std::size_t bytes) { return entry.size() >= bytes; };
+    constexpr std::uint8_t any_uid = 0xFF;
+    switch (u8(0)) {
+    case madt_lapic:
+        if (holds(8))
+            madt.cpus.push(local_apic(u8(2), u8(3), u32(4)));
+        return;
+    case madt_x2apic:
+        if (holds(16))
+            madt.cpus.push(local_apic(u32(12), u32(4), u32(8)));
+        return;
+    case madt_ioapic:
+        if (holds(12))
+            madt.ioapics.push(IoApic{u8(2), u32(4), u32(8)});
+        return;
+    case madt_override:
+        if (holds(10))
+            madt.overrides.push(SourceOverride{u8(3), u32(4), IntiFlags{u16(8)}});
+        return;
+    case madt_nmi_source:
+        if (holds(8))
+            madt.nmi_sources.push(NmiSource{u32(4), IntiFlags{u16(2)}});
+        return;
+    case madt_lapic_nmi:
+        if (holds(6))
+            madt.local_nmis.push(
+                LocalNmi{u8(2) == any_uid ? LocalNmi::all_processors : u8(2), u8(5), IntiFlags{u16(3)}});
+        return;
+    case madt_x2apic_nmi:
+        if (holds(12))
+            madt.local_nmis.push(LocalNmi{u32(4), u8(8), IntiFlags{u16(2)}});
+        return;
+    case madt_lapic_address:
+        if (holds(12))
+            madt.lapic_address = field<std::uint64_t>(entry, 4);
+        return;
+    default:
+        return;
+    }
+}
+
+// --- FADT (5.2.9) --------------------------------------------------------------------------------
+
+Register io_register(std::uint32_t port, std::uint8_t bytes) {
+    if (port == 0)
+        return {};
+    return {Register::Space::io, static_cast<std::uint8_t>(bytes * 8), port};
+}
+
+/// The 64-bit form when the table has it, else the port of ACPI 1.0.
+Register either(Bytes table, std::uint64_t extended_at, std::uint64_t port_at, std::uint64_t length_at) {
+    const auto raw = field<RawRegister>(table, extended_at);
+    if (raw.address != 0)
+        return {Register::Space{raw.space}, raw.bits, raw.address};
+    return io_register(field<std::uint32_t>(table, port_at), field<std::uint8_t>(table, length_at));
+}
+
+// --- \_S5 ----------------------------------------------------------------------------------------
+
+constexpr std::uint8_t aml_zero = 0x00, aml_one = 0x01, aml_name = 0x08, aml_byte = 0x0A, aml_word = 0x0B,
+                       aml_dword = 0x0C, aml_package = 0x12, aml_root = '\\';
+
+/// Reads AML values front to back; fails for good at the first one it doesn't know.
+class AmlReader {
+public:
+    AmlReader(Bytes aml, std::size_t at) : aml_(aml), at_(at) {}
+
+    std::optional<std::uint8_t> byte() { return read_at<std::uint8_t>(aml_, at_++); }
+
+    /// A constant integer (20.2.3); only the low byte matters for a sleep type.
+    std::optional<std::uint8_t> integer() {
+        const auto code = byte();
+        if (!code)
+            return std::nullopt;
+        switch (*code) {
+        case aml_zero:
+            return std::uint8_t{0};
+        case aml_one:
+            return std::uint8_t{1};
+        case aml_byte:
+            return low_byte_of(1);
+        case aml_word:
+            return low_byte_of(2);
+        case aml_dword:
+            return low_byte_of(4);
+        default:
+            return std::nullopt;
+        }
+    }
+
+    /// PkgLength (20.2.4): the two top bits of the first byte tell how many follow.
+    bool skip_package_length() {
+        const auto lead = byte();
+        at_ += lead.value_or(0) >> 6;
+        return lead.has_value();
+    }
+
+private:
+    std::optional<std::uint8_t> low_byte_of(std::size_t bytes) {
+        const auto value = read_at<std::uint8_t>(aml_, at_);
+        at_ += bytes;
+        return value;
+    }
+
+    Bytes aml_;
+    std::size_t at_;
+};
+
+std::optional<SleepType> read_s5_package(Bytes aml, std::size_t at) {
+    AmlReader reader(aml, at);
+    if (reader.byte() != aml_package || !reader.skip_package_length())
+        return std::nullopt;
+    const auto elements = reader.byte();
+    if (!elements || *elements == 0)
+        return std::nullopt;
+    const auto pm1a = reader.integer();
+    const auto pm1b = *elements > 1 ? reader.integer() : pm1a;
+    if (!pm1a || !pm1b || *pm1a > 7 || *pm1b > 7)
+        return std::nullopt;
+    return SleepType{*pm1a, *pm1b};
+}
+
+} // namespace
+
+LoadResult<> parse_madt(Bytes table, Madt& madt) {
+    constexpr std::uint64_t lapic_address_at = 36, flags_at = 40, first_entry = 44;
+    if (table.size() < first_entry)
+        return refuse(LoadErrc::bad_table, "MADT length", first_entry, table.size());
+    madt.lapic_address = field<std::uint32_t>(table, lapic_address_at);
+    madt.has_8259 = (field<std::uint32_t>(table, flags_at) & 1) != 0;
+    for (std::uint64_t at = first_entry; at + 2 <= table.size();) {
+        const auto bytes = field<std::uint8_t>(table, at + 1);
+        const auto entry = slice(table, at, bytes);
+        if (bytes < 2 || !entry)
+            return refuse(LoadErrc::bad_table, "MADT entry length", table.size() - at, bytes);
+        take_entry(*entry, madt);
+        at += bytes;
+    }
+    return {};
+}
+
+LoadResult<Fadt> parse_fadt(Bytes table) {
+    constexpr std::uint64_t least = 116; // ACPI 1.0
+    if (table.size() < least)
+        return refuse(LoadErrc::bad_table, "FADT length", least, table.size());
+    Fadt fadt;
+    fadt.revision = field<std::uint8_t>(table, 8);
+    fadt.dsdt = field<std::uint32_t>(table, 40);
+    fadt.sci_interrupt = field<std::uint16_t>(table, 46);
+    fadt.smi_command = field<std::uint32_t>(table, 48);
+    fadt.acpi_enable = field<std::uint8_t>(table, 52);
+    fadt.boot_flags = field<std::uint16_t>(table, 109);
+    fadt.flags = field<std::uint32_t>(table, 112);
+    constexpr std::uint64_t pm1_event_length = 88, pm1_control_length = 89, pm_timer_length = 91;
+    fadt.pm1a_event = either(table, 148, 56, pm1_event_length);
+    fadt.pm1b_event = either(table, 160, 60, pm1_event_length);
+    fadt.pm1a_control = either(table, 172, 64, pm1_control_length);
+    fadt.pm1b_control = either(table, 184, 68, pm1_control_length);
+    fadt.pm_timer = either(table, 208, 76, pm_timer_length);
+    const auto reset = field<RawRegister>(table, 116);
+    fadt.reset = {Register::Space{reset.space}, reset.bits, reset.address};
+    fadt.reset_value = field<std::uint8_t>(table, 128);
+    if (const auto extended = field<std::uint64_t>(table, 140); extended != 0)
+        fadt.dsdt = extended;
+    return fadt;
+}
+
+LoadResult<Hpet> parse_hpet(Bytes table) {
+    constexpr std::uint64_t register_at = 40, whole = 56; // IA-PC HPET specification 1.0a, 3.2.4
+    if (table.size() < whole)
+        return refuse(LoadErrc::bad_table, "HPET length", whole, table.size());
+    const auto base = field<RawRegister>(table, register_at);
+    if (Register::Space{base.space} != Register::Space::memory || base.address == 0)
+        return refuse(LoadErrc::bad_table, "HPET address space", 0, base.space);
+    return Hpet{base.address, field<std::uint8_t>(table, 52), field<std::uint16_t>(table, 53)};
+}
+
+std::optional<SleepType> find_s5(Bytes aml) {
+    constexpr std::uint32_t name = '_' | 'S' << 8 | '5' << 16 | '_' << 24;
+    for (std::size_t at = sizeof(RawHeader); at + sizeof(name) < aml.size(); ++at) {
+        if (read_at<std::uint32_t>(aml, at) != name)
+            continue;
+        const auto before = field<std::uint8_t>(aml, at - 1);
+        const auto earlier = field<std::uint8_t>(aml, at - 2);
+        if (before != aml_name && !(before == aml_root && earlier == aml_name))
+            continue;
+        if (const auto found = read_s5_package(aml, at + sizeof(name)))
+            return found;
+    }
+    return std::nullopt;
+}
+
+} // namespace streak::loader::acpi

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "loader/bzimage.hpp"
+
+#include "loader/elf.hpp"
+
+namespace streak::loader {
+
+namespace {
+
+// Linux setup header (Documentation/x86/boot.rst): offsets in the file.
+constexpr std::uint64_t setup_sects_at = 0x1F1;
+constexpr std::uint64_t boot_flag_at = 0x1FE;
+constexpr std::uint64_t header_magic_at = 0x202;
+constexpr std::uint64_t version_at = 0x206;
+constexpr std::uint64_t payload_offset_at = 0x248;
+constexpr std::uint64_t payload_length_at = 0x24C;
+constexpr std::uint32_t header_magic = 0x53726448; // "HdrS"
+constexpr std::uint16_t boot_flag = 0xAA55;
+constexpr std::uint16_t first_version_with_payload = 0x208;
+constexpr std::uint64_t sector = 512;
+constexpr std::uint64_t size_word = 4; // bytes, little endian, after every payload but gzip's own
+
+struct Magic {
+    Format format;
+    std::string_view bytes;
+};
+
+using namespace std::string_view_literals;
+constexpr Magic magics[] = {
+    {Format::elf, "\x7F"
+                  "ELF"sv},
+    {Format::gzip, "\x1F\x8B"sv},
+    {Format::xz, "\xFD"
+                 "7zXZ\0"sv},
+    {Format::zstd, "\x28\xB5\x2F\xFD"sv},
+    {Format::lz4, "\x02\x21\x4C\x18"sv}, // legacy frame
+    {Format::lzo, "\x89LZO\0\r\n\x1A\n"sv},
+    {Format::lzma, "\x5D\0\0"sv},
+    {Format::bzip2, "BZh"sv},
+};
+
+bool is_bzimage(Bytes file) {
+    return read_at<std::uint16_t>(file, boot_flag_at) == boot_flag &&
+           read_at<std::uint32_t>(file, header_magic_at) == header_magic;
+}
+
+LoadResult<Bytes> bzimage_payload(Bytes file) {
+    const auto version = read_at<std::uint16_t>(file, version_at).value_or(0);
+    if (version < first_version_with_payload)
+        return refuse(LoadErrc::not_elf, "boot protocol", first_version_with_payload, version);
+    const auto offset = read_at<std::uint32_t>(file, payload_offset_at);
+    const auto length = read_at<std::uint32_t>(file, payload_length_at);
+    if (!offset || !length)
+        return refuse(LoadErrc::truncated, "setup header", payload_length_at + 4, file.size());
+    const auto stored_sectors = read_at<std::uint8_t>(file, setup_sects_at).value_or(0);
+    const std::uint64_t sectors = stored_sectors == 0 ? 4 : stored_sectors;
+    const std::uint64_t start = (sectors + 1) * sector + *offset;
+    const auto payload = slice(file, start, *length);
+    if (!payload)
+        return refuse(LoadErrc::truncated, "payload", start + *length, file.size());
+    return *payload;
+}
+
+LoadResult<KernelPayload> with_size(Format format, Bytes data) {
+    if (format == Format::unknown)
+        return refuse(LoadErrc::unknown_compression, "payload", 0,
+                      read_at<std::uint32_t>(data, 0).value_or(0));
+    if (format == Format::elf)
+        return KernelPayload{format, data, data.size()};
+    if (data.size() <= size_word)
+        return refuse(LoadErrc::truncated, "payload", size_word + 1, data.size());
+    const std::uint64_t size = *read_at<std::uint32_t>(data, data.size() - size_word);
+    if (size == 0 || size > max_kernel_size)
+        return refuse(LoadErrc::corrupt, "decompressed size", max_kernel_size, size);
+    if (format != Format::gzip) // gzip's last word is its own
+        data = data.first(data.size() - size_word);
+    return KernelPayload{format, data, size};
+}
+
+} // namespace
+
+std::string_view name_of(Format format) {
+    switch (format) {
+    case Format::unknown:
+        break;
+    case Format::elf:
+        return "ELF";
+    case Format::gzip:
+        return "gzip";
+    case Format::xz:
+        return "xz";
+    case Format::zstd:
+        return "zstd";
+    case Format::lz4:
+        return "lz4";
+    case Format::lzo:
+        return "lzo";
+    case Format::lzma:
+        return "lzma";
+    case Format::bzip2:
+        return "bzip2";
+    }
+    return "unknown";
+}
+
+Format detect_format(Bytes data) {
+    for (const auto& magic : magics) {
+        const auto start = slice(data, 0, magic.bytes.size());
+        if (start &&
+            std::string_view(reinterpret_cast<const char*>(start->data()), start->size()) == magic.bytes)
+            return magic.format;
+    }
+    return Format::unknown;
+}
+
+LoadResult<KernelPayload> find_payload(Bytes file) {
+    if (is_bzimage(file)) {
+        const auto payload = bzimage_payload(file);
+        if (!payload)
+            return std::unexpected(payload.error());
+        return with_size(detect_format(*payload), *payload);
+    }
+    const auto format = detect_format(file);
+    if (format == Format::elf || format == Format::gzip)
+        return with_size(format, file);
+    return refuse(LoadErrc::not_elf, "file", 0x464C457F, read_at<std::uint32_t>(file, 0).value_or(0));
+}
+
+} // namespace streak::loader

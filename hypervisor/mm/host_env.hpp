@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "arch/cpu.hpp"
+#include "arch/tlb.hpp"
+#include "lib/spinlock.hpp"
+#include "mm/memory_map.hpp"
+#include "mm/pt_update.hpp"
+
+namespace streak::mm {
+
+/// The machine, as the page-type algorithms see it. Stateless.
+struct HostEnv {
+    [[nodiscard]] static PageInfo* page(Mfn mfn) { return frame_is_ram(mfn) ? &page_of_unchecked(mfn) : nullptr; }
+    [[nodiscard]] static u64* entries(const PageInfo& page) { return page_memory<u64>(page); }
+    static void put_page(PageInfo& page) { mm::put_page(page); }
+    [[nodiscard]] static u32 stamp() { return tlb::stamp_now(); }
+    static void wait() { spin_wait(); }
+
+    /// Flushes the CPUs that may hold entries older than the frame's stamp.
+    static void flush_stale(const PageInfo& page);
+    /// Judges (and adjusts) the descriptors in a page.
+    [[nodiscard]] static bool descriptors_ok(const PageInfo& page);
+    /// Is this a frame of device space that a privileged domain may map?
+    [[nodiscard]] static bool device_frame_allowed(Mfn mfn)
+    {
+        return mfn.raw() < 1ull << (arch::cpu_features.physical_address_bits - page_shift) && !io_frame_denied(mfn);
+    }
+    static void install_hypervisor_slots(u64* l4);
+};
+
+extern template class PageTables<HostEnv>;
+extern template class TableUpdater<HostEnv>;
+using HostTables = TableUpdater<HostEnv>;
+inline constinit HostEnv host_env;
+
+/// Copies the sixteen entries of the hypervisor into an L4 table.
+void install_hypervisor_slots(Mfn l4);
+
+} // namespace streak::mm

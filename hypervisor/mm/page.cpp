@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "mm/page.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "arch/smp.hpp"
+#include "lib/panic.hpp"
+#include "mm/boot_memory.hpp"
+#include "mm/descriptor_check.hpp"
+#include "mm/frame_allocator.hpp"
+#include "mm/host_env.hpp"
+#include "mm/host_page_table.hpp"
+#include "mm/page_type.hpp"
+
+namespace streak::mm {
+
+bool is_ram(Mfn mfn) { return frame_is_ram(mfn); }
+
+bool get_page(PageInfo& page, DomId owner) { return take_reference(host_env, page, owner); }
+
+void put_page(PageInfo& page)
+{
+    const u64 before = page.count.fetch_sub(1, std::memory_order_acq_rel);
+    ASSERT((before & count_bits::mask) != 0);
+    if ((before & count_bits::mask) == 1) [[unlikely]] {
+        ASSERT(!(before & count_bits::shared_heap));
+        free_domain_page(page);
+    }
+}
+
+Result<> get_page_type(PageInfo& page, PageType type)
+{
+    if (type != PageType::writable && type != PageType::segment_descriptor)
+        return fail(Errno::EINVAL);
+    if (!take_shared_type(host_env, page, type)) [[unlikely]]
+        return fail(Errno::EINVAL);
+    return {};
+}
+
+void put_page_type(PageInfo& page) { drop_shared_type(host_env, page); }
+
+Result<> get_page_and_type(PageInfo& page, DomId owner, PageType type)
+{
+    if (!get_page(page, owner)) [[unlikely]]
+        return fail(Errno::EINVAL);
+    if (auto typed = get_page_type(page, type); !typed) [[unlikely]] {
+        put_page(page);
+        return typed;
+    }
+    return {};
+}
+
+void put_page_and_type(PageInfo& page)
+{
+    put_page_type(page);
+    put_page(page);
+}
+
+void HostEnv::flush_stale(const PageInfo& page)
+{
+    // Other domains may have mapped the frame, too: any CPU may hold an entry.
+    CpuMask cpus = smp::online();
+    tlb::filter(cpus, page.tlb_stamp);
+    if (!cpus.empty())
+        tlb::flush(cpus, tlb::Flush::guest);
+}
+
+bool HostEnv::descriptors_ok(const PageInfo& page)
+{
+    u64* const table = page_memory<u64>(page);
+    return std::all_of(table, table + page_size / sizeof(u64), [](u64& d) { return fix_descriptor(d); });
+}
+
+void HostEnv::install_hypervisor_slots(u64* l4)
+{
+    constexpr unsigned first = arch::first_hypervisor_slot, slots = arch::last_hypervisor_slot - first + 1;
+    std::memcpy(l4 + first, hypervisor_l4() + first, slots * sizeof(u64));
+}
+
+void install_hypervisor_slots(Mfn l4) { HostEnv::install_hypervisor_slots(arch::direct_map<u64>(to_maddr(l4))); }
+
+} // namespace streak::mm

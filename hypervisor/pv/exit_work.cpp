@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pv/exit_work.hpp"
+
+#include "arch/cpu.hpp"
+#include "arch/handlers.hpp"
+#include "arch/percpu.hpp"
+#include "arch/smp.hpp"
+#include "domain/scheduler.hpp"
+#include "domain/timers.hpp"
+#include "pv/trap_bounce.hpp"
+
+// The slow way out: taken when a work bit, an exit reason or a pending event was seen. entry.S looks again
+// afterwards, so nothing that is raised in here is missed.
+
+namespace streak::pv {
+
+namespace {
+
+using ConsoleWork = void (*)();
+constinit ConsoleWork console_work = nullptr;
+
+bool asks(u32 work, arch::Work what) { return (work & static_cast<u32>(what)) != 0; }
+
+void serve(u32 work)
+{
+    if (asks(work, arch::Work::timer))
+        timers::run_due();
+    if (asks(work, arch::Work::custom))
+        smp::serve_remote_call();
+    if (asks(work, arch::Work::console) && console_work != nullptr)
+        console_work();
+    if (asks(work, arch::Work::schedule))
+        scheduler::schedule();
+}
+
+void serve_exit_reasons(Vcpu& v)
+{
+    constexpr u8 nmi = static_cast<u8>(ExitWork::nmi), crashed = static_cast<u8>(ExitWork::crashed);
+    const u8 reasons = v.exit_work.load();
+    if ((reasons & crashed) != 0) {
+        arch::raise_local_work(arch::Work::schedule); // its domain is paused: another one runs
+        return;
+    }
+    if ((reasons & nmi) != 0) {
+        v.exit_work.fetch_and(static_cast<u8>(~nmi));
+        deliver_nmi(v);
+    }
+    v.exit_work.fetch_and(static_cast<u8>(nmi | crashed)); // nothing is done for the other reasons
+}
+
+} // namespace
+
+void set_console_work(void (*function)()) { console_work = function; }
+
+} // namespace streak::pv
+
+extern "C" void handle_exit_work()
+{
+    using namespace streak;
+    arch::PerCpu& cpu = arch::this_cpu();
+    while (const u32 work = cpu.work.exchange(0))
+        pv::serve(work);
+
+    Vcpu& v = current();
+    if (v.is_idle())
+        return;
+    if (v.exit_work.load() != 0)
+        pv::serve_exit_reasons(v);
+    if (cpu.work.load(std::memory_order_relaxed) == 0 && scheduler::event_pending(v))
+        pv::deliver_events(v);
+}
+
+extern "C" void idle_loop() { streak::arch::idle_halt(); }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "arch/cr.hpp"
+#include "arch/percpu.hpp"
+#include "arch/segment.hpp"
+#include "domain/vcpu.hpp"
+
+// Kernel and user mode of a 64-bit PV guest both run in ring 3; what differs is the page table and the GS base.
+// While the hypervisor runs, the active mode's GS base is in MSR_KERNEL_GS_BASE, the other one in PvState.
+
+namespace streak::pv {
+
+namespace detail {
+inline void switch_tables(u64 cr3)
+{
+    arch::this_cpu().cr3 = cr3;
+    arch::write_cr3(cr3);
+}
+}
+
+/// User → kernel mode of the current vCPU.
+[[gnu::always_inline]] inline void enter_kernel_mode(Vcpu& v)
+{
+    v.in_kernel = 1;
+    v.pv.gs_base_user = arch::read_guest_gs_base();
+    arch::write_guest_gs_base(v.pv.gs_base_kernel);
+    detail::switch_tables(v.cr3_kernel);
+}
+
+/// Kernel → user mode of the current vCPU, which has user page tables.
+[[gnu::always_inline]] inline void enter_user_mode(Vcpu& v)
+{
+    v.in_kernel = 0;
+    v.pv.gs_base_kernel = arch::read_guest_gs_base();
+    arch::write_guest_gs_base(v.pv.gs_base_user);
+    detail::switch_tables(v.cr3_user);
+}
+
+/// Goes to the other mode of the current vCPU.
+inline void toggle_guest_mode(Vcpu& v)
+{
+    if (v.in_kernel)
+        enter_user_mode(v);
+    else
+        enter_kernel_mode(v);
+}
+
+/// Makes the kernel's address space current for a scope, whatever mode the guest is in.
+class [[nodiscard]] KernelView {
+public:
+    explicit KernelView(Vcpu& v) : vcpu_(v), toggled_(!v.in_kernel)
+    {
+        if (toggled_)
+            enter_kernel_mode(v);
+    }
+    ~KernelView()
+    {
+        if (toggled_)
+            enter_user_mode(vcpu_);
+    }
+    KernelView(const KernelView&) = delete;
+    KernelView& operator=(const KernelView&) = delete;
+
+private:
+    Vcpu& vcpu_;
+    bool toggled_;
+};
+
+} // namespace streak::pv

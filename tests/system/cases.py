@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The system tests, as data. A new combination of hardware is a new line here."""
+import dataclasses
+
+HV_OPTIONS = "console=com1,vga com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=512M,max:512M"
+DOM0_OPTIONS = "console=hvc0 earlyprintk=xen panic=1 loglevel=7"
+
+
+@dataclasses.dataclass
+class Case:
+    """One boot. `test` names a script of dom0/tests; `markers` are verdicts that have to appear."""
+    name: str
+    test: str
+    machine: str = "i440fx"
+    firmware: str = "bios"
+    smp: int = 1
+    cpu: str = "qemu64"
+    memory_mib: int = 1024
+    disk: str = ""  # ide, ahci, virtio
+    nic: str = ""  # e1000, virtio-net
+    hv: str = ""  # further options of the hypervisor; a repeated one replaces the default
+    dom0: str = ""  # further options of dom0's kernel
+    markers: tuple = ()
+    ends: str = "poweroff"  # or reboot
+    log_has: tuple = ()  # patterns that have to appear in the serial log
+    typing: tuple = ()  # (pattern to wait for, text to type) in order
+    stress: bool = False  # the image with stress-ng
+    suites: tuple = ("full",)
+    only: str = ""  # hypervisor the case applies to
+    dom0_cpus: int = 0  # vCPUs dom0 is expected to have; smp by default
+    seconds: int = 240
+
+
+SMOKE = ("smoke", "full")
+
+CASES = [
+    Case("boot", "boot", suites=SMOKE),
+    Case("smp2", "boot", smp=2, suites=SMOKE),
+    Case("smp4", "boot", smp=4, memory_mib=2048),
+    Case("dom0-max-vcpus", "boot", smp=4, hv="dom0_max_vcpus=2", dom0_cpus=2),
+    Case("q35", "boot", machine="q35", smp=2),
+    Case("uefi", "boot", firmware="uefi"),
+    Case("uefi-q35", "hypervisor", machine="q35", firmware="uefi", smp=2),
+    Case("haswell", "boot", cpu="Haswell-noTSX", smp=2),
+    Case("max-nosmap", "hypervisor", cpu="max,-smap", machine="q35"),
+    Case("memory-8g", "memory", memory_mib=8192, hv="dom0_mem=3072M,max:3072M", dom0="streak.mib=3072"),
+    Case("hypervisor", "hypervisor", suites=SMOKE, markers=("capabilities", "module-xen_privcmd")),
+    Case("disk-ide", "disk", disk="ide"),
+    Case("disk-ahci", "disk", machine="q35", disk="ahci", smp=2),
+    Case("disk-virtio", "disk", disk="virtio", suites=SMOKE),
+    Case("disk-virtio-q35", "disk", machine="q35", disk="virtio", smp=2),
+    Case("net-e1000", "net", nic="e1000"),
+    Case("net-virtio", "net", nic="virtio-net", smp=2),
+    Case("net-virtio-q35", "net", machine="q35", nic="virtio-net"),
+    Case("stress", "stress", stress=True, smp=2, dom0="streak.seconds=10"),
+    Case("console", "console", typing=tuple(
+        [("READY console", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]
+        + [(f"line {i - 1} abc", f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(1, 20)])),
+    # Three times Ctrl-A leads to the hypervisor's keys and back to dom0.
+    Case("debug-keys", "console", only="streak", log_has=(r"(?i)event channel",), typing=tuple(
+        [("READY console", "\x01\x01\x01"), ("input goes to Streak", "h"), ("(?i)event channel", "\x01\x01\x01")]
+        + [("input goes to the control" if i == 0 else f"line {i - 1} abc",
+            f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(20)])),
+    Case("reboot", "reboot", ends="reboot", suites=SMOKE),
+    Case("unknown-option", "boot", hv="no-such-option=1", only="streak", log_has=(r"no-such-option",)),
+]

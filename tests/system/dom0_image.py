@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds dom0's initial RAM file systems from Debian packages, below build/dom0/:
+
+  initramfs.cpio.gz         busybox, kernel modules, /init, the test scripts
+  initramfs-stress.cpio.gz  the same and stress-ng
+
+Same inputs, same bytes: entries are sorted, times and owners are zero. Rebuilt only when an input changed.
+"""
+import gzip
+import hashlib
+import os
+import pathlib
+import re
+import stat
+import subprocess
+
+import host
+
+HERE = pathlib.Path(__file__).resolve().parent
+MODULES = """xen-evtchn xen-privcmd xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback xen-pciback loop bridge
+    virtio_pci virtio_blk virtio_net virtio_console e1000 ahci ata_piix ata_generic sd_mod sr_mod ext4 brd""".split()
+
+
+class Archive:
+    """A cpio archive in the "newc" format, filled in any order, written sorted."""
+
+    def __init__(self):
+        self.entries = {}
+
+    def add(self, name, mode, content=b"", device=(0, 0)):
+        parent = os.path.dirname(name)
+        if parent and parent not in self.entries:
+            self.add(parent, stat.S_IFDIR | 0o755)
+        self.entries.setdefault(name, (mode, content, device))
+
+    def add_file(self, name, source):
+        mode = 0o755 if os.access(source, os.X_OK) else 0o644
+        self.add(name, stat.S_IFREG | mode, pathlib.Path(source).read_bytes())
+
+    def add_link(self, name, target):
+        self.add(name, stat.S_IFLNK | 0o777, target.encode())
+
+    def content(self):
+        records = [*sorted(self.entries.items()), ("TRAILER!!!", (0, b"", (0, 0)))]
+        output = bytearray()
+        for number, (name, (mode, content, device)) in enumerate(records, 1):
+            links = 2 if stat.S_ISDIR(mode) else 1
+            encoded = name.encode() + b"\0"
+            fields = (number, mode, 0, 0, links, 0, len(content), 0, 0, *device, len(encoded), 0)
+            output += b"070701" + b"".join(b"%08X" % field for field in fields) + encoded
+            output += b"\0" * (-len(output) % 4) + content
+            output += b"\0" * (-len(output) % 4)
+        return bytes(output) + b"\0" * (-len(output) % 512)
+
+
+def module_closure(directory, names):
+    """Paths, relative to `directory`, of the named modules and all they depend on, with their modules.dep lines."""
+    depends = {}
+    for line in (directory / "modules.dep").read_text().splitlines():
+        path, _, rest = line.partition(":")
+        depends[path] = rest.split()
+    by_name = {re.sub(r"\.ko.*$", "", os.path.basename(path)).replace("-", "_"): path for path in depends}
+    wanted = [by_name[name.replace("-", "_")] for name in names]
+    return {path: depends[path] for top in wanted for path in (top, *depends[top])}
+
+
+def modules_directory(directory):
+    """`directory`, with a modules.dep: a package that is only unpacked has none."""
+    if not (directory / "modules.dep").exists():
+        subprocess.run(["/sbin/depmod", "-b", directory.parents[2], directory.name], check=True)
+    return directory
+
+
+def shared_libraries(program):
+    listing = subprocess.run(["ldd", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return sorted(set(re.findall(r"(?:=> |^\s*)(/\S+)", listing, re.M)))
+
+
+def add_program(archive, program):
+    """A dynamically linked program under its own path, and its libraries under the paths the loader looks at."""
+    for path in (program, *shared_libraries(program)):
+        archive.add_file(re.sub(r"^/(usr/)?", "usr/" if path == program else "", path), os.path.realpath(path))
+
+
+def sources():
+    yield "init", HERE / "dom0/init"
+    for script in sorted((HERE / "dom0/tests").glob("*.sh")):
+        yield f"tests/{script.name}", script
+
+
+def build_archive(modules, with_stress):
+    archive = Archive()
+    for name in ("proc", "sys", "dev", "tmp", "run", "root", "mnt", "sbin", "usr/bin", "etc"):
+        archive.add(name, stat.S_IFDIR | 0o755)
+    # /init's standard streams, before devtmpfs is mounted.
+    archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+    archive.add("dev/null", stat.S_IFCHR | 0o666, device=(1, 3))
+    archive.add_file("bin/busybox", "/bin/busybox")
+    archive.add_link("bin/sh", "busybox")
+    archive.add("etc/passwd", stat.S_IFREG | 0o644, b"root::0:0:root:/root:/bin/sh\n")
+    for name, source in sources():
+        archive.add(name, stat.S_IFREG | 0o755, source.read_bytes())
+    target = f"lib/modules/{modules.name}"
+    closure = module_closure(modules, MODULES)
+    for path in closure:
+        archive.add_file(f"{target}/{path}", modules / path)
+    lines = [f"{path}: {' '.join(needs)}".rstrip() for path, needs in sorted(closure.items())]
+    archive.add(f"{target}/modules.dep", stat.S_IFREG | 0o644, ("\n".join(lines) + "\n").encode())
+    if with_stress:
+        add_program(archive, "/usr/bin/stress-ng")
+    return archive
+
+
+def input_key(modules, with_stress):
+    """Changes whenever the image would."""
+    digest = hashlib.sha256()
+    files = [path for _, path in sources()] + [pathlib.Path(__file__), pathlib.Path("/bin/busybox"), modules / "modules.dep"]
+    files += [pathlib.Path("/usr/bin/stress-ng")] if with_stress else []
+    for path in files:
+        info = path.stat()
+        content = path.read_bytes() if info.st_size < 100_000 and path.is_relative_to(host.ROOT) else b""
+        digest.update(f"{path} {info.st_size} {info.st_mtime_ns if not content else 0}\n".encode() + content)
+    return digest.hexdigest()
+
+
+def build(with_stress=False):
+    """Path of the image, built when it is absent or old."""
+    modules = modules_directory(host.kernel()[1])
+    output = host.BUILD / "dom0" / f"initramfs{'-stress' if with_stress else ''}.cpio.gz"
+    stamp = output.with_suffix(".key")
+    key = input_key(modules, with_stress)
+    if not output.exists() or not stamp.exists() or stamp.read_text() != key:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        packed = gzip.compress(build_archive(modules, with_stress).content(), compresslevel=6, mtime=0)
+        partial = output.with_suffix(f".part{os.getpid()}")
+        partial.write_bytes(packed)
+        partial.rename(output)
+        stamp.write_text(key)
+        print(f"  IMAGE    {output} ({len(packed) // 1024} KiB)", flush=True)
+    return output
+
+
+if __name__ == "__main__":
+    build()
+    build(with_stress=True)
