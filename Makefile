@@ -102,11 +102,12 @@ $(OUT)/streak-syms: $(HV_OBJS) $(HV_LIBS) $(HV_LDS) packaging/link.py
 	    $(CXX) $(HV_LDFLAGS) $(HV_OBJS) $(HV_LIBS)
 
 $(OUT)/streak: $(OUT)/streak-syms
-	$(Q)$(OBJCOPY) --strip-all $< $@
-	$(Q)grub-file --is-x86-multiboot2 $@ || { echo "$@: GRUB finds no multiboot2 header" >&2; false; }
+	$(Q)$(OBJCOPY) --strip-all $< $@.new
+	$(Q)grub-file --is-x86-multiboot2 $@.new || { echo "$@: GRUB finds no multiboot2 header" >&2; false; }
+	$(Q)mv $@.new $@
 
 $(OUT)/streak.gz: $(OUT)/streak
-	$(Q)gzip -9nc $< > $@
+	$(Q)gzip -9nc $< > $@.new && mv $@.new $@
 	$(call say,GZIP,"$@ ($$(( $$(stat -c %s $@) / 1024 )) KiB)")
 
 $(OUT)/compile_commands.json: Makefile packaging/compile_commands.py $(HV_SRCS)

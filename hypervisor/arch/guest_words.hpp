@@ -7,35 +7,53 @@
 
 namespace streak::arch {
 
-// The frames of guest entry and return: a few words, inline and in one access. Rules as in arch/uaccess.hpp.
+// The frames of guest entry and return, word by word and without a copy in between: the hottest guest accesses.
 
-/// Copies `count` words to the guest's memory; false on a fault.
-template <u64 count>
-[[nodiscard, gnu::always_inline]] inline bool push_words_to_guest(Vaddr to, const u64* from) {
-    u64 at = to.raw(), words = count;
-    if (!guest_range_ok(at, count * sizeof(u64))) [[unlikely]]
-        return false;
-    asm volatile goto(STREAK_STAC "1: rep movsq\n" STREAK_CLAC EXTABLE(1b, %l[fault])
-             : "+&D"(at), "+&S"(from), "+&c"(words) : : "memory" : fault);
-    return true;
-fault:
-    asm volatile(STREAK_CLAC ::: "memory");
-    return false;
-}
+/// A range of guest memory that is accessed by words at fixed offsets while the object lives. The range is checked
+/// once; ok() is false for one that no guest may use.
+template <unsigned words>
+class GuestWords {
+public:
+    [[gnu::always_inline]] explicit GuestWords(Vaddr at) : at_(at.raw())
+    {
+        asm volatile(STREAK_STAC ::: "memory");
+    }
+    [[gnu::always_inline]] ~GuestWords() { asm volatile(STREAK_CLAC ::: "memory"); }
+    GuestWords(const GuestWords&) = delete;
+    GuestWords& operator=(const GuestWords&) = delete;
 
-/// Copies `count` words from the guest's memory; false on a fault.
-template <u64 count>
-[[nodiscard, gnu::always_inline]] inline bool pop_words_from_guest(u64* to, Vaddr from) {
-    u64 at = from.raw(), words = count;
-    if (!guest_range_ok(at, count * sizeof(u64))) [[unlikely]]
+    [[nodiscard, gnu::always_inline]] bool ok() const { return guest_range_ok(at_, words * sizeof(u64)); }
+
+    /// Writes a word; false on a fault.
+    template <unsigned index>
+    [[nodiscard, gnu::always_inline]] bool put(u64 value) const
+    {
+        static_assert(index < words);
+        asm volatile goto("1: movq %1, %c2(%0)\n" EXTABLE(1b, %l[fault])
+                          : : "r"(at_), "r"(value), "i"(index * sizeof(u64)) : : fault);
+        return true;
+    fault:
         return false;
-    asm volatile goto(STREAK_STAC "1: rep movsq\n" STREAK_CLAC EXTABLE(1b, %l[fault])
-             : "+&D"(to), "+&S"(at), "+&c"(words) : : "memory" : fault);
-    return true;
-fault:
-    asm volatile(STREAK_CLAC ::: "memory");
-    return false;
-}
+    }
+
+    /// Reads a word; false on a fault.
+    template <unsigned index>
+    [[nodiscard, gnu::always_inline]] bool get(u64& value) const
+    {
+        static_assert(index < words);
+        u64 word;
+        asm volatile goto("1: movq %c2(%1), %0\n" EXTABLE(1b, %l[fault])
+                          : "=r"(word) : "r"(at_), "i"(index * sizeof(u64)) : : fault);
+        asm("");
+        value = word;
+        return true;
+    fault:
+        return false;
+    }
+
+private:
+    u64 at_;
+};
 
 } // namespace streak::arch
 

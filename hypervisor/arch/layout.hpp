@@ -39,14 +39,17 @@ template <class T = void>
 
 [[nodiscard]] constexpr bool is_canonical(u64 va) { return static_cast<u64>(static_cast<i64>(va << 16) >> 16) == va; }
 
-/// May a guest use the range [va, va + size)? Canonical, no wrap, outside the hypervisor's slots.
+/// May a guest use the range [va, va + size)? Canonical, no wrap, outside the hypervisor's slots. (Everything from
+/// hypervisor_end to the top is canonical.)
 [[nodiscard]] constexpr bool guest_range_ok(u64 va, u64 size)
 {
-    const u64 end = va + size;
-    if (end < va)
-        return false;
-    return end <= 0x0000800000000000 || (va >= hypervisor_end && is_canonical(va));
+    constexpr u64 low_bytes = 0x0000800000000000, high_bytes = 0 - hypervisor_end;
+    return size <= high_bytes && (va - hypervisor_end <= high_bytes - size || va <= low_bytes - size);
 }
+static_assert(guest_range_ok(0, 8) && guest_range_ok(0x00007ffffffffff8, 8) && !guest_range_ok(0x00007ffffffffff9, 8));
+static_assert(guest_range_ok(hypervisor_end, 8) && !guest_range_ok(hypervisor_end - 1, 8));
+static_assert(!guest_range_ok(hypervisor_start, 1) && !guest_range_ok(~0ull, 8) && !guest_range_ok(0x800000000000, 1));
+static_assert(!guest_range_ok(1, ~0ull) && !guest_range_ok(hypervisor_end, ~0ull));
 
 [[nodiscard]] constexpr u64 gdt_window(CpuId cpu) { return percpu_window_base + cpu.raw() * percpu_window_size; }
 [[nodiscard]] constexpr u64 ldt_window(CpuId cpu) { return gdt_window(cpu) + gdt_window_pages * page_size; }

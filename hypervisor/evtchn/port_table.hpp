@@ -77,8 +77,8 @@ public:
 
     /// Connects a new port of `local` with an unbound port of `remote` (perhaps the same table). EINVAL: that
     /// port does not wait for `local_id`. The caller raises the local port: events may have been lost.
-    [[nodiscard]] static Result<EvtchnPort> connect(PortTable& local, DomId local_id, PortTable& remote, DomId remote_id,
-                                                    EvtchnPort remote_port, Busy busy);
+    [[nodiscard]] static Result<EvtchnPort> connect(PortTable& local, DomId local_id, PortTable& remote,
+                                                    DomId remote_id, EvtchnPort remote_port, Busy busy);
     /// The peer of an interdomain port went: the port waits for `by` again.
     void disconnect(EvtchnPort port, DomId by);
 

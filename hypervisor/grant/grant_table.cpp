@@ -20,7 +20,9 @@ struct Header {
     u16 flags;
     DomId domain;
 
-    [[nodiscard]] static Header of(u32 word) { return {static_cast<u16>(word), DomId(static_cast<u16>(word >> 16))}; }
+    [[nodiscard]] static Header of(u32 word) {
+        return {static_cast<u16>(word), DomId(static_cast<u16>(word >> 16))};
+    }
 };
 
 /// A guest that keeps changing an entry while it is marked gets this many attempts.
@@ -121,7 +123,9 @@ bool Table::mark_v2(GrantRef ref, const Use& use)
     return false;
 }
 
-bool Table::mark(GrantRef ref, const Use& use) { return version_ == 1 ? mark_v1(ref, use) : mark_v2(ref, use); }
+bool Table::mark(GrantRef ref, const Use& use) {
+    return version_ == 1 ? mark_v1(ref, use) : mark_v2(ref, use);
+}
 
 void Table::unmark(GrantRef ref, u16 flags)
 {
@@ -204,7 +208,8 @@ void Table::unpin(GrantRef ref, bool write)
     if (!a || (write ? a->writers : a->readers) == 0)
         return;
     --(write ? a->writers : a->readers);
-    const u16 over = static_cast<u16>((write && a->writers == 0 ? GTF_writing : 0) | (a->pinned() ? 0 : GTF_reading));
+    const u16 over =
+        static_cast<u16>((write && a->writers == 0 ? GTF_writing : 0) | (a->pinned() ? 0 : GTF_reading));
     if (!a->pinned())
         *a = {};
     if (over != 0)
@@ -237,7 +242,9 @@ void Table::finish_transfer(GrantRef ref, Mfn frame)
     std::atomic_ref(*header(ref)).fetch_or(GTF_transfer_completed);
 }
 
-void Table::cancel_transfer(GrantRef ref) { std::atomic_ref(*header(ref)).fetch_and(~u32{GTF_transfer_committed}); }
+void Table::cancel_transfer(GrantRef ref) {
+    std::atomic_ref(*header(ref)).fetch_and(~u32{GTF_transfer_committed});
+}
 
 Outcome<> Table::swap(GrantRef a, GrantRef b)
 {
@@ -300,7 +307,8 @@ Result<> Table::can_set_version(u32 version) const
         const u16 type = flags & GTF_type_mask;
         if (type == GTF_invalid)
             continue;
-        if (type == GTF_transitive || (flags & GTF_sub_page) || load(v2(GrantRef(i)).full_page.frame) >> 32 != 0)
+        if (type == GTF_transitive || (flags & GTF_sub_page) ||
+            load(v2(GrantRef(i)).full_page.frame) >> 32 != 0)
             return fail(Errno::ERANGE);
     }
     return {};
@@ -329,7 +337,8 @@ void Table::set_version(u32 version)
     for (u32 i = 0; i < keep; ++i) {
         const GrantRef ref(i);
         if (version == 1) {
-            v1(ref) = {static_cast<u16>(kept[i].flags | marks_of(ref)), kept[i].domain, static_cast<u32>(kept[i].frame)};
+            v1(ref) = {static_cast<u16>(kept[i].flags | marks_of(ref)), kept[i].domain,
+                       static_cast<u32>(kept[i].frame)};
         } else {
             v2(ref).full_page.hdr = {kept[i].flags, kept[i].domain};
             v2(ref).full_page.frame = kept[i].frame;

@@ -47,7 +47,9 @@ public:
     [[nodiscard]] u32 handle_count() const { return count_; }
 
 private:
-    [[nodiscard]] Mapping& at(GrantHandle handle) const { return buckets_[handle.raw() / per_frame][handle.raw() % per_frame]; }
+    [[nodiscard]] Mapping& at(GrantHandle handle) const {
+        return buckets_[handle.raw() / per_frame][handle.raw() % per_frame];
+    }
     [[nodiscard]] Result<> grow();
 
     static constexpr u32 none = ~0u;

@@ -23,8 +23,8 @@ using grant::Status;
 [[nodiscard]] u64 extra_bits(u32 flags, u8 cache_bits)
 {
     const u64 available = (u64{flags} >> _GNTMAP_guest_avail0 << 9) & mm::pte::available;
-    const u64 cache = (cache_bits & 1 ? mm::pte::write_through : 0) | (cache_bits & 2 ? mm::pte::cache_disable : 0)
-                      | (cache_bits & 4 ? mm::pte::pat : 0);
+    const u64 cache = (cache_bits & 1 ? mm::pte::write_through : 0) |
+                      (cache_bits & 2 ? mm::pte::cache_disable : 0) | (cache_bits & 4 ? mm::pte::pat : 0);
     return available | cache;
 }
 
@@ -41,7 +41,10 @@ public:
             grants::unpin(granter.id, generation, ref, write);
             return refuse(Status::general_error);
         }
-        mapping_ = {.granter = granter.id, .flags = 0, .ref = ref, .frame = static_cast<u32>(granted->frame.raw()),
+        mapping_ = {.granter = granter.id,
+                    .flags = 0,
+                    .ref = ref,
+                    .frame = static_cast<u32>(granted->frame.raw()),
                     .generation = generation};
         cache_bits_ = granted->cache_bits;
         write_ = write;
@@ -103,7 +106,8 @@ void put_handle(GrantHandle handle)
     device.keep();
     host.keep();
     Mapping made = op.flags & GNTMAP_host_map ? host.mapping() : device.mapping();
-    made.flags = static_cast<u16>(op.flags & (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte));
+    made.flags = static_cast<u16>(
+        op.flags & (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte));
     return made;
 }
 
@@ -173,8 +177,8 @@ void complete(EndedList& list)
 
 /// Claims `kinds` of a handle, changes the page tables by `change`, and notes what is owed.
 template <class Change>
-[[nodiscard]] Status end_mapping(GrantHandle handle, u16 kinds, u64 device_address, EndedList& ended, Change change)
-{
+[[nodiscard]] Status end_mapping(GrantHandle handle, u16 kinds, u64 device_address, EndedList& ended,
+                                 Change change) {
     Domain& d = caller();
     Mapping m;
     {
@@ -245,7 +249,8 @@ Return grant_unmap(GuestHandle<gnttab_unmap_grant_ref_t> list, u32 count)
 {
     TRY(may(xsm::Hook::grant_unmap, caller()));
     return unmap_list(list, count, [](const gnttab_unmap_grant_ref_t& op, EndedList& ended) {
-        const u16 kinds = static_cast<u16>((op.host_addr ? GNTMAP_host_map : 0) | (op.dev_bus_addr ? GNTMAP_device_map : 0));
+        const u16 kinds = static_cast<u16>((op.host_addr ? GNTMAP_host_map : 0) |
+                                           (op.dev_bus_addr ? GNTMAP_device_map : 0));
         return end_mapping(GrantHandle(op.handle), kinds, op.dev_bus_addr, ended, [&op](const Mapping& m) {
             return mm::unmap_grant_pte(current(), entry_of(m, op.host_addr), Mfn(m.frame));
         });

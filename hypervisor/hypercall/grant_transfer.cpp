@@ -88,7 +88,9 @@ Return flush_one(const gnttab_cache_flush_t& op)
 
 } // namespace
 
-Return grant_transfer(GuestHandle<gnttab_transfer_t> list, u32 count) { return for_each_grant(list, count, transfer_one); }
+Return grant_transfer(GuestHandle<gnttab_transfer_t> list, u32 count) {
+    return for_each_grant(list, count, transfer_one);
+}
 
 Return grant_cache_flush(RawHandle arg, u32 count)
 {

@@ -128,7 +128,8 @@ Result<> run_all(GuestHandle<mmu_update_t> requests, u32 count, const PageOwner&
 Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32> done, u32 foreign)
 {
     TRY_ASSIGN(batch, Batch<mmu_update_t>::begin(requests, count, done));
-    TRY_ASSIGN(owner, find_page_owner(foreign, true));
+    PageOwner owner;
+    TRY(find_page_owner(foreign, true, owner));
     TRY(may(xsm::Hook::mmu_update, *owner.tables));
 
     // What another domain's tables owe can't wait in the caller's vCPU: it is settled before the call ends.

@@ -239,7 +239,8 @@ Result<> carry_out_all(GuestHandle<mmuext_op_t> ops, u32 count, const PageOwner&
 Return mmuext_op(GuestHandle<mmuext_op_t> ops, u32 count, GuestHandle<u32> done, u32 foreign)
 {
     TRY_ASSIGN(batch, Batch<mmuext_op_t>::begin(ops, count, done));
-    TRY_ASSIGN(owner, find_page_owner(foreign & 0xffff));
+    PageOwner owner;
+    TRY(find_page_owner(foreign & 0xffff, false, owner));
     TRY(may(xsm::Hook::mmuext_op, frames_domain(owner)));
     u32 at = 0;
     const Result<> result = carry_out_all(ops, batch.count, owner, at);

@@ -26,13 +26,8 @@ Result<> find_frames_owner(DomId id, PageOwner& owner)
 
 } // namespace
 
-Result<PageOwner> find_page_owner(u32 foreign, bool packed)
+Result<> find_foreign_owner(u32 foreign, bool packed, PageOwner& owner)
 {
-    PageOwner owner;
-    owner.tables = &caller();
-    owner.frames = caller().id;
-    if (foreign == self_id.raw()) [[likely]]
-        return owner;
     const u32 tables = foreign >> 16;
     if (packed && tables != 0 && DomId(static_cast<u16>(tables - 1)) != caller().id) {
         TRY_ASSIGN(domain, find_domain(DomId(static_cast<u16>(tables - 1))));
@@ -42,8 +37,7 @@ Result<PageOwner> find_page_owner(u32 foreign, bool packed)
         owner.tables = domain.get();
         owner.tables_ref = std::move(domain);
     }
-    TRY(find_frames_owner(DomId(static_cast<u16>(foreign)), owner));
-    return owner;
+    return find_frames_owner(DomId(static_cast<u16>(foreign)), owner);
 }
 
 } // namespace streak::hypercall

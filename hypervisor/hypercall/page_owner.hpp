@@ -14,9 +14,19 @@ struct PageOwner {
     [[nodiscard]] bool self() const { return tables == &caller() && frames == caller().id; }
 };
 
+/// The same for anything but DOMID_SELF.
+[[nodiscard]] Result<> find_foreign_owner(u32 foreign, bool packed, PageOwner& owner);
+
 /// Decodes and authorises a "foreigndom": its low half names the owner of the frames (DOMID_SELF, DOMID_IO,
 /// DOMID_XEN or a domain); with `packed`, its high half, if not 0, is one more than the owner of the
 /// tables (xen/xen.h, mmu_update). ESRCH, EPERM, EINVAL.
-[[nodiscard]] Result<PageOwner> find_page_owner(u32 foreign, bool packed = false);
+[[nodiscard]] inline Result<> find_page_owner(u32 foreign, bool packed, PageOwner& owner)
+{
+    owner.tables = &caller();
+    owner.frames = owner.tables->id;
+    if (foreign == self_id.raw()) [[likely]]
+        return {};
+    return find_foreign_owner(foreign, packed, owner);
+}
 
 } // namespace streak::hypercall

@@ -45,7 +45,8 @@ Result<> flush_as_told(u64 va, u64 flags)
 Return update(u64 va, u64 value, u64 flags, u32 foreign)
 {
     TRY(may(xsm::Hook::update_va_mapping, caller()));
-    TRY_ASSIGN(owner, find_page_owner(foreign));
+    PageOwner owner;
+    TRY(find_page_owner(foreign, false, owner));
     TRY(change_entry(va, value, owner));
     TRY(flush_as_told(va, flags));
     return 0;

@@ -151,6 +151,7 @@ Return send_nmi(Vcpu& v)
 Return vcpu_op(i32 cmd, u32 vcpu, RawHandle arg)
 {
     Domain& domain = caller();
+    TRY(may(xsm::Hook::vcpu_op, domain));
     if (vcpu >= domain.max_vcpus || domain.vcpus[vcpu] == nullptr)
         return fail(Errno::ENOENT);
     Vcpu& v = *domain.vcpus[vcpu];

@@ -171,7 +171,7 @@ Domain& build_dom0(const Dom0Request& request)
     fill_hypercall_page(frames, *kernel, *layout);
     install_tables(d, frames, write_page_tables(frames, *layout));
     set_entry_state(*d.vcpus[0], *layout);
-    d.pages.max = ~0ull >> page_shift; // dom0 may grow as far as memory goes
+    d.pages.max = std::max(request.pages, request.max_pages);
     log_info("dom0: {} MiB, {} vCPUs, kernel {:#x}-{:#x}, entry {:#x}", request.pages >> 8, request.vcpus, layout->kernel.address,
              layout->kernel.end(), layout->entry);
     return d;

@@ -14,6 +14,7 @@ struct Dom0Request {
     std::string_view kernel_command_line;
     loader::Bytes initrd;                ///< empty: none
     u64 pages = 0;                       ///< memory
+    u64 max_pages = 0;                   ///< how far it may grow, when more
     u32 vcpus = 1;
     const loader::BootInfo* boot_info = nullptr; ///< for the VGA record and EFI
 };

@@ -107,6 +107,7 @@ Domain& start_dom0(const BootInfo& info, const loader::Options& options)
                        .kernel_command_line = kernel.command_line,
                        .initrd = initrd,
                        .pages = dom0_pages(options),
+                       .max_pages = options.dom0_memory.maximum.given ? options.dom0_memory.maximum.bytes >> page_shift : 0,
                        .vcpus = dom0_vcpus(options),
                        .boot_info = &info});
 }

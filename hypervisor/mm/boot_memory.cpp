@@ -109,6 +109,8 @@ void map_image()
     map_section(__rodata_start, __rodata_end, Access::read);
     map_section(__data_start, __data_end, Access::read_write);
     map_section(__init_text_start, __init_text_end, Access::execute);
+    map_section(__init_rodata_start, __init_rodata_end, Access::read);
+    map_section(__init_rodata_start, __init_rodata_end, Access::read);
     map_section(__init_data_start, __init_data_end, Access::read_write);
 }
 

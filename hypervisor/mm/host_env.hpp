@@ -13,10 +13,17 @@ namespace streak::mm {
 struct HostEnv {
     [[nodiscard]] static PageInfo* page(Mfn mfn) { return frame_is_ram(mfn) ? &page_of_unchecked(mfn) : nullptr; }
     [[nodiscard]] static u64* entries(const PageInfo& page) { return page_memory<u64>(page); }
-    static void put_page(PageInfo& page) { mm::put_page(page); }
+    [[gnu::always_inline]] static void put_page(PageInfo& page)
+    {
+        const u64 before = page.count.fetch_sub(1, std::memory_order_acq_rel);
+        if ((before & count_bits::mask) <= 1) [[unlikely]]
+            last_reference_gone(page, before);
+    }
     [[nodiscard]] static u32 stamp() { return tlb::stamp_now(); }
     static void wait() { spin_wait(); }
 
+    /// Frees the frame whose count was `before`.
+    static void last_reference_gone(PageInfo& page, u64 before);
     /// Flushes the CPUs that may hold entries older than the frame's stamp.
     static void flush_stale(const PageInfo& page);
     /// Judges (and adjusts) the descriptors in a page.

@@ -34,7 +34,7 @@ extern std::array<u64, max_chunks / 64> frame_chunks;
 [[nodiscard]] inline bool has_page_info(Mfn mfn)
 {
     const u64 chunk = mfn.raw() / frames_per_chunk;
-    return mfn.raw() < frame_table_frames && ((frame_chunks[chunk / 64] >> (chunk % 64)) & 1);
+    return mfn.raw() < frame_table_frames && ((frame_chunks.data()[chunk / 64] >> (chunk % 64)) & 1);
 }
 
 /// Is this frame RAM (whoever owns it)? Reserved and device frames are not.

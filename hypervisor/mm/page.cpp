@@ -19,14 +19,12 @@ bool is_ram(Mfn mfn) { return frame_is_ram(mfn); }
 
 bool get_page(PageInfo& page, DomId owner) { return take_reference(host_env, page, owner); }
 
-void put_page(PageInfo& page)
+void put_page(PageInfo& page) { HostEnv::put_page(page); }
+
+void HostEnv::last_reference_gone(PageInfo& page, u64 before)
 {
-    const u64 before = page.count.fetch_sub(1, std::memory_order_acq_rel);
-    ASSERT((before & count_bits::mask) != 0);
-    if ((before & count_bits::mask) == 1) [[unlikely]] {
-        ASSERT(!(before & count_bits::shared_heap));
-        free_domain_page(page);
-    }
+    ASSERT((before & count_bits::mask) == 1 && !(before & count_bits::shared_heap));
+    free_domain_page(page);
 }
 
 Result<> get_page_type(PageInfo& page, PageType type)

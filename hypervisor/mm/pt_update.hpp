@@ -102,7 +102,8 @@ public:
             entry |= pte::user;
             if ((old & pte::present) && pte::same_frame(old, entry))
                 return change_access(slot, old, entry, frames_of, write);
-            TRY(this->get_l1(entry, frames_of));
+            if (!this->get_l1(entry, frames_of)) [[unlikely]]
+                return fail(Errno::EINVAL);
         }
         if (!write(slot, old, entry)) [[unlikely]] {
             if (entry & pte::present)

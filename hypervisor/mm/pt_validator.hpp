@@ -34,6 +34,7 @@ template <class Env>
 class PageTables {
 public:
     static constexpr int l1_cost = 64, default_budget = 64 * l1_cost;
+    static constexpr unsigned group_size = 8;
 
     PageTables(Env& env, TableRules rules, int budget = default_budget) : env_(env), rules_(rules), budget_(budget) {}
 
@@ -88,22 +89,22 @@ public:
         return rules_.devices ? pte::l1_forbidden : pte::l1_forbidden | pte::cache_attributes;
     }
 
-    /// References for a present entry that maps a frame of `frames_of`. EINVAL.
-    [[nodiscard]] Result<> get_l1(u64 entry, DomId frames_of)
+    /// References for a present entry that maps a frame of `frames_of`; false: it may not.
+    [[nodiscard, gnu::always_inline]] bool get_l1(u64 entry, DomId frames_of)
     {
         PageInfo* page = env_.page(pte::frame(entry));
         if (!page) [[unlikely]]
-            return get_device(entry, frames_of);
+            return may_map_device(entry, frames_of);
         if (!take_reference(env_, *page, frames_of)) [[unlikely]]
-            return fail(Errno::EINVAL);
+            return false;
         if ((entry & pte::writable) && !take_shared_type(env_, *page, PageType::writable)) [[unlikely]] {
             env_.put_page(*page);
-            return fail(Errno::EINVAL);
+            return false;
         }
-        return {};
+        return true;
     }
 
-    void put_l1(u64 entry)
+    [[gnu::always_inline]] void put_l1(u64 entry)
     {
         PageInfo* page = env_.page(pte::frame(entry));
         if (!page) [[unlikely]]
@@ -164,12 +165,10 @@ private:
     void spend(int cost) { budget_ -= cost; }
     [[nodiscard]] bool exhausted() const { return budget_ <= 0; }
 
-    [[nodiscard, gnu::noinline]] Result<> get_device(u64 entry, DomId frames_of)
+    [[nodiscard, gnu::noinline]] bool may_map_device(u64 entry, DomId frames_of)
     {
         const bool own = frames_of == rules_.domain || frames_of == io_id;
-        if (!rules_.devices || !own || !env_.device_frame_allowed(pte::frame(entry)))
-            return fail(Errno::EINVAL);
-        return {};
+        return rules_.devices && own && env_.device_frame_allowed(pte::frame(entry));
     }
 
     [[nodiscard, gnu::noinline]] Result<> promote(PageInfo& page, unsigned level)
@@ -215,23 +214,47 @@ private:
         return {};
     }
 
+    /// Is there nothing in eight entries? Most L1 tables are sparse.
+    [[nodiscard]] static bool group_is_empty(const u64* group)
+    {
+        u64 any = 0;
+        for (unsigned i = 0; i < group_size; ++i)
+            any |= load(group[i]);
+        return !(any & pte::present);
+    }
+
+    /// L1 tables are never left half-way: this starts at entry 0.
     [[nodiscard, gnu::noinline]] Result<> validate_l1(PageInfo& page)
     {
         u64* const table = env_.entries(page);
-        const u64 forbidden = l1_forbidden();
         spend(l1_cost);
-        for (unsigned i = page.progress & pt_progress::index_mask; i < pte::entries; ++i) {
-            const u64 entry = load(table[i]);
-            if (!(entry & pte::present))
+        for (unsigned first = 0; first < pte::entries; first += group_size) {
+            if (group_is_empty(table + first))
                 continue;
-            if ((entry & forbidden) || !get_l1(entry, rules_.domain)) [[unlikely]] {
-                page.progress = static_cast<u16>(i);
+            const unsigned valid = validate_group(table + first);
+            if (valid != group_size) [[unlikely]] {
+                page.progress = static_cast<u16>(first + valid);
                 return fail(Errno::EINVAL);
             }
-            if (!(entry & pte::user))
-                store(table[i], entry | pte::user);
         }
         return {};
+    }
+
+    /// How many entries of a group are good; those hold references.
+    [[nodiscard, gnu::always_inline]] unsigned validate_group(u64* group)
+    {
+        const u64 forbidden = l1_forbidden();
+        const DomId domain = rules_.domain;
+        for (unsigned i = 0; i < group_size; ++i) {
+            const u64 entry = load(group[i]);
+            if (!(entry & pte::present))
+                continue;
+            if ((entry & forbidden) || !get_l1(entry, domain)) [[unlikely]]
+                return i;
+            if (!(entry & pte::user))
+                store(group[i], entry | pte::user);
+        }
+        return group_size;
     }
 
     [[nodiscard, gnu::noinline]] Result<> validate_upper(PageInfo& page, unsigned level)
@@ -284,10 +307,16 @@ private:
     [[gnu::noinline]] void undo_l1(PageInfo& page)
     {
         const u64* const table = env_.entries(page);
+        const unsigned end = page.progress & pt_progress::index_mask;
         spend(l1_cost);
-        for (unsigned i = page.progress & pt_progress::index_mask; i-- > 0;)
+        for (unsigned i = 0; i < end; ++i) {
+            if (i % group_size == 0 && group_is_empty(table + i)) {
+                i += group_size - 1;
+                continue;
+            }
             if (const u64 entry = load(table[i]); entry & pte::present)
                 put_l1(entry);
+        }
     }
 
     [[nodiscard, gnu::noinline]] Result<> undo_upper(PageInfo& page, unsigned level)

@@ -95,8 +95,8 @@ Result<> take_base(Vcpu& v, u64& base, u64 wanted)
     return {};
 }
 
-/// Base pointers of a vCPU that isn't initialised mean nothing: one that was taken before the other was refused
-/// may stay.
+/// Base pointers of a vCPU that isn't initialised mean nothing: one that was taken before the other was
+/// refused may stay.
 Result<> take_tables(Vcpu& v, const Context& c)
 {
     TRY(take_base(v, v.cr3_kernel, frame_part(c.ctrlreg[3])));

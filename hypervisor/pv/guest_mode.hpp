@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include "arch/cr.hpp"
-#include "arch/percpu.hpp"
-#include "arch/segment.hpp"
+#include "arch/mode_switch.hpp"
 #include "domain/vcpu.hpp"
 
 // Kernel and user mode of a 64-bit PV guest both run in ring 3; what differs is the page table and the GS base.
@@ -11,30 +9,20 @@
 
 namespace streak::pv {
 
-namespace detail {
-inline void switch_tables(u64 cr3)
-{
-    arch::this_cpu().cr3 = cr3;
-    arch::write_cr3(cr3);
-}
-}
-
 /// User → kernel mode of the current vCPU.
 [[gnu::always_inline]] inline void enter_kernel_mode(Vcpu& v)
 {
     v.in_kernel = 1;
-    v.pv.gs_base_user = arch::read_guest_gs_base();
-    arch::write_guest_gs_base(v.pv.gs_base_kernel);
-    detail::switch_tables(v.cr3_kernel);
+    arch::exchange_guest_gs_base(v.pv.gs_base_user, v.pv.gs_base_kernel);
+    arch::set_cr3(v.cr3_kernel);
 }
 
 /// Kernel → user mode of the current vCPU, which has user page tables.
 [[gnu::always_inline]] inline void enter_user_mode(Vcpu& v)
 {
     v.in_kernel = 0;
-    v.pv.gs_base_kernel = arch::read_guest_gs_base();
-    arch::write_guest_gs_base(v.pv.gs_base_user);
-    detail::switch_tables(v.cr3_user);
+    arch::exchange_guest_gs_base(v.pv.gs_base_kernel, v.pv.gs_base_user);
+    arch::set_cr3(v.cr3_user);
 }
 
 /// Goes to the other mode of the current vCPU.

@@ -317,7 +317,10 @@ TEST_CASE("a guest that scribbles on its entries confuses no counts", "[grant]")
             const u32 ref = 8 + random() % 40;
             const bool write = random() & 1;
             switch (random() % 4) {
-            case 0: reinterpret_cast<u32*>(o->pages[0])[random() % 256] = random() % 64 | (random() % 3 ? 5u << 16 : 6u << 16); break;
+            case 0:
+                reinterpret_cast<u32*>(o->pages[0])[random() % 256] =
+                    random() % 64 | (random() % 3 ? 5u << 16 : 6u << 16);
+                break;
             case 1:
                 if ((write ? writers : readers)[ref] != 0) {
                     o->table.unpin(GrantRef(ref), write);

@@ -2,8 +2,8 @@
 //
 // The story: every pointer in a hypercall is a guest's lie until proven otherwise. Each hypercall of the
 // table gets addresses that are zero, unmapped, non-canonical, the hypervisor's own, wrapping, or running
-// from a good page into a hole, with counts to match. All calls have to come back, with an error where memory is
-// needed, and nothing may be written into the hypervisor's addresses.
+// from a good page into a hole, with counts to match. All calls have to come back, with an error where
+// memory is needed, and nothing may be written into the hypervisor's addresses.
 
 #include "tests/guests/lib/paging.hpp"
 #include "tests/guests/lib/trap.hpp"
