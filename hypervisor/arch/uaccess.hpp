@@ -75,6 +75,7 @@ fault:
 
 template <class Word, unsigned count>
 [[nodiscard, gnu::always_inline]] inline bool read_words(void* to, u64 from) {
+#pragma GCC unroll 4
     for (unsigned i = 0; i < count; ++i) {
         Word word;
         if (!read_word(word, from + i * sizeof(Word)))
@@ -86,6 +87,7 @@ template <class Word, unsigned count>
 
 template <class Word, unsigned count>
 [[nodiscard, gnu::always_inline]] inline bool write_words(u64 to, const void* from) {
+#pragma GCC unroll 4
     for (unsigned i = 0; i < count; ++i) {
         Word word;
         __builtin_memcpy(&word, static_cast<const u8*>(from) + i * sizeof(Word), sizeof(Word));
@@ -107,6 +109,7 @@ template <class Word, unsigned count>
         case 8: return guest_range_ok(at, 8) && detail::read_words<u64, 1>(to, at);
         case 16: return guest_range_ok(at, 16) && detail::read_words<u64, 2>(to, at);
         case 24: return guest_range_ok(at, 24) && detail::read_words<u64, 3>(to, at);
+        case 32: return guest_range_ok(at, 32) && detail::read_words<u64, 4>(to, at);
         default: break;
         }
     }
@@ -123,6 +126,7 @@ template <class Word, unsigned count>
         case 8: return guest_range_ok(at, 8) && detail::write_words<u64, 1>(at, from);
         case 16: return guest_range_ok(at, 16) && detail::write_words<u64, 2>(at, from);
         case 24: return guest_range_ok(at, 24) && detail::write_words<u64, 3>(at, from);
+        case 32: return guest_range_ok(at, 32) && detail::write_words<u64, 4>(at, from);
         default: break;
         }
     }

@@ -8,6 +8,7 @@
 #include "arch/segment.hpp"
 #include "arch/tlb.hpp"
 #include "domain/domain.hpp"
+#include "mm/host_env.hpp"
 #include "mm/host_page_table.hpp"
 
 namespace streak {
@@ -93,7 +94,12 @@ void show_ldt(const Vcpu& vcpu)
     arch::load_ldt(vcpu.pv.ldt_entries);
 }
 
-void load_tables(Vcpu& vcpu) { tlb::load_cr3(vcpu.active_cr3()); }
+void load_tables(Vcpu& vcpu)
+{
+    if (vcpu.in_kernel)
+        mm::show_m2p(vcpu.cr3_kernel);
+    tlb::load_cr3(vcpu.active_cr3());
+}
 
 void context_switch(Vcpu& previous, Vcpu& next)
 {

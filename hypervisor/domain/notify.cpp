@@ -14,6 +14,8 @@ namespace {
 /// Global VIRQs go to dom0 unless a domain was chosen for them.
 constinit std::array<std::atomic<u16>, NR_VIRQS> global_virq_domain{};
 
+} // namespace
+
 void wake_pollers(Domain& domain, EvtchnPort number)
 {
     for (u32 i = 0; i < domain.pollers.size(); ++i)
@@ -26,43 +28,14 @@ void wake_pollers(Domain& domain, EvtchnPort number)
         }
 }
 
-[[nodiscard]] bool has_pollers(const Domain& domain)
+void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number)
 {
-    u64 any = 0;
-    for (const auto& word : domain.pollers)
-        any |= word.load(std::memory_order_relaxed);
-    return any != 0;
-}
-
-void deliver(Domain& domain, const evtchn::Port& port, EvtchnPort number, evtchn::Raised raised)
-{
-    if (raised.upcall)
-        upcall(*domain.vcpus[port.vcpu]);
-    if (raised.newly_pending && has_pollers(domain)) [[unlikely]]
-        wake_pollers(domain, number);
-}
-
-} // namespace
-
-void upcall(Vcpu& vcpu)
-{
-    if (vcpu.info && evtchn::mark_upcall(*vcpu.info))
-        kick(vcpu);
-}
-
-void raise(Domain& domain, evtchn::Port& port, EvtchnPort number)
-{
-    if (domain.fifo) {
-        evtchn::Raised raised;
-        {
-            LockGuard guard(domain.fifo_lock);
-            raised = domain.fifo->raise(port, number);
-        }
-        deliver(domain, port, number, raised);
-    } else if (number.raw() < evtchn::PortTable::max_2level) {
-        deliver(domain, port, number,
-                evtchn::two_level::raise(*domain.shared_info, domain.vcpus[port.vcpu]->info, number));
+    evtchn::Raised raised;
+    {
+        LockGuard guard(domain.fifo_lock);
+        raised = domain.fifo->raise(port, number);
     }
+    deliver(domain, port, number, raised);
 }
 
 void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number)

@@ -28,8 +28,41 @@ void reset_fifo(Domain& domain);
 /// Frees the empty table, with the domain.
 void destroy(Domain& domain);
 
+/// Sets a vCPU's upcall flag and makes it notice.
+inline void upcall(Vcpu& vcpu)
+{
+    if (vcpu.info && evtchn::mark_upcall(*vcpu.info))
+        kick(vcpu);
+}
+
+void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number);
+void wake_pollers(Domain& domain, EvtchnPort number);
+[[nodiscard]] inline bool has_pollers(const Domain& domain)
+{
+    u64 any = 0;
+    for (const auto& word : domain.pollers)
+        any |= word.load(std::memory_order_relaxed);
+    return any != 0;
+}
+
+/// Carries out what raising or unmasking a port asks for.
+inline void deliver(Domain& domain, const evtchn::Port& port, EvtchnPort number, evtchn::Raised raised)
+{
+    if (raised.upcall)
+        upcall(*domain.vcpus[port.vcpu]);
+    if (raised.newly_pending && has_pollers(domain)) [[unlikely]]
+        wake_pollers(domain, number);
+}
+
 /// Makes a port in use pending. The caller holds the lock under which it found `port`.
-void raise(Domain& domain, evtchn::Port& port, EvtchnPort number);
+inline void raise(Domain& domain, evtchn::Port& port, EvtchnPort number)
+{
+    if (domain.fifo)
+        raise_fifo(domain, port, number);
+    else if (number.raw() < evtchn::PortTable::max_2level) [[likely]]
+        deliver(domain, port, number,
+                evtchn::two_level::raise(*domain.shared_info, domain.vcpus[port.vcpu]->info, number));
+}
 /// Opens a masked port; what waits is delivered.
 void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number);
 void clear_pending(Domain& domain, evtchn::Port& port, EvtchnPort number);
@@ -42,9 +75,6 @@ void clear_pending(Domain& domain, evtchn::Port& port, EvtchnPort number);
 void begin_poll(Vcpu& vcpu, EvtchnPort port);
 /// Takes it out again (time-out, or an event was there already).
 void end_poll(Vcpu& vcpu);
-
-/// Sets a vCPU's upcall flag and makes it notice.
-void upcall(Vcpu& vcpu);
 
 /// The domain that receives a global VIRQ (DOMCTL_set_virq_handler).
 void set_global_virq_handler(u32 virq, DomId domain);

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "evtchn/delivery_2l.hpp"
 
-#include <atomic>
-
-#include "lib/types.hpp"
-
 namespace streak::evtchn {
 
 namespace {
@@ -18,33 +14,16 @@ Word pending_word(shared_info_t& s, EvtchnPort port) { return Word(s.evtchn_pend
 Word mask_word(shared_info_t& s, EvtchnPort port) { return Word(s.evtchn_mask[port.raw() / word_bits]); }
 u64 bit(EvtchnPort port) { return 1ull << (port.raw() % word_bits); }
 
-/// Selects the port's word; true when it was not selected.
-bool select(vcpu_info_t* info, EvtchnPort port)
-{
-    if (!info)
-        return false;
-    const u64 selector = 1ull << (port.raw() / word_bits);
-    return !(Word(info->evtchn_pending_sel).fetch_or(selector) & selector);
-}
-
 } // namespace
 
 namespace two_level {
-
-Raised raise(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port)
-{
-    if (pending_word(shared, port).fetch_or(bit(port)) & bit(port))
-        return {};
-    const bool open = !(mask_word(shared, port).load() & bit(port));
-    return {.newly_pending = true, .upcall = open && select(info, port)};
-}
 
 Raised unmask(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port)
 {
     const bool was_masked = mask_word(shared, port).fetch_and(~bit(port)) & bit(port);
     if (!was_masked || !(pending_word(shared, port).load() & bit(port)))
         return {};
-    return {.newly_pending = true, .upcall = select(info, port)};
+    return {.newly_pending = true, .upcall = select(info, port.raw())};
 }
 
 void clear_pending(shared_info_t& shared, EvtchnPort port) { pending_word(shared, port).fetch_and(~bit(port)); }
@@ -54,10 +33,5 @@ bool is_pending(shared_info_t& shared, EvtchnPort port) { return pending_word(sh
 bool is_masked(shared_info_t& shared, EvtchnPort port) { return mask_word(shared, port).load() & bit(port); }
 
 } // namespace two_level
-
-bool mark_upcall(vcpu_info_t& info)
-{
-    return std::atomic_ref<u8>(info.evtchn_upcall_pending).exchange(1) == 0;
-}
 
 } // namespace streak::evtchn

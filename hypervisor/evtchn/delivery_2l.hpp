@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <atomic>
+
 #include "lib/abi.hpp"
 #include "lib/ids.hpp"
+#include "lib/types.hpp"
 
 // Two-level delivery: bitmaps in the shared info page, a selector word in each vCPU's info. The guest may
 // write all of it at any time: single bits are changed atomically and nothing read is trusted.
@@ -18,8 +21,28 @@ struct Raised {
 
 namespace two_level {
 
+/// Sets one bit; true when it was clear.
+[[nodiscard]] inline bool set_bit(xen_ulong_t& word, u64 index)
+{
+    return !(std::atomic_ref(word).fetch_or(1ull << index) & (1ull << index));
+}
+
+/// Selects the port's word for its vCPU; true when it was not selected.
+[[nodiscard]] inline bool select(vcpu_info_t* info, u32 port)
+{
+    return info && set_bit(info->evtchn_pending_sel, port / 64);
+}
+
 /// Marks `port` pending; `info` is that of the port's vCPU, nullptr when it has none yet.
-[[nodiscard]] Raised raise(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port);
+[[nodiscard]] inline Raised raise(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port)
+{
+    const u32 word = port.raw() / 64, bit = port.raw() % 64;
+    if (!set_bit(shared.evtchn_pending[word], bit))
+        return {};
+    const bool masked = (std::atomic_ref(shared.evtchn_mask[word]).load() >> bit) & 1;
+    return {.newly_pending = true, .upcall = !masked && select(info, port.raw())};
+}
+
 /// Unmasks; the result tells whether a pending event is to be delivered now.
 [[nodiscard]] Raised unmask(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port);
 void clear_pending(shared_info_t& shared, EvtchnPort port);
@@ -29,6 +52,9 @@ void clear_pending(shared_info_t& shared, EvtchnPort port);
 } // namespace two_level
 
 /// Sets the vCPU's upcall flag; true when it was clear, so that the vCPU has to notice.
-[[nodiscard]] bool mark_upcall(vcpu_info_t& info);
+[[nodiscard]] inline bool mark_upcall(vcpu_info_t& info)
+{
+    return std::atomic_ref<u8>(info.evtchn_upcall_pending).exchange(1) == 0;
+}
 
 } // namespace streak::evtchn

@@ -31,7 +31,7 @@ constexpr u16 cache_flags = GTF_PWT | GTF_PCD | GTF_PAT;
 constexpr u16 max_pins = 0xffff;
 
 template <class T>
-[[nodiscard]] T load(T& shared) { return std::atomic_ref<T>(shared).load(std::memory_order_acquire); }
+[[nodiscard]] std::remove_const_t<T> load(T& shared) { return std::atomic_ref<std::remove_const_t<T>>(const_cast<std::remove_const_t<T>&>(shared)).load(std::memory_order_acquire); }
 
 } // namespace
 
@@ -64,16 +64,14 @@ Table::~Table()
 Table::Active* Table::make_active(GrantRef ref)
 {
     Active*& bucket = actives_[ref.raw() / actives_per_bucket];
-    if (!bucket) {
-        auto* memory = static_cast<Active*>(memory_.allocate(bucket_bytes));
-        for (u32 i = 0; memory && i < actives_per_bucket; ++i)
-            ::new (&memory[i]) Active{};
-        bucket = memory;
-    }
-    return bucket ? &bucket[ref.raw() % actives_per_bucket] : nullptr;
+    auto* memory = static_cast<Active*>(memory_.allocate(bucket_bytes));
+    for (u32 i = 0; memory && i < actives_per_bucket; ++i)
+        ::new (&memory[i]) Active{};
+    bucket = memory;
+    return active(ref);
 }
 
-u32* Table::header(GrantRef ref) const
+inline u32* Table::header(GrantRef ref) const
 {
     return version_ == 1 ? reinterpret_cast<u32*>(&v1(ref)) : reinterpret_cast<u32*>(&v2(ref));
 }
@@ -81,7 +79,7 @@ u32* Table::header(GrantRef ref) const
 namespace {
 
 /// Does an entry with this header allow the use?
-[[nodiscard]] bool allows(const Header& h, const Use& use, u32 version)
+[[nodiscard]] inline bool allows(const Header& h, const Use& use, u32 version)
 {
     const u16 type = h.flags & GTF_type_mask;
     const bool direct = type == GTF_permit_access && !(version == 2 && (h.flags & GTF_sub_page));
@@ -96,7 +94,7 @@ namespace {
 } // namespace
 
 /// Version 1: the marks are set in the word that was judged, or not at all.
-bool Table::mark_v1(GrantRef ref, const Use& use)
+inline bool Table::mark_v1(GrantRef ref, const Use& use)
 {
     std::atomic_ref<u32> word(*header(ref));
     u32 seen = word.load();
@@ -123,51 +121,61 @@ bool Table::mark_v2(GrantRef ref, const Use& use)
     return false;
 }
 
-bool Table::mark(GrantRef ref, const Use& use) {
+inline bool Table::mark(GrantRef ref, const Use& use) {
     return version_ == 1 ? mark_v1(ref, use) : mark_v2(ref, use);
 }
 
-void Table::unmark(GrantRef ref, u16 flags)
+inline void Table::unmark(GrantRef ref, u16 flags)
 {
     u16& word = version_ == 1 ? v1(ref).flags : status_word(ref);
     std::atomic_ref<u16>(word).fetch_and(static_cast<u16>(~flags));
 }
 
-/// Copies what a marked entry grants. False: it makes no sense.
-bool Table::remember(GrantRef ref, const Use& use, Active& into) const
+/// What a marked entry of version 2 grants. False: it makes no sense.
+bool Table::remember_v2(GrantRef ref, Active& a) const
 {
-    Active a;
-    a.user = use.user;
-    a.length = page_size;
     const u16 flags = Header::of(load(*header(ref))).flags;
-    a.cache_bits = static_cast<u8>((flags & cache_flags) >> _GTF_PWT);
+    const grant_entry_v2_t& entry = v2(ref);
     u64 frame = 0;
-    if (version_ == 1) {
-        frame = load(v1(ref).frame);
-    } else if ((flags & GTF_type_mask) == GTF_transitive) {
+    if ((flags & GTF_type_mask) == GTF_transitive) {
         a.transitive = true;
-        a.offset = load(v2(ref).transitive.trans_domid);
-        frame = load(v2(ref).transitive.gref);
+        a.offset = load(entry.transitive.trans_domid);
+        frame = load(entry.transitive.gref);
     } else {
-        frame = load(v2(ref).full_page.frame);
+        frame = load(entry.full_page.frame);
         if (flags & GTF_sub_page) {
-            a.offset = load(v2(ref).sub_page.page_off);
-            a.length = load(v2(ref).sub_page.length);
+            a.offset = load(entry.sub_page.page_off);
+            a.length = load(entry.sub_page.length);
             if (a.offset >= page_size || a.length > page_size - a.offset)
                 return false;
         }
     }
-    if (frame >= ~0u) // no machine has that much memory (mm/page.hpp)
-        return false;
     a.frame = static_cast<u32>(frame);
+    return frame < ~0u; // no machine has more memory (mm/page.hpp)
+}
+
+/// Copies what a marked entry grants. False: it makes no sense, or not for this use.
+inline bool Table::remember(GrantRef ref, const Use& use, Active& into) const
+{
+    Active a;
+    a.user = use.user;
+    a.length = page_size;
+    a.cache_bits = static_cast<u8>((Header::of(load(*header(ref))).flags & cache_flags) >> _GTF_PWT);
+    if (version_ == 1) [[likely]] {
+        a.frame = load(v1(ref).frame);
+        if (a.frame == ~0u)
+            return false;
+    } else if (!remember_v2(ref, a) || (use.map && !a.mappable())) {
+        return false;
+    }
     into = a;
     return true;
 }
 
-Granted Table::meaning(const Active& a)
+inline Granted Table::meaning(const Active& a)
 {
     Granted g{.frame = Mfn(a.frame), .offset = a.offset, .length = a.length, .cache_bits = a.cache_bits};
-    if (a.transitive) {
+    if (a.transitive) [[unlikely]] {
         g.transitive = true;
         g.offset = 0;
         g.via_domain = DomId(a.offset);
@@ -176,26 +184,37 @@ Granted Table::meaning(const Active& a)
     return g;
 }
 
+/// The first use of an entry decides what all until the last one get.
+inline bool Table::pin_first(GrantRef ref, const Use& use, Active& a)
+{
+    if (!mark(ref, use))
+        return false;
+    if (remember(ref, use, a)) [[likely]]
+        return true;
+    unmark(ref, GTF_reading | GTF_writing);
+    return false;
+}
+
+bool Table::pin_again(GrantRef ref, const Use& use, const Active& a)
+{
+    if (a.user != use.user || a.readers == max_pins || a.writers == max_pins || (use.map && !a.mappable()))
+        return false;
+    // Marks are set already for a use of the same kind; a first writer needs its own.
+    return !use.write || a.writers != 0 || mark(ref, use);
+}
+
 Outcome<Granted> Table::pin(GrantRef ref, const Use& use)
 {
     if (ref.raw() >= entry_count())
         return std::unexpected(Status::bad_gntref);
-    Active* a = make_active(ref);
-    if (!a)
-        return std::unexpected(Status::no_space);
-    const bool first = !a->pinned();
-    if (!first && (a->user != use.user || a->readers == max_pins || a->writers == max_pins))
-        return std::unexpected(Status::general_error);
-    if (!first && use.map && (a->transitive || a->length != page_size))
-        return std::unexpected(Status::general_error);
-    // Marks are set already for a use of the same kind; a first writer needs its own.
-    if ((first || (use.write && a->writers == 0)) && !mark(ref, use))
-        return std::unexpected(Status::general_error);
-    if (first && (!remember(ref, use, *a) || (use.map && (a->transitive || a->length != page_size)))) {
-        unmark(ref, GTF_reading | GTF_writing);
-        *a = {};
-        return std::unexpected(Status::general_error);
+    Active* a = active(ref);
+    if (!a) [[unlikely]] {
+        a = make_active(ref);
+        if (!a)
+            return std::unexpected(Status::no_space);
     }
+    if (!(a->pinned() ? pin_again(ref, use, *a) : pin_first(ref, use, *a)))
+        return std::unexpected(Status::general_error);
     ++(use.write ? a->writers : a->readers);
     return meaning(*a);
 }

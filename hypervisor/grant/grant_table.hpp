@@ -128,6 +128,7 @@ private:
         u8 cache_bits = 0;
         bool transitive = false;
         [[nodiscard]] bool pinned() const { return readers != 0 || writers != 0; }
+        [[nodiscard]] bool mappable() const { return !transitive && length == page_size; }
     };
     static_assert(sizeof(Active) == 16);
     static constexpr u32 actives_per_bucket = page_size / sizeof(Active);
@@ -151,13 +152,16 @@ private:
         Active* bucket = actives_[ref.raw() / actives_per_bucket];
         return bucket ? &bucket[ref.raw() % actives_per_bucket] : nullptr;
     }
-    [[nodiscard]] Active* make_active(GrantRef ref);
+    [[nodiscard]] Active* make_active(GrantRef ref); ///< with memory for it; nullptr: none
     [[nodiscard]] u32* header(GrantRef ref) const;
     [[nodiscard]] bool mark(GrantRef ref, const Use& use);
     [[nodiscard]] bool mark_v1(GrantRef ref, const Use& use);
     [[nodiscard]] bool mark_v2(GrantRef ref, const Use& use);
     void unmark(GrantRef ref, u16 flags);
     [[nodiscard]] bool remember(GrantRef ref, const Use& use, Active& into) const;
+    [[nodiscard]] bool remember_v2(GrantRef ref, Active& a) const;
+    [[nodiscard]] bool pin_first(GrantRef ref, const Use& use, Active& a);
+    [[nodiscard]] bool pin_again(GrantRef ref, const Use& use, const Active& a);
     [[nodiscard]] static Granted meaning(const Active& a);
     [[nodiscard]] bool in_use() const;
     [[nodiscard]] u16 marks_of(GrantRef ref) const;

@@ -13,7 +13,7 @@ struct Batch {
 
     GuestHandle<T> list;
     u32 count = 0;
-    GuestHandle<u32> done;
+    GuestHandle<u32> done{};
     u32 before = 0;
 
     [[nodiscard]] static Result<Batch> begin(GuestHandle<T> list, u32 count, GuestHandle<u32> done)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/grant_table_op.hpp"
 
+#include <new>
+
 #include "arch/tlb.hpp"
-#include "lib/static_vector.hpp"
 #include "mm/grant_pte.hpp"
 #include "mm/pte.hpp"
 
@@ -144,7 +145,19 @@ struct Ended {
     u16 kinds;
     bool entry_wrote; ///< the page-table entry owned a writable reference
 };
-using EndedList = StaticVector<Ended, grant_round>;
+
+/// Room for a round of them; nothing is cleared beforehand, since most rounds have one.
+class EndedList {
+public:
+    void push(const Ended& e) { ::new (&storage_[size_++ * sizeof(Ended)]) Ended(e); }
+    void clear() { size_ = 0; }
+    [[nodiscard]] const Ended* begin() const { return reinterpret_cast<const Ended*>(storage_); }
+    [[nodiscard]] const Ended* end() const { return begin() + size_; }
+
+private:
+    u32 size_ = 0;
+    alignas(Ended) u8 storage_[grant_round * sizeof(Ended)];
+};
 
 void end_use(const Mapping& m, bool writable_reference, bool write)
 {
@@ -155,7 +168,7 @@ void end_use(const Mapping& m, bool writable_reference, bool write)
 /// Flushes, then gives back references, pins and handles.
 void complete(EndedList& list)
 {
-    if (list.empty())
+    if (list.begin() == list.end())
         return;
     tlb::flush(caller().dirty_cpus, tlb::Flush::guest);
     for (const Ended& e : list) {
@@ -167,7 +180,7 @@ void complete(EndedList& list)
         LockGuard guard(caller().maptrack_lock);
         caller().maptrack->finish(e.handle);
     }
-    list.truncate(0);
+    list.clear();
 }
 
 [[nodiscard]] mm::GrantPteAt entry_of(const Mapping& m, u64 host_address)
@@ -205,7 +218,7 @@ template <class Change>
         }
         entry_wrote = *changed;
     }
-    (void)ended.push_back({m, handle, kinds, entry_wrote});
+    ended.push({m, handle, kinds, entry_wrote});
     return Status::okay;
 }
 

@@ -9,12 +9,12 @@ namespace streak::hypercall {
 namespace {
 
 namespace flags = arch::rflags;
+using arch::get_guest_word;
 
 /// What a guest may choose: the status flags, TF, DF, RF, AC and ID. NT would fault the next IRETQ.
 constexpr u64 guest_flags = 0x250dd5 & ~flags::if_;
 
-constexpr u64 frame_words = sizeof(iret_context) / sizeof(u64);
-static_assert(frame_words == 9);
+static_assert(sizeof(iret_context) == 9 * sizeof(u64));
 
 [[gnu::cold, gnu::noinline]] Return give_up(Vcpu& v, const char* reason)
 {
@@ -41,8 +41,18 @@ Return iret()
     Vcpu& v = current();
     arch::Registers& r = v.regs;
     iret_context frame;
-    if (!arch::pop_words_from_guest<frame_words>(reinterpret_cast<u64*>(&frame), Vaddr(r.rsp))) [[unlikely]]
+    const u64 at = r.rsp;
+    if (!arch::guest_range_ok(at, sizeof frame)) [[unlikely]]
+        return give_up(v, "no iret frame");
+    arch::open_guest_words();
+    if (!get_guest_word<0>(at, frame.rax) || !get_guest_word<1>(at, frame.r11) || !get_guest_word<2>(at, frame.rcx)
+        || !get_guest_word<3>(at, frame.flags) || !get_guest_word<4>(at, frame.rip)
+        || !get_guest_word<5>(at, frame.cs) || !get_guest_word<6>(at, frame.rflags)
+        || !get_guest_word<7>(at, frame.rsp) || !get_guest_word<8>(at, frame.ss)) [[unlikely]] {
+        arch::close_guest_words();
         return give_up(v, "cannot read iret frame");
+    }
+    arch::close_guest_words();
 
     if ((frame.cs & 3) == 3) {
         if (v.cr3_user == 0) [[unlikely]]

@@ -14,6 +14,12 @@ namespace {
 constexpr u32 run_length = 32;
 constexpr u64 command_mask = sizeof(u64) - 1;
 
+/// Whose tables are changed, and whose frames they may get to map.
+struct Target {
+    Domain& tables;
+    DomId frames;
+};
+
 /// Stores an entry; on demand keeps the accessed and dirty bits, even if the processor sets them meanwhile.
 struct StoreEntry {
     bool preserve;
@@ -40,61 +46,70 @@ Result<> write_data(Domain& owner, mm::PageInfo& page, unsigned index, u64 value
     return {};
 }
 
-Result<> update_entry(LockedTables& tables, const PageOwner& owner, const mmu_update_t& request,
+Result<> update_entry(LockedTables& tables, const Target& target, const mmu_update_t& request,
                       mm::OwedTable& owed, StoreEntry write)
 {
     mm::PageInfo* page = mm::HostEnv::page(to_mfn(Maddr(request.ptr)));
-    if (!page || page->owner_id() != owner.tables->id) [[unlikely]]
+    if (!page || page->owner_id() != target.tables.id) [[unlikely]]
         return fail(Errno::EINVAL);
     const unsigned index = static_cast<unsigned>(request.ptr / sizeof(u64)) % mm::pte::entries;
     const u64 word = page->type.load(std::memory_order_relaxed);
     if (mm::type_bits::type(word) == mm::PageType::l1 && (word & mm::type_bits::validated)) [[likely]]
-        return tables->change_l1(mm::HostEnv::entries(*page)[index], request.val, owner.frames, write);
+        return tables->change_l1(mm::HostEnv::entries(*page)[index], request.val, target.frames, write);
     if (mm::type_bits::is_table(word) && mm::type_bits::count(word) != 0) {
         if (!(word & mm::type_bits::validated))
             return fail(Errno::EBUSY);
         return tables->change_upper(*page, index, request.val, write, owed);
     }
-    return write_data(*owner.tables, *page, index, request.val);
+    return write_data(target.tables, *page, index, request.val);
 }
 
 /// MMU_MACHPHYS_UPDATE
-Result<> update_m2p(const PageOwner& owner, const mmu_update_t& request)
+Result<> update_m2p(const Target& target, const mmu_update_t& request)
 {
     const Mfn mfn = to_mfn(Maddr(request.ptr));
     mm::PageInfo* page = mm::page_of(mfn);
-    if (!page || !mm::get_page(*page, owner.frames))
+    if (!page || !mm::get_page(*page, target.frames))
         return fail(Errno::EINVAL);
     mm::m2p(mfn) = request.val;
     mm::put_page(*page);
     return {};
 }
 
-Result<> carry_out(LockedTables& tables, const PageOwner& owner, const mmu_update_t& request, mm::OwedTable& owed)
+Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_t& request, mm::OwedTable& owed)
 {
     switch (request.ptr & command_mask) {
     case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE:
     case MMU_PT_UPDATE_PRESERVE_AD:
-        return update_entry(tables, owner, request, owed,
+        return update_entry(tables, target, request, owed,
                             {.preserve = (request.ptr & command_mask) == MMU_PT_UPDATE_PRESERVE_AD});
     case MMU_MACHPHYS_UPDATE:
-        return update_m2p(owner, request);
+        return update_m2p(target, request);
     default:
         return fail(Errno::ENOSYS);
     }
 }
 
 /// Up to run_length requests under one hold of the lock; `at` counts those done.
-Result<> run(GuestHandle<mmu_update_t> requests, u32 count, const PageOwner& owner, mm::OwedTable& owed, u32& at)
+[[gnu::noinline]] Result<> run(GuestHandle<mmu_update_t> requests, u32 count, const Target& target,
+                               mm::OwedTable& owed, u32& at)
 {
-    LockedTables tables(*owner.tables);
-    const u32 end = count - at > run_length ? at + run_length : count;
-    for (; at < end; ++at) {
-        TRY_ASSIGN(request, requests.read(at));
-        TRY(carry_out(tables, owner, request, owed));
+    LockedTables tables(target.tables);
+    u32 i = at;
+    const u32 end = count - i > run_length ? i + run_length : count;
+    Result<> result;
+    for (; i < end; ++i) {
+        mmu_update_t request;
+        if (!arch::copy_from_guest(&request, requests.offset(i).address(), sizeof request)) [[unlikely]] {
+            result = fail(Errno::EFAULT);
+            break;
+        }
+        if (result = carry_out(tables, target, request, owed); !result) [[unlikely]]
+            break;
     }
-    return {};
+    at = i;
+    return result;
 }
 
 Result<> settle(Domain& domain, mm::OwedTable& owed)
@@ -105,29 +120,26 @@ Result<> settle(Domain& domain, mm::OwedTable& owed)
 
 bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
 
-/// All requests, until one fails. `preemptible`: ERESTART when something more urgent came up; `at` counts
-/// those done, and `owed` may hold a table.
-Result<> run_all(GuestHandle<mmu_update_t> requests, u32 count, const PageOwner& owner, mm::OwedTable& owed,
-                 bool preemptible, u32& at)
+/// Goes on after a first run with `result`, until a request fails or all are done. ERESTART, if `preemptible`:
+/// something more urgent came up; `at` counts those done, and `owed` may hold a table.
+Result<> run_rest(GuestHandle<mmu_update_t> requests, u32 count, const Target& target, mm::OwedTable& owed,
+                  bool preemptible, u32& at, Result<> result)
 {
-    for (;;) {
-        const Result<> result = run(requests, count, owner, owed, at);
-        if (!result && !restart(result)) [[unlikely]]
+    for (;; result = run(requests, count, target, owed, at)) {
+        if (!result && !restart(result))
             return result;
-        if (at == count && !owed) [[likely]]
+        if (result && at == count && !owed)
             return {};
         if (preempt_pending() && (preemptible || !owed))
             return fail(Errno::ERESTART);
         if (owed && at == count)
-            (void)settle(*owner.tables, owed);
+            (void)settle(target.tables, owed);
     }
 }
 
-} // namespace
-
-Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32> done, u32 foreign)
+/// Everything but a short list for the caller's own tables and frames.
+[[gnu::noinline]] Return update_any(const Batch<mmu_update_t>& batch, u32 foreign)
 {
-    TRY_ASSIGN(batch, Batch<mmu_update_t>::begin(requests, count, done));
     PageOwner owner;
     TRY(find_page_owner(foreign, true, owner));
     TRY(may(xsm::Hook::mmu_update, *owner.tables));
@@ -135,11 +147,33 @@ Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32
     // What another domain's tables owe can't wait in the caller's vCPU: it is settled before the call ends.
     mm::OwedTable local = nullptr;
     const bool own = owner.tables == &caller();
+    const Target target{*owner.tables, owner.frames};
     u32 at = 0;
-    const Result<> result = run_all(requests, batch.count, owner, own ? current().owed_table : local, own, at);
+    mm::OwedTable& owed = own ? current().owed_table : local;
+    const Result<> first = run(batch.list, batch.count, target, owed, at);
+    const Result<> result = run_rest(batch.list, batch.count, target, owed, own, at, first);
     while (local)
-        (void)settle(*owner.tables, local);
+        (void)settle(target.tables, local);
     return batch.end(at, result);
+}
+
+} // namespace
+
+Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32> done, u32 foreign)
+{
+    if (foreign != self_id.raw() || count > run_length) {
+        TRY_ASSIGN(batch, Batch<mmu_update_t>::begin(requests, count, done));
+        return update_any(batch, foreign);
+    }
+    Domain& own = caller();
+    TRY(may(xsm::Hook::mmu_update, own));
+    const Target target{own, own.id};
+    mm::OwedTable& owed = current().owed_table;
+    u32 at = 0;
+    Result<> result = run(requests, count, target, owed, at);
+    if (!result || owed) [[unlikely]]
+        result = run_rest(requests, count, target, owed, true, at, result);
+    return Batch<mmu_update_t>{requests, count, done}.end(at, result);
 }
 
 } // namespace streak::hypercall

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstring>
 
-#include "arch/clock.hpp"
+#include "arch/uart.hpp"
 #include "domain/lifecycle.hpp"
 #include "domain/locked_tables.hpp"
 #include "init/dom0_memory.hpp"
@@ -144,6 +144,8 @@ void allow_ports(Domain& d)
     deny(0x40, 0x43);
     deny(0x61, 0x61);
     deny(0xcf8, 0xcff);
+    if (uart::present())
+        deny(uart::io_base(), uart::io_base() + 7);
 }
 
 } // namespace

@@ -14,12 +14,14 @@
 #include "arch/smp.hpp"
 #include "arch/uart.hpp"
 #include "arch/vga.hpp"
+#include "console/console.hpp"
 #include "domain/scheduler.hpp"
 #include "lib/panic.hpp"
 #include "loader/acpi.hpp"
 #include "mm/boot_memory.hpp"
 #include "mm/frame_allocator.hpp"
 #include "mm/host_page_table.hpp"
+#include "pv/exit_work.hpp"
 
 namespace streak::init {
 
@@ -147,6 +149,7 @@ void start_serial_input()
         log_warning("console: no interrupt for the serial port, input stays off");
         return;
     }
+    pv::set_console_work(console::serve_input);
     uart::enable_receive_interrupt();
     irq::unmask(*line);
 }

@@ -167,6 +167,18 @@ void fill_frame_tables()
                 page_of_unchecked(to_mfn(Maddr(a))).owner = xen_id.raw();
 }
 
+/// The control domain may map the M2P's frames read-only, as DOMID_XEN's (tools do so to save a guest).
+void show_m2p_frames()
+{
+    for (u64 group = 0; group * 4 < frame_table_frames / frames_per_chunk; ++group)
+        for (u64 i = 0; group_in_use(group) && i < size_2m / page_size; ++i) {
+            PageInfo& page = page_of_unchecked(to_mfn(m2p_pieces[group]) + i);
+            page.owner = xen_id.raw();
+            page.type.store(type_bits::of(PageType::none) | type_bits::validated | 1);
+            page.count.store(count_bits::shared_heap | count_bits::allocated | 1);
+        }
+}
+
 } // namespace
 
 std::optional<Maddr> m2p_chunk(Mfn mfn)
@@ -209,6 +221,7 @@ void init_memory(MemoryMap map)
     map_frame_tables();
     install_tables();
     fill_frame_tables();
+    show_m2p_frames();
     // What was set aside for tables and not used stays theirs: it is less than 256 KiB.
     for (const MemoryRange& f : free_ram)
         if (f.start < f.end)

@@ -44,4 +44,8 @@ inline constinit HostEnv host_env;
 /// Copies the sixteen entries of the hypervisor into an L4 table.
 void install_hypervisor_slots(Mfn l4);
 
+/// Makes the M2P readable in a validated L4 (its machine address): when it becomes the root of a guest's kernel mode.
+/// Tables that only ever serve user mode don't show it (xen/xen.h, VMASST_TYPE_m2p_strict).
+void show_m2p(u64 l4);
+
 } // namespace streak::mm

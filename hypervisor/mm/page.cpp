@@ -74,6 +74,12 @@ void HostEnv::install_hypervisor_slots(u64* l4)
 {
     constexpr unsigned first = arch::first_hypervisor_slot, slots = arch::last_hypervisor_slot - first + 1;
     std::memcpy(l4 + first, hypervisor_l4() + first, slots * sizeof(u64));
+    l4[first] = 0; // the guest's M2P: show_m2p()
+}
+
+void show_m2p(u64 l4)
+{
+    arch::direct_map<u64>(Maddr(l4))[arch::first_hypervisor_slot] = hypervisor_l4()[arch::first_hypervisor_slot];
 }
 
 void install_hypervisor_slots(Mfn l4) { HostEnv::install_hypervisor_slots(arch::direct_map<u64>(to_maddr(l4))); }

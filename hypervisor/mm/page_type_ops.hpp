@@ -44,17 +44,16 @@ template <class Env>
     return true;
 }
 
-/// Takes a writable or segment-descriptor reference. False when the frame is in use as something else, or
-/// its descriptors are bad.
+/// take_shared_type() for all but one more use of the present type.
 template <class Env>
-[[nodiscard]] inline bool take_shared_type(Env& env, PageInfo& page, PageType type)
+[[nodiscard, gnu::noinline]] bool take_new_type(Env& env, PageInfo& page, PageType type)
 {
     u64 word = page.type.load(std::memory_order_relaxed);
     for (;;) {
         const bool same = (word & type_bits::type_mask) == type_bits::of(type);
         u64 next = word + 1;
         bool change = false;
-        if (word & type_bits::busy) [[unlikely]] {
+        if (word & type_bits::busy) {
             if (!same)
                 return false;
             env.wait();
@@ -72,9 +71,24 @@ template <class Env>
     }
 }
 
-/// Drops one. The stamp is written first: whoever sees the count at zero sees it.
+/// Takes a writable or segment-descriptor reference. False when the frame is in use as something else, or
+/// its descriptors are bad.
 template <class Env>
-inline void drop_shared_type(Env& env, PageInfo& page)
+[[nodiscard, gnu::always_inline]] inline bool take_shared_type(Env& env, PageInfo& page, PageType type)
+{
+    u64 word = page.type.load(std::memory_order_relaxed);
+    // A frame that was writable last needs no flush, used at present or not.
+    if (type == PageType::writable
+        && (word & (type_bits::type_mask | type_bits::busy)) == type_bits::of(PageType::writable)
+        && page.type.compare_exchange_strong(word, word + 1, std::memory_order_acquire, std::memory_order_relaxed))
+        return true;
+    return take_new_type(env, page, type);
+}
+
+/// drop_shared_type() when it may be the last one. The stamp is written first: whoever sees the count at zero
+/// sees it.
+template <class Env>
+[[gnu::noinline]] void drop_last_type(Env& env, PageInfo& page)
 {
     u64 word = page.type.load(std::memory_order_relaxed);
     do {
@@ -82,6 +96,16 @@ inline void drop_shared_type(Env& env, PageInfo& page)
             page.tlb_stamp = env.stamp();
     } while (!page.type.compare_exchange_weak(word, word - 1, std::memory_order_release,
                                               std::memory_order_relaxed));
+}
+
+/// Drops a writable or segment-descriptor reference.
+template <class Env>
+[[gnu::always_inline]] inline void drop_shared_type(Env& env, PageInfo& page)
+{
+    u64 word = page.type.load(std::memory_order_relaxed);
+    if (type_bits::count(word) == 1
+        || !page.type.compare_exchange_strong(word, word - 1, std::memory_order_release, std::memory_order_relaxed))
+        drop_last_type(env, page);
 }
 
 /// Makes an unused frame a table of `type` with one reference and nothing validated. The caller holds the

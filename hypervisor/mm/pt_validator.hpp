@@ -218,6 +218,7 @@ private:
     [[nodiscard]] static bool group_is_empty(const u64* group)
     {
         u64 any = 0;
+#pragma GCC unroll 8
         for (unsigned i = 0; i < group_size; ++i)
             any |= load(group[i]);
         return !(any & pte::present);

@@ -9,6 +9,7 @@
 #include "arch/fpu.hpp"
 #include "arch/layout.hpp"
 #include "domain/locked_tables.hpp"
+#include "mm/host_env.hpp"
 #include "mm/page_type.hpp"
 #include "mm/pte.hpp"
 #include "pv/control_registers.hpp"
@@ -100,6 +101,8 @@ Result<> take_base(Vcpu& v, u64& base, u64 wanted)
 Result<> take_tables(Vcpu& v, const Context& c)
 {
     TRY(take_base(v, v.cr3_kernel, frame_part(c.ctrlreg[3])));
+    if (v.cr3_kernel != 0)
+        mm::show_m2p(v.cr3_kernel);
     TRY(take_base(v, v.cr3_user, frame_part(c.ctrlreg[1])));
     return set_gdt(v, c.gdt_frames, static_cast<u32>(c.gdt_ents));
 }

@@ -5,6 +5,7 @@
 #include "domain/domain.hpp"
 #include "pv/debug_registers.hpp"
 #include "pv/descriptor_tables.hpp"
+#include "pv/entry_frame.hpp"
 #include "pv/privop_emulate.hpp"
 #include "pv/trap_bounce.hpp"
 #include "pv/writable_pt.hpp"
@@ -46,7 +47,13 @@ void handle_page_fault(Vcpu& v)
     if (error_code == pf_protected_write && v.in_kernel && assists_page_tables(v)
         && emulate_page_table_write(v, address))
         return;
-    inject_page_fault(v, address, error_code);
+    const TrapEntry& entry = v.pv.traps[static_cast<unsigned>(Trap::page_fault)];
+    if (entry.address == 0) [[unlikely]]
+        return inject_page_fault(v, address, error_code);
+    v.pv.cr2 = address;
+    v.info->arch.cr2 = address;
+    push_frame<FrameExtra::error_code>(v, entry.address, entry.masks_events,
+                                       v.in_kernel ? error_code & ~pf_user : error_code);
 }
 
 /// INT n. The vector is that of the instruction: an emulator may report a wrong one in the error code.

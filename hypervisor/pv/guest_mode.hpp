@@ -14,7 +14,7 @@ namespace streak::pv {
 {
     v.in_kernel = 1;
     arch::exchange_guest_gs_base(v.pv.gs_base_user, v.pv.gs_base_kernel);
-    arch::set_cr3(v.cr3_kernel);
+    arch::set_guest_cr3(v.cr3_kernel);
 }
 
 /// Kernel → user mode of the current vCPU, which has user page tables.
@@ -22,7 +22,7 @@ namespace streak::pv {
 {
     v.in_kernel = 0;
     arch::exchange_guest_gs_base(v.pv.gs_base_kernel, v.pv.gs_base_user);
-    arch::set_cr3(v.cr3_user);
+    arch::set_guest_cr3(v.cr3_user);
 }
 
 /// Goes to the other mode of the current vCPU.

@@ -1,90 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/trap_bounce.hpp"
 
-#include "arch/guest_words.hpp"
 #include "arch/handlers.hpp"
-#include "arch/segment.hpp"
 #include "arch/uaccess.hpp"
 #include "domain/domain.hpp"
 #include "lib/log.hpp"
-#include "pv/guest_mode.hpp"
+#include "pv/entry_frame.hpp"
 
 namespace streak::pv {
 
 namespace {
 
-namespace flags = arch::rflags;
-
-/// Flags that are off when a guest entry begins. IF stays on: it is the processor's, not the guest's.
-constexpr u64 cleared_flags = flags::tf | flags::nt | flags::rf | flags::vm | flags::ac | flags::iopl;
-
 constexpr u32 page_fault_user = 4;
-
-enum class Extra { none, error_code, selectors };
-
-constexpr unsigned words_of(Extra extra)
-{
-    return 7 + (extra == Extra::error_code ? 1 : extra == Extra::selectors ? 4 : 0);
-}
-
-[[gnu::cold, gnu::noinline]] void cannot_push(Vcpu& v)
-{
-    log_guest_registers(v);
-    crash_domain(*v.domain, "cannot push exception frame");
-}
-
-/// Puts what HYPERVISOR_iret will take back at `to`.
-[[gnu::always_inline]] inline void fill_return(u64* to, const Vcpu& v, u64 cs)
-{
-    const arch::Registers& r = v.regs;
-    const u64 mask = v.info->evtchn_upcall_mask;
-    to[0] = r.rip;
-    to[1] = cs | mask << 32;
-    to[2] = (r.rflags & ~(flags::if_ | flags::iopl)) | (mask ? 0 : flags::if_);
-    if (v.domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl)) [[unlikely]]
-        to[2] |= static_cast<u64>(v.pv.iopl) << 12;
-    to[3] = r.rsp;
-    to[4] = r.ss;
-}
-
-template <Extra extra>
-[[gnu::always_inline]] inline void push_frame(Vcpu& v, u64 address, bool masks_events, u32 error_code)
-{
-    arch::Registers& r = v.regs;
-    u64 top = r.rsp;
-    u64 cs = r.cs & 0xfffc;
-    if (!v.in_kernel) {
-        enter_kernel_mode(v);
-        top = v.pv.kernel_sp;
-        cs |= 3;
-    }
-    constexpr unsigned words = words_of(extra);
-    u64 frame[words];
-    frame[0] = r.rcx;
-    frame[1] = r.r11;
-    if constexpr (extra == Extra::error_code)
-        frame[2] = error_code;
-    if constexpr (extra == Extra::selectors) {
-        frame[2] = arch::read_ds();
-        frame[3] = arch::read_es();
-        frame[4] = arch::read_fs();
-        frame[5] = arch::read_gs();
-    }
-    fill_return(frame + words - 5, v, cs);
-
-    const u64 sp = (top & ~15ull) - sizeof frame;
-    if (address == 0 || !arch::push_words_to_guest<words>(Vaddr(sp), frame)) [[unlikely]]
-        return cannot_push(v);
-
-    if (masks_events)
-        v.info->evtchn_upcall_mask = 1;
-    r.vector = arch::vector_syscall; // the handler takes rcx and r11 from the frame
-    r.rip = address;
-    r.cs = FLAT_KERNEL_CS;
-    r.rflags &= ~cleared_flags;
-    r.rsp = sp;
-    r.ss = FLAT_KERNEL_SS;
-}
 
 constexpr bool has_error_code(unsigned vector)
 {
@@ -101,11 +28,17 @@ constexpr bool has_error_code(unsigned vector)
 
 } // namespace
 
-void bounce(Vcpu& v, u64 address, bool masks_events) { push_frame<Extra::none>(v, address, masks_events, 0); }
+void cannot_push_frame(Vcpu& v)
+{
+    log_guest_registers(v);
+    crash_domain(*v.domain, "cannot push exception frame");
+}
+
+void bounce(Vcpu& v, u64 address, bool masks_events) { push_frame<FrameExtra::none>(v, address, masks_events); }
 
 void bounce_with_error(Vcpu& v, u64 address, bool masks_events, u32 error_code)
 {
-    push_frame<Extra::error_code>(v, address, masks_events, error_code);
+    push_frame<FrameExtra::error_code>(v, address, masks_events, error_code);
 }
 
 void inject(Vcpu& v, arch::Trap trap, u32 error_code)
@@ -132,7 +65,7 @@ void inject_page_fault(Vcpu& v, u64 address, u32 error_code)
         log_error("d{}v{} page fault at {:#x}", v.domain->id, v.id, address);
         return no_handler(v, static_cast<unsigned>(arch::Trap::page_fault), error_code);
     }
-    push_frame<Extra::error_code>(v, entry.address, entry.masks_events, error_code);
+    push_frame<FrameExtra::error_code>(v, entry.address, entry.masks_events, error_code);
 }
 
 void bounce_failsafe(Vcpu& v)
@@ -142,14 +75,14 @@ void bounce_failsafe(Vcpu& v)
         log_guest_registers(v);
         return crash_domain(*v.domain, "state cannot be loaded, and no failsafe callback");
     }
-    push_frame<Extra::selectors>(v, callback.address, callback.masks_events, 0);
+    push_frame<FrameExtra::selectors>(v, callback.address, callback.masks_events);
 }
 
 void deliver_events(Vcpu& v)
 {
     if (v.pv.event.address == 0) [[unlikely]]
         return crash_domain(*v.domain, "event without an event callback");
-    push_frame<Extra::none>(v, v.pv.event.address, true, 0);
+    push_frame<FrameExtra::none>(v, v.pv.event.address, true);
 }
 
 void deliver_nmi(Vcpu& v)
@@ -187,18 +120,30 @@ void log_guest_registers(const Vcpu& v)
 
 using namespace streak;
 
+namespace {
+
+/// A 32-bit SYSCALL or SYSENTER, or a SYSCALL that nobody wants.
+[[gnu::cold, gnu::noinline]] void handle_other_syscall(Vcpu& v)
+{
+    const bool sysenter = v.regs.vector == arch::vector_sysenter;
+    const Callback& callback = sysenter ? v.pv.sysenter
+                               : v.regs.vector == arch::vector_syscall32 ? v.pv.syscall32
+                                                                         : v.pv.syscall;
+    if (callback.address != 0)
+        return pv::bounce(v, callback.address, callback.masks_events);
+    if (sysenter)
+        return pv::inject(v, arch::Trap::general_protection);
+    v.regs.rip -= 2;
+    pv::inject(v, arch::Trap::invalid_opcode);
+}
+
+} // namespace
+
 extern "C" void handle_guest_syscall(Vcpu* vcpu)
 {
     Vcpu& v = *vcpu;
-    const Callback* callback = &v.pv.syscall;
-    if (v.regs.vector != arch::vector_syscall) [[unlikely]] {
-        callback = v.regs.vector == arch::vector_sysenter ? &v.pv.sysenter : &v.pv.syscall32;
-        if (callback->address == 0 && v.regs.vector == arch::vector_sysenter)
-            return pv::inject(v, arch::Trap::general_protection);
-    }
-    if (callback->address == 0) [[unlikely]] {
-        v.regs.rip -= 2;
-        return pv::inject(v, arch::Trap::invalid_opcode);
-    }
-    pv::bounce(v, callback->address, callback->masks_events);
+    const Callback& callback = v.pv.syscall;
+    if (v.regs.vector != arch::vector_syscall || callback.address == 0) [[unlikely]]
+        return handle_other_syscall(v);
+    pv::push_frame<pv::FrameExtra::none>(v, callback.address, callback.masks_events);
 }

@@ -19,7 +19,7 @@ namespace streak::sched {
 
 inline constexpr u32 default_weight = 256;
 inline constexpr u64 slice_ns = 10'000'000;       ///< time on the CPU when another one waits
-inline constexpr u64 min_slice_ns = 1'000'000;
+inline constexpr u64 min_slice_ns = 5'000'000;    ///< never less, however many wait: switching costs, too
 inline constexpr u64 wake_credit_ns = 3'000'000;  ///< how far behind a sleeper may come back
 inline constexpr u64 preempt_margin_ns = 500'000; ///< how far ahead the running one must be to be stopped
 inline constexpr u64 cap_period_ns = 30'000'000;
