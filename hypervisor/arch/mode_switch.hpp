@@ -6,14 +6,13 @@
 #include "arch/msr.hpp"
 #include "arch/percpu.hpp"
 
-// What changes between the kernel and user mode of a 64-bit PV guest, in as few instructions as possible: this is
-// on the path of each of its system calls.
+// What changes between the kernel and user mode of a 64-bit PV guest, in as few instructions as possible:
+// this is on the path of each of its system calls.
 
 namespace streak::arch {
 
 /// Stores the guest's active GS base in `save` and makes `next` the active one.
-[[gnu::always_inline]] inline void exchange_guest_gs_base(u64& save, const u64& next)
-{
+[[gnu::always_inline]] inline void exchange_guest_gs_base(u64& save, const u64& next) {
     asm volatile("rdmsr\n\t"
                  "mov %%eax, %0\n\t"
                  "mov %%edx, 4+%0\n\t"
@@ -25,10 +24,9 @@ namespace streak::arch {
                  : "eax", "edx");
 }
 
-/// Loads CR3 and notes it in the CPU's block. The shoot-down clock (arch/tlb.hpp) does not hear of this flush, which
-/// only makes it flush more often than needed.
-[[gnu::always_inline]] inline void set_guest_cr3(u64 cr3)
-{
+/// Loads CR3 and notes it in the CPU's block. The shoot-down clock (arch/tlb.hpp) does not hear of this
+/// flush, which only makes it flush more often than needed.
+[[gnu::always_inline]] inline void set_guest_cr3(u64 cr3) {
     asm volatile("mov %0, %%gs:%c1\n\tmov %0, %%cr3" ::"r"(cr3), "i"(offsetof(PerCpu, cr3)) : "memory");
 }
 

@@ -16,6 +16,23 @@ constinit SpinLock input_lock;
 constinit InputRing input;
 constinit FocusSwitch focus_switch;
 
+/// A character for whoever has the focus.
+void deliver(char c)
+{
+    if (focus_switch.focus() == Focus::debug_keys) {
+        if (!debug_key(c))
+            log_info("no debug key '{}'; h prints the keys", c);
+        return;
+    }
+    bool stored = false;
+    {
+        LockGuard guard(input_lock);
+        stored = input.push(c);
+    }
+    if (stored)
+        send_global_virq(VIRQ_CONSOLE);
+}
+
 } // namespace
 
 void write(std::string_view text) { log_raw(text); }
@@ -33,23 +50,15 @@ u32 read(std::span<char> to)
 
 void receive(char c)
 {
-    if (focus_switch.feed(c)) {
+    const FocusSwitch::Step step = focus_switch.feed(c);
+    if (step.switched)
         log_info("input goes to {} now (three times Ctrl-A switches)",
                  focus_switch.focus() == Focus::control_domain ? "the control domain" : "Streak; h prints the keys");
+    if (step.switched || step.held)
         return;
-    }
-    if (focus_switch.focus() == Focus::debug_keys) {
-        if (!debug_key(c))
-            log_info("no debug key '{}'; h prints the keys", c);
-        return;
-    }
-    bool stored = false;
-    {
-        LockGuard guard(input_lock);
-        stored = input.push(c);
-    }
-    if (stored)
-        send_global_virq(VIRQ_CONSOLE);
+    for (unsigned i = 0; i < step.overdue; ++i)
+        deliver(FocusSwitch::switch_key);
+    deliver(c);
 }
 
 void serve_input()

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <utility>
 
 #include "lib/types.hpp"
 
@@ -10,21 +11,26 @@ namespace streak::console {
 /// Who gets the next character.
 enum class Focus : u8 { control_domain, debug_keys };
 
-/// Follows the switch sequence: three Ctrl-A in a row.
+/// Follows the switch sequence: three Ctrl-A in a row. Ctrl-A's that may become one are held back.
 class FocusSwitch {
 public:
     static constexpr char switch_key = 1; ///< Ctrl-A
     static constexpr unsigned presses = 3;
 
-    /// True when `c` completed a switch (it is then nobody's input).
-    bool feed(char c)
+    struct Step {
+        bool switched;    ///< the focus has changed; `c` is nobody's input
+        bool held;        ///< `c` waits for what comes next
+        unsigned overdue; ///< Ctrl-A's held so far that go to the focus before `c`
+    };
+    Step feed(char c)
     {
-        count_ = c == switch_key ? count_ + 1 : 0;
-        if (count_ < presses)
-            return false;
+        if (c != switch_key)
+            return {false, false, std::exchange(count_, 0)};
+        if (++count_ < presses)
+            return {false, true, 0};
         count_ = 0;
         focus_ = focus_ == Focus::control_domain ? Focus::debug_keys : Focus::control_domain;
-        return true;
+        return {true, false, 0};
     }
     [[nodiscard]] Focus focus() const { return focus_; }
 

@@ -115,12 +115,9 @@ Result<> relinquish(Domain& domain)
         }
         const bool write = !(m.flags & GNTMAP_readonly);
         // A host mapping's references are its page-table entry's, which goes with the tables.
-        if (m.flags & GNTMAP_device_map) {
+        if (m.flags & GNTMAP_device_map)
             drop_frame(Mfn(m.frame), write);
-            unpin(m.granter, m.generation, m.ref, write);
-        }
-        if (m.flags & GNTMAP_host_map)
-            unpin(m.granter, m.generation, m.ref, write);
+        unpin(m.granter, m.generation, m.ref, write);
         if (++ended == round)
             return fail(Errno::ERESTART);
     }

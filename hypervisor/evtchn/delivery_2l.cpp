@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "evtchn/delivery_2l.hpp"
 
+#include <atomic>
+
 namespace streak::evtchn {
 
 namespace {

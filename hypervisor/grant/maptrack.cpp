@@ -9,6 +9,7 @@ namespace streak::grant {
 
 namespace {
 constexpr u16 kind_mask = GNTMAP_host_map | GNTMAP_device_map;
+constexpr unsigned claimed_shift = 8; ///< kinds that are being undone, above those that exist
 constexpr u64 bucket_bytes = page_size;
 }
 
@@ -68,14 +69,25 @@ Result<Mapping> Maptrack::claim(GrantHandle handle, u16 kinds)
         return fail(Errno::EINVAL);
     Mapping& m = at(handle);
     const Mapping whole = m;
-    m.flags &= static_cast<u16>(~kinds);
+    m.flags = static_cast<u16>((m.flags & ~kinds) | kinds << claimed_shift);
     return whole;
 }
 
-void Maptrack::finish(GrantHandle handle)
+void Maptrack::give_back(GrantHandle handle, u16 kinds)
 {
-    if (!(at(handle).flags & kind_mask))
-        put(handle);
+    Mapping& m = at(handle);
+    m.flags = static_cast<u16>((m.flags & ~(kinds << claimed_shift)) | kinds);
+}
+
+bool Maptrack::finish(GrantHandle handle, u16 kinds)
+{
+    Mapping& m = at(handle);
+    m.flags = static_cast<u16>(m.flags & ~(kinds << claimed_shift));
+    // Two vCPUs may undo the two kinds at the same time: the later one frees.
+    if (m.flags & (kind_mask | kind_mask << claimed_shift))
+        return false;
+    put(handle);
+    return true;
 }
 
 } // namespace streak::grant

@@ -10,7 +10,7 @@
 
 namespace streak::grant {
 
-/// One mapping. `kinds` are GNTMAP_host_map and GNTMAP_device_map as far as they exist (or are claimed).
+/// One mapping: a pin of the granter's entry, and what was mapped by it.
 struct Mapping {
     DomId granter{};
     u16 flags = 0;       ///< GNTMAP_host_map, GNTMAP_device_map, GNTMAP_readonly, GNTMAP_contains_pte
@@ -38,9 +38,9 @@ public:
     /// mapping; nobody else can then claim them. EINVAL: no such handle, or not those kinds.
     [[nodiscard]] Result<Mapping> claim(GrantHandle handle, u16 kinds);
     /// What was claimed could not be undone, and stays.
-    void give_back(GrantHandle handle, u16 kinds) { at(handle).flags |= kinds; }
-    /// The claimed part is gone; with nothing left the handle is free again.
-    void finish(GrantHandle handle);
+    void give_back(GrantHandle handle, u16 kinds);
+    /// The claimed kinds are gone. True when nothing is left: the handle is free, and the pin is to be ended.
+    [[nodiscard]] bool finish(GrantHandle handle, u16 kinds);
 
     /// What the handle stands for; ENOENT when nothing.
     [[nodiscard]] Result<Mapping> look_up(GrantHandle handle) const;

@@ -7,8 +7,8 @@
 #include "mm/grant_pte.hpp"
 #include "mm/pte.hpp"
 
-// Mapping and unmapping of grants. A mapping holds a pin of the granter's entry for each kind (host, device),
-// known by its handle, and references to the frame: the host kind's belong to the page-table entry.
+// Mapping and unmapping of grants. A mapping, known by its handle, holds a pin of the granter's entry, and references
+// to the frame for each kind (host, device): the host kind's belong to the page-table entry.
 
 namespace streak::hypercall {
 
@@ -29,52 +29,6 @@ using grant::Status;
     return available | cache;
 }
 
-/// One kind of use: a pin and the references to the frame.
-class GrantUse {
-public:
-    [[nodiscard]] Outcome<> begin(Domain& granter, GrantRef ref, bool write)
-    {
-        auto granted = grants::pin(granter, ref, {.user = caller().id, .write = write, .map = true});
-        if (!granted)
-            return refuse(granted.error());
-        const u32 generation = granter.grants->generation();
-        if (!grants::take_frame(granter, granted->frame, write)) {
-            grants::unpin(granter.id, generation, ref, write);
-            return refuse(Status::general_error);
-        }
-        mapping_ = {.granter = granter.id,
-                    .flags = 0,
-                    .ref = ref,
-                    .frame = static_cast<u32>(granted->frame.raw()),
-                    .generation = generation};
-        cache_bits_ = granted->cache_bits;
-        write_ = write;
-        active_ = true;
-        return {};
-    }
-    ~GrantUse()
-    {
-        if (!active_)
-            return;
-        grants::drop_frame(Mfn(mapping_.frame), write_);
-        grants::unpin(mapping_.granter, mapping_.generation, mapping_.ref, write_);
-    }
-    GrantUse() = default;
-    GrantUse(const GrantUse&) = delete;
-    GrantUse& operator=(const GrantUse&) = delete;
-
-    /// It lives on, under a handle.
-    void keep() { active_ = false; }
-    [[nodiscard]] const Mapping& mapping() const { return mapping_; }
-    [[nodiscard]] u8 cache_bits() const { return cache_bits_; }
-
-private:
-    Mapping mapping_{};
-    u8 cache_bits_ = 0;
-    bool write_ = false;
-    bool active_ = false;
-};
-
 [[nodiscard]] Outcome<GrantHandle> take_handle()
 {
     LockGuard guard(caller().maptrack_lock);
@@ -88,28 +42,43 @@ void put_handle(GrantHandle handle)
     caller().maptrack->put(handle);
 }
 
+/// Takes the frame's references for each kind and writes the page-table entry. False: nothing is held.
+[[nodiscard]] bool map_pinned(const gnttab_map_grant_ref_t& op, const Domain& granter, const grant::Granted& granted)
+{
+    const bool write = !(op.flags & GNTMAP_readonly);
+    const bool device = op.flags & GNTMAP_device_map;
+    if (device && !grants::take_frame(granter, granted.frame, write))
+        return false;
+    if (!(op.flags & GNTMAP_host_map))
+        return true;
+    if (grants::take_frame(granter, granted.frame, write)) {
+        const mm::GrantMapping wanted{.frame = granted.frame, .writable = write,
+                                      .extra_bits = extra_bits(op.flags, granted.cache_bits)};
+        if (mm::map_grant_pte(current(), {op.host_addr, (op.flags & GNTMAP_contains_pte) != 0}, wanted)) [[likely]]
+            return true;
+        grants::drop_frame(granted.frame, write);
+    }
+    if (device)
+        grants::drop_frame(granted.frame, write);
+    return false;
+}
+
 /// Maps under a handle that is taken already; the mapping as it is to be recorded.
 [[nodiscard]] Outcome<Mapping> map_with_handle(const gnttab_map_grant_ref_t& op, Domain& granter)
 {
+    const GrantRef ref(op.ref);
     const bool write = !(op.flags & GNTMAP_readonly);
-    GrantUse device, host;
-    if (op.flags & GNTMAP_device_map)
-        if (auto begun = device.begin(granter, GrantRef(op.ref), write); !begun)
-            return refuse(begun.error());
-    if (op.flags & GNTMAP_host_map) {
-        if (auto begun = host.begin(granter, GrantRef(op.ref), write); !begun)
-            return refuse(begun.error());
-        const mm::GrantMapping wanted{.frame = Mfn(host.mapping().frame), .writable = write,
-                                      .extra_bits = extra_bits(op.flags, host.cache_bits())};
-        if (!mm::map_grant_pte(current(), {op.host_addr, (op.flags & GNTMAP_contains_pte) != 0}, wanted))
-            return refuse(Status::general_error);
+    auto granted = grants::pin(granter, ref, {.user = caller().id, .write = write, .map = true});
+    if (!granted)
+        return refuse(granted.error());
+    const u32 generation = granter.grants->generation();
+    if (!map_pinned(op, granter, *granted)) {
+        grants::unpin(granter.id, generation, ref, write);
+        return refuse(Status::general_error);
     }
-    device.keep();
-    host.keep();
-    Mapping made = op.flags & GNTMAP_host_map ? host.mapping() : device.mapping();
-    made.flags = static_cast<u16>(
-        op.flags & (GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte));
-    return made;
+    constexpr u32 recorded = GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte;
+    return Mapping{.granter = granter.id, .flags = static_cast<u16>(op.flags & recorded), .ref = ref,
+                   .frame = static_cast<u32>(granted->frame.raw()), .generation = generation};
 }
 
 [[nodiscard]] Status map_one(gnttab_map_grant_ref_t& op)
@@ -159,27 +128,30 @@ private:
     alignas(Ended) u8 storage_[grant_round * sizeof(Ended)];
 };
 
-void end_use(const Mapping& m, bool writable_reference, bool write)
+/// Gives back references, and with the last kind pin and handle.
+void end_use(const Ended& e)
 {
-    grants::drop_frame(Mfn(m.frame), writable_reference);
-    grants::unpin(m.granter, m.generation, m.ref, write);
+    const Mapping& m = e.mapping;
+    const bool write = !(m.flags & GNTMAP_readonly);
+    if (e.kinds & GNTMAP_host_map)
+        grants::drop_frame(Mfn(m.frame), e.entry_wrote);
+    if (e.kinds & GNTMAP_device_map)
+        grants::drop_frame(Mfn(m.frame), write);
+    caller().maptrack_lock.lock();
+    const bool last = caller().maptrack->finish(e.handle, e.kinds);
+    caller().maptrack_lock.unlock();
+    if (last)
+        grants::unpin(m.granter, m.generation, m.ref, write);
 }
 
-/// Flushes, then gives back references, pins and handles.
+/// Stale translations go first.
 void complete(EndedList& list)
 {
     if (list.begin() == list.end())
         return;
     tlb::flush(caller().dirty_cpus, tlb::Flush::guest);
-    for (const Ended& e : list) {
-        const bool write = !(e.mapping.flags & GNTMAP_readonly);
-        if (e.kinds & GNTMAP_host_map)
-            end_use(e.mapping, e.entry_wrote, write);
-        if (e.kinds & GNTMAP_device_map)
-            end_use(e.mapping, write, write);
-        LockGuard guard(caller().maptrack_lock);
-        caller().maptrack->finish(e.handle);
-    }
+    for (const Ended& e : list)
+        end_use(e);
     list.clear();
 }
 

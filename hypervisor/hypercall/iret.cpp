@@ -16,16 +16,14 @@ constexpr u64 guest_flags = 0x250dd5 & ~flags::if_;
 
 static_assert(sizeof(iret_context) == 9 * sizeof(u64));
 
-[[gnu::cold, gnu::noinline]] Return give_up(Vcpu& v, const char* reason)
-{
+[[gnu::cold, gnu::noinline]] Return give_up(Vcpu& v, const char* reason) {
     pv::log_guest_registers(v);
     crash_domain(*v.domain, reason);
     return 0;
 }
 
 /// An NMI that came while the handler ran is due now.
-[[gnu::cold, gnu::noinline]] void end_nmi(Vcpu& v)
-{
+[[gnu::cold, gnu::noinline]] void end_nmi(Vcpu& v) {
     v.pv.in_nmi = false;
     if (v.pv.nmi_waits)
         v.exit_work.fetch_or(static_cast<u8>(ExitWork::nmi));
@@ -36,8 +34,7 @@ static_assert(sizeof(iret_context) == 9 * sizeof(u64));
 
 /// Leaves the guest kernel by the frame at its rsp (xen/arch-x86/xen-x86_64.h, iret_context). The value
 /// "returned" is the frame's rax, so that the dispatcher puts it where it belongs.
-Return iret()
-{
+Return iret() {
     Vcpu& v = current();
     arch::Registers& r = v.regs;
     iret_context frame;
@@ -45,10 +42,11 @@ Return iret()
     if (!arch::guest_range_ok(at, sizeof frame)) [[unlikely]]
         return give_up(v, "no iret frame");
     arch::open_guest_words();
-    if (!get_guest_word<0>(at, frame.rax) || !get_guest_word<1>(at, frame.r11) || !get_guest_word<2>(at, frame.rcx)
-        || !get_guest_word<3>(at, frame.flags) || !get_guest_word<4>(at, frame.rip)
-        || !get_guest_word<5>(at, frame.cs) || !get_guest_word<6>(at, frame.rflags)
-        || !get_guest_word<7>(at, frame.rsp) || !get_guest_word<8>(at, frame.ss)) [[unlikely]] {
+    if (!get_guest_word<0>(at, frame.rax) || !get_guest_word<1>(at, frame.r11) ||
+        !get_guest_word<2>(at, frame.rcx) || !get_guest_word<3>(at, frame.flags) ||
+        !get_guest_word<4>(at, frame.rip) || !get_guest_word<5>(at, frame.cs) ||
+        !get_guest_word<6>(at, frame.rflags) || !get_guest_word<7>(at, frame.rsp) ||
+        !get_guest_word<8>(at, frame.ss)) [[unlikely]] {
         arch::close_guest_words();
         return give_up(v, "cannot read iret frame");
     }

@@ -173,6 +173,8 @@ Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32
     Result<> result = run(requests, count, target, owed, at);
     if (!result || owed) [[unlikely]]
         result = run_rest(requests, count, target, owed, true, at, result);
+    if (result && done.is_null()) [[likely]]
+        return 0;
     return Batch<mmu_update_t>{requests, count, done}.end(at, result);
 }
 

@@ -12,9 +12,9 @@ constexpr u8 masks_events = 4;
 } // namespace
 
 /// Enters gates into the virtual IDT, up to the one with address 0; a null list clears all of it
-/// (xen/arch-x86/xen.h, trap_info). EFAULT; EINVAL: a non-canonical address, the gates before it are in force.
-Return set_trap_table(GuestHandle<trap_info_t> traps)
-{
+/// (xen/arch-x86/xen.h, trap_info). EFAULT; EINVAL: a non-canonical address, the gates before it are in
+/// force.
+Return set_trap_table(GuestHandle<trap_info_t> traps) {
     TRY(may(xsm::Hook::set_trap_table, caller()));
     Vcpu& v = current();
     if (traps.is_null()) {

@@ -6,6 +6,7 @@
 #include "arch/boot/trampoline.hpp"
 #include "arch/clock.hpp"
 #include "arch/cpu.hpp"
+#include "arch/efi.hpp"
 #include "arch/ioapic.hpp"
 #include "arch/irq.hpp"
 #include "arch/lapic.hpp"
@@ -174,6 +175,8 @@ void start_platform(const loader::Options& options, const loader::BootInfo& info
         const loader::Framebuffer& fb = *info.framebuffer;
         vga::init(info.framebuffer, mm::map_mmio(Maddr(fb.address), u64{fb.pitch} * fb.height, mm::Access::write_combining));
     }
+    if (info.efi_system_table)
+        efi::note_system_table(Maddr(*info.efi_system_table));
     read_tables(info);
     start_interrupts(*tables.madt);
     set_power_ports();

@@ -5,15 +5,15 @@
 
 #include "lib/types.hpp"
 
-// The CPUID feature bits that PV guests get when the processor has them (Intel SDM 2A CPUID, AMD APM 3 appendix E).
-// Everything else is hidden: what is privileged and not emulated (MONITOR, VMX, SVM, MTRRs, x2APIC, the
-// TSC-deadline timer, thermal and performance monitoring), what would need page-table rights a guest has not
-// (superpages, global pages, PCID, SMEP, SMAP, protection keys), and state that is not switched.
+// The CPUID feature bits that PV guests get when the processor has them (Intel SDM 2A CPUID, AMD APM 3
+// appendix E). Everything else is hidden: what is privileged and not emulated (MONITOR, VMX, SVM, MTRRs,
+// x2APIC, the TSC-deadline timer, thermal and performance monitoring), what would need page-table rights a
+// guest has not (superpages, global pages, PCID, SMEP, SMAP, protection keys), and state that is not
+// switched.
 
 namespace streak::pv::cpuid_mask {
 
-[[nodiscard]] constexpr u32 bits(std::initializer_list<unsigned> numbers)
-{
+[[nodiscard]] constexpr u32 bits(std::initializer_list<unsigned> numbers) {
     u32 mask = 0;
     for (unsigned n : numbers)
         mask |= 1u << n;

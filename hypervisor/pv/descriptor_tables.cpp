@@ -18,8 +18,7 @@ namespace {
 constexpr u32 pages_of(u32 entries) { return (entries + descriptors_per_page - 1) / descriptors_per_page; }
 
 /// The page of the LDT at `index`, with a reference, as the kernel's tables map it.
-mm::PageInfo* get_ldt_page(Vcpu& v, u32 index)
-{
+mm::PageInfo* get_ldt_page(Vcpu& v, u32 index) {
     const Vaddr at(v.pv.ldt_base + index * page_size);
     LockGuard guard(v.domain->page_lock);
     const u64 entry = mm::guest_l1_entry(v.cr3_kernel, at);
@@ -31,16 +30,14 @@ mm::PageInfo* get_ldt_page(Vcpu& v, u32 index)
     return page;
 }
 
-void show_ldt_if_current(const Vcpu& v)
-{
+void show_ldt_if_current(const Vcpu& v) {
     if (&v == &current())
         show_ldt(v);
 }
 
 } // namespace
 
-Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries)
-{
+Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries) {
     const u32 count = pages_of(entries);
     if (entries > max_gdt_entries || frames.size() < count)
         return fail(Errno::EINVAL);
@@ -67,9 +64,9 @@ Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries)
     return {};
 }
 
-Result<> set_ldt(Vcpu& v, u64 base, u32 entries)
-{
-    if (base % page_size != 0 || entries > max_ldt_entries || !arch::guest_range_ok(base, entries * sizeof(u64)))
+Result<> set_ldt(Vcpu& v, u64 base, u32 entries) {
+    if (base % page_size != 0 || entries > max_ldt_entries ||
+        !arch::guest_range_ok(base, entries * sizeof(u64)))
         return fail(Errno::EINVAL);
     if (entries == 0 && v.pv.ldt_entries == 0)
         return {};
@@ -86,14 +83,12 @@ Result<> set_ldt(Vcpu& v, u64 base, u32 entries)
     return {};
 }
 
-bool in_ldt_window(u64 address, u64& offset)
-{
+bool in_ldt_window(u64 address, u64& offset) {
     offset = address - arch::ldt_window(arch::cpu_id());
     return offset < arch::ldt_window_pages * page_size;
 }
 
-bool fix_ldt_fault(Vcpu& v, u64 fault_address)
-{
+bool fix_ldt_fault(Vcpu& v, u64 fault_address) {
     u64 offset;
     if (!in_ldt_window(fault_address, offset) || offset >= v.pv.ldt_entries * sizeof(u64))
         return false;
@@ -108,8 +103,7 @@ bool fix_ldt_fault(Vcpu& v, u64 fault_address)
     return true;
 }
 
-u64 find_descriptor(const Vcpu& v, u16 selector)
-{
+u64 find_descriptor(const Vcpu& v, u16 selector) {
     const u32 index = selector >> 3;
     const bool local = (selector & 4) != 0;
     if (index >= (local ? v.pv.ldt_entries : v.pv.gdt_entries))

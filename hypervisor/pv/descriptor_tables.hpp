@@ -16,8 +16,8 @@ inline constexpr u32 max_gdt_entries = FIRST_RESERVED_GDT_ENTRY;
 inline constexpr u32 max_ldt_entries = 8192;
 inline constexpr u32 descriptors_per_page = 512;
 
-/// Makes frames of the vCPU's domain its GDT; `frames` holds as many as `entries` need. EINVAL: one is not the
-/// domain's, is in use otherwise or has a forbidden descriptor; the old GDT stays then.
+/// Makes frames of the vCPU's domain its GDT; `frames` holds as many as `entries` need. EINVAL: one is not
+/// the domain's, is in use otherwise or has a forbidden descriptor; the old GDT stays then.
 [[nodiscard]] Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries);
 
 /// Makes the read-only pages at `base` the LDT; 0 entries: none. Pages that are not mapped (yet) are tried

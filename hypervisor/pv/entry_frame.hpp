@@ -14,8 +14,7 @@ namespace streak::pv {
 /// What lies between rcx/r11 and rip.
 enum class FrameExtra { none, error_code, selectors };
 
-[[nodiscard]] constexpr unsigned frame_words(FrameExtra extra)
-{
+[[nodiscard]] constexpr unsigned frame_words(FrameExtra extra) {
     return 7 + (extra == FrameExtra::error_code ? 1 : extra == FrameExtra::selectors ? 4 : 0);
 }
 
@@ -25,12 +24,11 @@ enum class FrameExtra { none, error_code, selectors };
 namespace detail {
 
 /// Flags that are off when a guest entry begins. IF stays on: it is the processor's, not the guest's.
-inline constexpr u64 cleared_at_entry = arch::rflags::tf | arch::rflags::nt | arch::rflags::rf | arch::rflags::vm
-                                        | arch::rflags::ac | arch::rflags::iopl;
+inline constexpr u64 cleared_at_entry = arch::rflags::tf | arch::rflags::nt | arch::rflags::rf |
+                                        arch::rflags::vm | arch::rflags::ac | arch::rflags::iopl;
 
 /// rflags as the guest sees its own: IF is the upcall mask, IOPL virtual.
-[[nodiscard, gnu::always_inline]] inline u64 shown_flags(const Vcpu& v, u64 mask)
-{
+[[nodiscard, gnu::always_inline]] inline u64 shown_flags(const Vcpu& v, u64 mask) {
     constexpr u64 virtual_bits = arch::rflags::if_ | arch::rflags::iopl;
     u64 shown = v.regs.rflags & ~virtual_bits;
     if (mask == 0)
@@ -41,8 +39,7 @@ inline constexpr u64 cleared_at_entry = arch::rflags::tf | arch::rflags::nt | ar
 }
 
 template <FrameExtra extra>
-[[nodiscard, gnu::always_inline]] inline bool write_frame(const Vcpu& v, u64 sp, u64 cs, u32 error_code)
-{
+[[nodiscard, gnu::always_inline]] inline bool write_frame(const Vcpu& v, u64 sp, u64 cs, u32 error_code) {
     using arch::put_guest_word;
     constexpr unsigned words = frame_words(extra), tail = words - 5;
     const arch::Registers& r = v.regs;
@@ -54,11 +51,11 @@ template <FrameExtra extra>
     if constexpr (extra == FrameExtra::error_code)
         ok = ok && put_guest_word<2>(sp, error_code);
     if constexpr (extra == FrameExtra::selectors)
-        ok = ok && put_guest_word<2>(sp, arch::read_ds()) && put_guest_word<3>(sp, arch::read_es())
-             && put_guest_word<4>(sp, arch::read_fs()) && put_guest_word<5>(sp, arch::read_gs());
-    ok = ok && put_guest_word<tail>(sp, r.rip) && put_guest_word<tail + 1>(sp, cs | mask << 32)
-         && put_guest_word<tail + 2>(sp, shown_flags(v, mask)) && put_guest_word<tail + 3>(sp, r.rsp)
-         && put_guest_word<tail + 4>(sp, r.ss);
+        ok = ok && put_guest_word<2>(sp, arch::read_ds()) && put_guest_word<3>(sp, arch::read_es()) &&
+             put_guest_word<4>(sp, arch::read_fs()) && put_guest_word<5>(sp, arch::read_gs());
+    ok = ok && put_guest_word<tail>(sp, r.rip) && put_guest_word<tail + 1>(sp, cs | mask << 32) &&
+         put_guest_word<tail + 2>(sp, shown_flags(v, mask)) && put_guest_word<tail + 3>(sp, r.rsp) &&
+         put_guest_word<tail + 4>(sp, r.ss);
     arch::close_guest_words();
     return ok;
 }
@@ -67,8 +64,7 @@ template <FrameExtra extra>
 
 /// Enters the guest kernel at `address` (0: there is no entry, the domain ends).
 template <FrameExtra extra>
-[[gnu::always_inline]] inline void push_frame(Vcpu& v, u64 address, bool masks_events, u32 error_code = 0)
-{
+[[gnu::always_inline]] inline void push_frame(Vcpu& v, u64 address, bool masks_events, u32 error_code = 0) {
     arch::Registers& r = v.regs;
     u64 top = r.rsp;
     u64 cs = r.cs & ~3ull;

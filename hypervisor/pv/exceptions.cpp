@@ -10,8 +10,9 @@
 #include "pv/trap_bounce.hpp"
 #include "pv/writable_pt.hpp"
 
-// Exceptions in guest mode. Most are the guest's own and are bounced; the rest is what running a kernel in ring 3
-// needs: privileged instructions, page tables that look writable, software interrupts through the virtual IDT.
+// Exceptions in guest mode. Most are the guest's own and are bounced; the rest is what running a kernel in
+// ring 3 needs: privileged instructions, page tables that look writable, software interrupts through the
+// virtual IDT.
 
 namespace streak::pv {
 
@@ -23,11 +24,13 @@ constexpr u32 pf_present = 1, pf_write = 2, pf_user = 4, pf_reserved = 8, pf_fet
 constexpr u32 pf_protected_write = pf_present | pf_write | pf_user;
 constexpr u32 idt_error = 2;
 
-bool assists_page_tables(const Vcpu& v) { return v.domain->vm_assist & (1u << VMASST_TYPE_writable_pagetables); }
+bool assists_page_tables(const Vcpu& v) {
+    return v.domain->vm_assist & (1u << VMASST_TYPE_writable_pagetables);
+}
 
-/// A fault at an address of the hypervisor. Descriptor loads reach the windows; all else is the guest's mistake.
-[[gnu::cold, gnu::noinline]] void fault_in_hypervisor_range(Vcpu& v, u64 address, u32 error_code)
-{
+/// A fault at an address of the hypervisor. Descriptor loads reach the windows; all else is the guest's
+/// mistake.
+[[gnu::cold, gnu::noinline]] void fault_in_hypervisor_range(Vcpu& v, u64 address, u32 error_code) {
     u64 offset;
     if (in_ldt_window(address, offset)) {
         if (!fix_ldt_fault(v, address))
@@ -38,14 +41,13 @@ bool assists_page_tables(const Vcpu& v) { return v.domain->vm_assist & (1u << VM
     inject_page_fault(v, address, error_code & ~pf_present);
 }
 
-void handle_page_fault(Vcpu& v)
-{
+void handle_page_fault(Vcpu& v) {
     const u64 address = arch::read_cr2();
     const u32 error_code = v.regs.error_code;
     if (address - arch::hypervisor_start < arch::hypervisor_end - arch::hypervisor_start) [[unlikely]]
         return fault_in_hypervisor_range(v, address, error_code);
-    if (error_code == pf_protected_write && v.in_kernel && assists_page_tables(v)
-        && emulate_page_table_write(v, address))
+    if (error_code == pf_protected_write && v.in_kernel && assists_page_tables(v) &&
+        emulate_page_table_write(v, address))
         return;
     const TrapEntry& entry = v.pv.traps[static_cast<unsigned>(Trap::page_fault)];
     if (entry.address == 0) [[unlikely]]
@@ -57,8 +59,7 @@ void handle_page_fault(Vcpu& v)
 }
 
 /// INT n. The vector is that of the instruction: an emulator may report a wrong one in the error code.
-void handle_software_interrupt(Vcpu& v)
-{
+void handle_software_interrupt(Vcpu& v) {
     const SoftwareInterrupt call = decode_software_interrupt(v);
     const u8 vector = call.length != 0 ? call.vector : static_cast<u8>(v.regs.error_code >> 3);
     const TrapEntry& entry = v.pv.traps[vector];
@@ -68,8 +69,7 @@ void handle_software_interrupt(Vcpu& v)
     bounce(v, entry.address, entry.masks_events);
 }
 
-void handle_general_protection(Vcpu& v)
-{
+void handle_general_protection(Vcpu& v) {
     const u32 error_code = v.regs.error_code;
     if (error_code & idt_error)
         return handle_software_interrupt(v);
@@ -79,8 +79,7 @@ void handle_general_protection(Vcpu& v)
 }
 
 /// Delivering #NM ends TS, as the guest's CLTS would (xen/xen.h, HYPERVISOR_fpu_taskswitch).
-void handle_no_device(Vcpu& v)
-{
+void handle_no_device(Vcpu& v) {
     arch::clear_ts();
     if (!(v.pv.cr0 & arch::cr0::ts))
         return;
@@ -88,8 +87,7 @@ void handle_no_device(Vcpu& v)
     inject(v, Trap::no_device);
 }
 
-void handle_debug(Vcpu& v)
-{
+void handle_debug(Vcpu& v) {
     note_debug_status(v, arch::read_dr6());
     arch::write_dr6(dr6_default);
     inject(v, Trap::debug);
@@ -101,30 +99,33 @@ void handle_debug(Vcpu& v)
 
 using namespace streak;
 
-extern "C" void handle_guest_exception(Vcpu* vcpu)
-{
+extern "C" void handle_guest_exception(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
     const auto trap = static_cast<arch::Trap>(v.regs.vector);
     if (trap == arch::Trap::page_fault) [[likely]]
         return pv::handle_page_fault(v);
     switch (trap) {
-    case arch::Trap::general_protection: return pv::handle_general_protection(v);
-    case arch::Trap::no_device: return pv::handle_no_device(v);
-    case arch::Trap::debug: return pv::handle_debug(v);
+    case arch::Trap::general_protection:
+        return pv::handle_general_protection(v);
+    case arch::Trap::no_device:
+        return pv::handle_no_device(v);
+    case arch::Trap::debug:
+        return pv::handle_debug(v);
     case arch::Trap::invalid_opcode:
         if (!pv::emulate_forced(v))
             pv::inject(v, trap);
         return;
-    default: return pv::inject(v, trap, v.regs.error_code);
+    default:
+        return pv::inject(v, trap, v.regs.error_code);
     }
 }
 
 /// The state the kernel wanted to return to can't be loaded: it is told so, unless the code segment lay on a
 /// page of the LDT that the window did not show yet.
-extern "C" void handle_iret_fault(Vcpu* vcpu)
-{
+extern "C" void handle_iret_fault(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
-    if (static_cast<arch::Trap>(v.regs.vector) == arch::Trap::page_fault && pv::fix_ldt_fault(v, arch::read_cr2())) {
+    if (static_cast<arch::Trap>(v.regs.vector) == arch::Trap::page_fault &&
+        pv::fix_ldt_fault(v, arch::read_cr2())) {
         v.regs.vector = 0;
         return;
     }

@@ -18,21 +18,25 @@ constexpr u8 speaker_bits = 3;
 
 constexpr u32 all_ones(unsigned bytes) { return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1; }
 
-u32 read_hardware(u16 port, unsigned bytes)
-{
+u32 read_hardware(u16 port, unsigned bytes) {
     switch (bytes) {
-    case 1: return arch::in8(port);
-    case 2: return arch::in16(port);
-    default: return arch::in32(port);
+    case 1:
+        return arch::in8(port);
+    case 2:
+        return arch::in16(port);
+    default:
+        return arch::in32(port);
     }
 }
 
-void write_hardware(u16 port, unsigned bytes, u32 value)
-{
+void write_hardware(u16 port, unsigned bytes, u32 value) {
     switch (bytes) {
-    case 1: return arch::out8(port, static_cast<u8>(value));
-    case 2: return arch::out16(port, static_cast<u16>(value));
-    default: return arch::out32(port, value);
+    case 1:
+        return arch::out8(port, static_cast<u8>(value));
+    case 2:
+        return arch::out16(port, static_cast<u16>(value));
+    default:
+        return arch::out32(port, value);
     }
 }
 
@@ -41,22 +45,19 @@ void write_hardware(u16 port, unsigned bytes, u32 value)
 bool is_channel2(u16 port) { return port == pit_channel2 || port == pit_command || port == system_control_b; }
 
 /// Does a command word concern channel 2 only? (Intel 8254: bits 7:6; 3 is read-back, with one bit a channel)
-bool selects_channel2(u8 command)
-{
+bool selects_channel2(u8 command) {
     constexpr u8 read_back = 3, channel2_bit = 1u << 3, channels = 7u << 1;
     return command >> 6 == 2 || (command >> 6 == read_back && (command & channels) == channel2_bit);
 }
 
-u32 read_channel2(const Domain& d, u16 port)
-{
+u32 read_channel2(const Domain& d, u16 port) {
     // An unmoving counter makes a guest's calibration give up at once.
     if (!d.privileged)
         return port == pit_channel2 ? 0 : 0xff;
     return port == pit_command ? 0xff : arch::in8(port);
 }
 
-void write_channel2(const Domain& d, u16 port, u8 value)
-{
+void write_channel2(const Domain& d, u16 port, u8 value) {
     if (!d.privileged)
         return;
     if (port == pit_channel2 || (port == pit_command && selects_channel2(value)))
@@ -70,17 +71,15 @@ void write_channel2(const Domain& d, u16 port, u8 value)
 bool is_pci_data(u16 port, unsigned bytes) { return port >= pci_data && port + bytes <= pci_data + 4u; }
 
 /// Byte `index` of the guest's I/O bitmap; beyond its end everything is denied.
-u8 bitmap_byte(const Vcpu& v, u32 index)
-{
+u8 bitmap_byte(const Vcpu& v, u32 index) {
     u8 byte = 0xff;
-    if (index >= (v.pv.iobitmap_ports + 7) / 8
-        || !arch::copy_from_guest(&byte, Vaddr(v.pv.iobitmap + index), sizeof byte))
+    if (index >= (v.pv.iobitmap_ports + 7) / 8 ||
+        !arch::copy_from_guest(&byte, Vaddr(v.pv.iobitmap + index), sizeof byte))
         return 0xff;
     return byte;
 }
 
-bool bitmap_permits(Vcpu& v, u16 port, unsigned bytes)
-{
+bool bitmap_permits(Vcpu& v, u16 port, unsigned bytes) {
     if (v.pv.iobitmap == 0 || v.pv.iobitmap_ports == 0)
         return false;
     KernelView kernel(v);
@@ -91,24 +90,24 @@ bool bitmap_permits(Vcpu& v, u16 port, unsigned bytes)
 }
 
 /// Moves a string register by one element, in the direction of DF and the address size.
-void step(u64& reg, const Decoded& op, bool down)
-{
+void step(u64& reg, const Decoded& op, bool down) {
     const u64 moved = down ? reg - op.operand_bytes : reg + op.operand_bytes;
     reg = op.address_bytes == 4 ? (moved & 0xffffffff) : moved;
 }
 
-u64 override_base(SegmentOverride segment)
-{
+u64 override_base(SegmentOverride segment) {
     switch (segment) {
-    case SegmentOverride::fs: return arch::read_fs_base();
-    case SegmentOverride::gs: return arch::read_guest_gs_base();
-    default: return 0;
+    case SegmentOverride::fs:
+        return arch::read_fs_base();
+    case SegmentOverride::gs:
+        return arch::read_guest_gs_base();
+    default:
+        return 0;
     }
 }
 
 /// One element; false when the guest's memory can't be accessed.
-bool move_element(Vcpu& v, const Decoded& op, u16 port, u64 address)
-{
+bool move_element(Vcpu& v, const Decoded& op, u16 port, u64 address) {
     u32 value = 0;
     if (op.op == PrivOp::ins) {
         value = read_port(*v.domain, port, op.operand_bytes);
@@ -122,17 +121,17 @@ bool move_element(Vcpu& v, const Decoded& op, u16 port, u64 address)
 
 } // namespace
 
-bool iopl_permits(const Vcpu& v)
-{
+bool iopl_permits(const Vcpu& v) {
     const bool architectural = v.domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl);
     const u8 level = v.in_kernel ? (architectural ? 0 : 1) : 3;
     return v.pv.iopl >= level;
 }
 
-bool port_permitted(Vcpu& v, u16 port, unsigned bytes) { return iopl_permits(v) || bitmap_permits(v, port, bytes); }
+bool port_permitted(Vcpu& v, u16 port, unsigned bytes) {
+    return iopl_permits(v) || bitmap_permits(v, port, bytes);
+}
 
-u32 read_port(Domain& d, u16 port, unsigned bytes)
-{
+u32 read_port(Domain& d, u16 port, unsigned bytes) {
     if (is_pci_data(port, bytes))
         return d.privileged ? pci::read_data(d.pci_latch, port - pci_data, bytes) : all_ones(bytes);
     if (port == pci_address && bytes == 4)
@@ -142,8 +141,7 @@ u32 read_port(Domain& d, u16 port, unsigned bytes)
     return d.may_use_ports(port, bytes) ? read_hardware(port, bytes) : all_ones(bytes);
 }
 
-void write_port(Domain& d, u16 port, unsigned bytes, u32 value)
-{
+void write_port(Domain& d, u16 port, unsigned bytes, u32 value) {
     if (is_pci_data(port, bytes)) {
         if (d.privileged)
             pci::write_data(d.pci_latch, port - pci_data, bytes, value);
@@ -156,8 +154,7 @@ void write_port(Domain& d, u16 port, unsigned bytes, u32 value)
     }
 }
 
-StringResult run_string_operation(Vcpu& v, const Decoded& op)
-{
+StringResult run_string_operation(Vcpu& v, const Decoded& op) {
     constexpr unsigned elements_at_once = 256;
     constexpr u32 pf_write = 2, pf_user = 4;
     arch::Registers& r = v.regs;

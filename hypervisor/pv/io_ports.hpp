@@ -4,9 +4,9 @@
 #include "domain/domain.hpp"
 #include "pv/privop_decode.hpp"
 
-// Ports. Two questions are asked of every access: may this mode of the guest use the port at all (virtual IOPL and
-// the I/O bitmap, as on hardware), and may the domain reach the device behind it (Domain::io_ports)? What
-// the domain may not reach reads as all ones and swallows writes.
+// Ports. Two questions are asked of every access: may this mode of the guest use the port at all (virtual
+// IOPL and the I/O bitmap, as on hardware), and may the domain reach the device behind it (Domain::io_ports)?
+// What the domain may not reach reads as all ones and swallows writes.
 
 namespace streak::pv {
 

@@ -13,11 +13,26 @@ enum class PrivOp : u8 {
     none,      ///< not one that is emulated
     truncated, ///< the bytes end before the instruction does
     software_interrupt,
-    in, out, ins, outs,
-    cli, sti, clts, lmsw, smsw,
-    read_cr, write_cr, read_dr, write_dr,
-    read_msr, write_msr, read_tsc, read_tscp, set_xcr,
-    cpuid, invalidate_caches,
+    in,
+    out,
+    ins,
+    outs,
+    cli,
+    sti,
+    clts,
+    lmsw,
+    smsw,
+    read_cr,
+    write_cr,
+    read_dr,
+    write_dr,
+    read_msr,
+    write_msr,
+    read_tsc,
+    read_tscp,
+    set_xcr,
+    cpuid,
+    invalidate_caches,
 };
 
 enum class SegmentOverride : u8 { none, fs, gs };
@@ -25,12 +40,12 @@ enum class SegmentOverride : u8 { none, fs, gs };
 /// One decoded instruction.
 struct Decoded {
     PrivOp op = PrivOp::none;
-    u8 length = 0;              ///< bytes, prefixes included
-    u8 operand_bytes = 0;       ///< ports: 1, 2 or 4; SMSW: 2, 4 or 8
-    u8 address_bytes = 0;       ///< string operations: 4 or 8
-    u8 special = 0;             ///< number of the control or debug register
-    u8 gpr = 0;                 ///< number of the general register, in the processor's order (0 = rax, 1 = rcx …)
-    u8 immediate = 0;           ///< port, or vector of a software interrupt
+    u8 length = 0;        ///< bytes, prefixes included
+    u8 operand_bytes = 0; ///< ports: 1, 2 or 4; SMSW: 2, 4 or 8
+    u8 address_bytes = 0; ///< string operations: 4 or 8
+    u8 special = 0;       ///< number of the control or debug register
+    u8 gpr = 0;           ///< number of the general register, in the processor's order (0 = rax, 1 = rcx …)
+    u8 immediate = 0;     ///< port, or vector of a software interrupt
     bool port_in_dx = false;
     bool repeat = false;
     SegmentOverride segment = SegmentOverride::none;

@@ -36,8 +36,7 @@ struct CodeSegment {
     bool long_mode = true;
 };
 
-CodeSegment code_segment(const Vcpu& v)
-{
+CodeSegment code_segment(const Vcpu& v) {
     const u16 selector = static_cast<u16>(v.regs.cs);
     if (selector == FLAT_RING3_CS64)
         return {};
@@ -50,8 +49,7 @@ CodeSegment code_segment(const Vcpu& v)
 }
 
 /// Decodes what is at rip. An instruction's end may lie on a page that is not there: then it is none of ours.
-Decoded decode_at_rip(const Vcpu& v)
-{
+Decoded decode_at_rip(const Vcpu& v) {
     const CodeSegment code = code_segment(v);
     const u64 at = code.long_mode ? v.regs.rip : (code.base + v.regs.rip) & 0xffffffff;
     std::array<u8, longest_instruction> bytes;
@@ -68,18 +66,24 @@ Decoded decode_at_rip(const Vcpu& v)
 }
 
 /// Stores a result of 1, 2, 4 or 8 bytes as the processor does: 4 bytes clear the upper half.
-void store(u64& reg, u64 value, unsigned bytes)
-{
+void store(u64& reg, u64 value, unsigned bytes) {
     switch (bytes) {
-    case 1: reg = (reg & ~0xffull) | (value & 0xff); break;
-    case 2: reg = (reg & ~0xffffull) | (value & 0xffff); break;
-    case 4: reg = value & 0xffffffff; break;
-    default: reg = value; break;
+    case 1:
+        reg = (reg & ~0xffull) | (value & 0xff);
+        break;
+    case 2:
+        reg = (reg & ~0xffffull) | (value & 0xffff);
+        break;
+    case 4:
+        reg = value & 0xffffffff;
+        break;
+    default:
+        reg = value;
+        break;
     }
 }
 
-void store_pair(Registers& r, u64 value)
-{
+void store_pair(Registers& r, u64 value) {
     r.rax = value & 0xffffffff;
     r.rdx = value >> 32;
 }
@@ -87,8 +91,7 @@ void store_pair(Registers& r, u64 value)
 u64 pair(const Registers& r) { return (r.rax & 0xffffffff) | r.rdx << 32; }
 
 /// Goes behind an instruction; a single-stepping guest gets its #DB there.
-void advance(Vcpu& v, unsigned length)
-{
+void advance(Vcpu& v, unsigned length) {
     v.regs.rip += length;
     v.regs.rflags &= ~arch::rflags::rf;
     if (v.regs.rflags & arch::rflags::tf) [[unlikely]] {
@@ -97,8 +100,7 @@ void advance(Vcpu& v, unsigned length)
     }
 }
 
-Outcome do_port(Vcpu& v, const Decoded& d)
-{
+Outcome do_port(Vcpu& v, const Decoded& d) {
     Registers& r = v.regs;
     const u16 port = d.port_in_dx ? static_cast<u16>(r.rdx) : d.immediate;
     if (!port_permitted(v, port, d.operand_bytes))
@@ -110,27 +112,27 @@ Outcome do_port(Vcpu& v, const Decoded& d)
     return Outcome::done;
 }
 
-Outcome do_string(Vcpu& v, const Decoded& d)
-{
+Outcome do_string(Vcpu& v, const Decoded& d) {
     if (!port_permitted(v, static_cast<u16>(v.regs.rdx), d.operand_bytes))
         return Outcome::refused;
     return run_string_operation(v, d) == StringResult::done ? Outcome::done : Outcome::settled;
 }
 
-Outcome do_control(Vcpu& v, const Decoded& d)
-{
+Outcome do_control(Vcpu& v, const Decoded& d) {
     u64& reg = general_register(v.regs, d.gpr);
     if (d.op == PrivOp::read_cr)
         return read_control_register(v, d.special, reg) ? Outcome::done : Outcome::refused;
     switch (write_control_register(v, d.special, reg)) {
-    case CrWrite::done: return Outcome::done;
-    case CrWrite::again: return Outcome::settled;
-    default: return Outcome::refused;
+    case CrWrite::done:
+        return Outcome::done;
+    case CrWrite::again:
+        return Outcome::settled;
+    default:
+        return Outcome::refused;
     }
 }
 
-Outcome do_status_word(Vcpu& v, const Decoded& d)
-{
+Outcome do_status_word(Vcpu& v, const Decoded& d) {
     u64& reg = general_register(v.regs, d.gpr);
     if (d.op == PrivOp::lmsw) {
         set_task_switched(v, (reg & arch::cr0::ts) != 0);
@@ -143,8 +145,7 @@ Outcome do_status_word(Vcpu& v, const Decoded& d)
     return Outcome::done;
 }
 
-Outcome do_debug(Vcpu& v, const Decoded& d)
-{
+Outcome do_debug(Vcpu& v, const Decoded& d) {
     u64& reg = general_register(v.regs, d.gpr);
     if (d.op == PrivOp::write_dr)
         return write_debug_register(v, d.special, reg) ? Outcome::done : Outcome::refused;
@@ -155,8 +156,7 @@ Outcome do_debug(Vcpu& v, const Decoded& d)
     return Outcome::done;
 }
 
-Outcome do_msr(Vcpu& v, const Decoded& d)
-{
+Outcome do_msr(Vcpu& v, const Decoded& d) {
     const u32 index = static_cast<u32>(v.regs.rcx);
     if (d.op == PrivOp::write_msr)
         return write_guest_msr(v, index, pair(v.regs)) ? Outcome::done : Outcome::refused;
@@ -171,9 +171,9 @@ Outcome do_msr(Vcpu& v, const Decoded& d)
     return Outcome::done;
 }
 
-/// RDTSC and RDTSCP trap when the guest's kernel or its tool stack asked for it: only the former hides time from users.
-Outcome do_tsc(Vcpu& v, const Decoded& d)
-{
+/// RDTSC and RDTSCP trap when the guest's kernel or its tool stack asked for it: only the former hides time
+/// from users.
+Outcome do_tsc(Vcpu& v, const Decoded& d) {
     if (!v.in_kernel && (v.pv.cr4 & arch::cr4::tsd))
         return Outcome::refused;
     store_pair(v.regs, arch::rdtsc());
@@ -182,8 +182,7 @@ Outcome do_tsc(Vcpu& v, const Decoded& d)
     return Outcome::done;
 }
 
-Outcome do_set_xcr(Vcpu& v)
-{
+Outcome do_set_xcr(Vcpu& v) {
     const u64 value = pair(v.regs);
     if (static_cast<u32>(v.regs.rcx) != 0 || !arch::cpu_features.xsave || !arch::xcr0_valid(value))
         return Outcome::refused;
@@ -192,8 +191,7 @@ Outcome do_set_xcr(Vcpu& v)
     return Outcome::done;
 }
 
-Outcome do_cpuid(Vcpu& v)
-{
+Outcome do_cpuid(Vcpu& v) {
     Registers& r = v.regs;
     const arch::CpuidLeaf out = guest_cpuid(v, static_cast<u32>(r.rax), static_cast<u32>(r.rcx));
     r.rax = out.eax;
@@ -204,48 +202,59 @@ Outcome do_cpuid(Vcpu& v)
 }
 
 /// What only the kernel may do.
-Outcome do_kernel(Vcpu& v, const Decoded& d)
-{
+Outcome do_kernel(Vcpu& v, const Decoded& d) {
     switch (d.op) {
-    case PrivOp::clts: set_task_switched(v, false); return Outcome::done;
+    case PrivOp::clts:
+        set_task_switched(v, false);
+        return Outcome::done;
     case PrivOp::lmsw:
-    case PrivOp::smsw: return do_status_word(v, d);
+    case PrivOp::smsw:
+        return do_status_word(v, d);
     case PrivOp::read_cr:
-    case PrivOp::write_cr: return do_control(v, d);
+    case PrivOp::write_cr:
+        return do_control(v, d);
     case PrivOp::read_dr:
-    case PrivOp::write_dr: return do_debug(v, d);
+    case PrivOp::write_dr:
+        return do_debug(v, d);
     case PrivOp::read_msr:
-    case PrivOp::write_msr: return do_msr(v, d);
-    case PrivOp::set_xcr: return do_set_xcr(v);
+    case PrivOp::write_msr:
+        return do_msr(v, d);
+    case PrivOp::set_xcr:
+        return do_set_xcr(v);
     case PrivOp::invalidate_caches:
         if (v.domain->privileged) // only who drives devices has uncached mappings
             arch::write_back_caches();
         return Outcome::done;
-    default: return Outcome::refused;
+    default:
+        return Outcome::refused;
     }
 }
 
-Outcome carry_out(Vcpu& v, const Decoded& d)
-{
+Outcome carry_out(Vcpu& v, const Decoded& d) {
     switch (d.op) {
     case PrivOp::in:
-    case PrivOp::out: return do_port(v, d);
+    case PrivOp::out:
+        return do_port(v, d);
     case PrivOp::ins:
-    case PrivOp::outs: return do_string(v, d);
+    case PrivOp::outs:
+        return do_string(v, d);
     // CLI and STI have no effect: POPF could not be caught, so a mask set here might never be cleared.
     case PrivOp::cli:
-    case PrivOp::sti: return iopl_permits(v) ? Outcome::done : Outcome::refused;
+    case PrivOp::sti:
+        return iopl_permits(v) ? Outcome::done : Outcome::refused;
     case PrivOp::read_tsc:
-    case PrivOp::read_tscp: return do_tsc(v, d);
-    case PrivOp::cpuid: return do_cpuid(v);
-    default: return v.in_kernel ? do_kernel(v, d) : Outcome::refused;
+    case PrivOp::read_tscp:
+        return do_tsc(v, d);
+    case PrivOp::cpuid:
+        return do_cpuid(v);
+    default:
+        return v.in_kernel ? do_kernel(v, d) : Outcome::refused;
     }
 }
 
 } // namespace
 
-u64& general_register(Registers& r, unsigned number)
-{
+u64& general_register(Registers& r, unsigned number) {
     static constexpr std::array<u64 Registers::*, 16> order{
         &Registers::rax, &Registers::rcx, &Registers::rdx, &Registers::rbx, &Registers::rsp, &Registers::rbp,
         &Registers::rsi, &Registers::rdi, &Registers::r8,  &Registers::r9,  &Registers::r10, &Registers::r11,
@@ -253,18 +262,20 @@ u64& general_register(Registers& r, unsigned number)
     return r.*order[number & 15];
 }
 
-bool emulate_privileged(Vcpu& v)
-{
+bool emulate_privileged(Vcpu& v) {
     const Decoded d = decode_at_rip(v);
     switch (carry_out(v, d)) {
-    case Outcome::done: advance(v, d.length); return true;
-    case Outcome::settled: return true;
-    default: return false;
+    case Outcome::done:
+        advance(v, d.length);
+        return true;
+    case Outcome::settled:
+        return true;
+    default:
+        return false;
     }
 }
 
-bool emulate_forced(Vcpu& v)
-{
+bool emulate_forced(Vcpu& v) {
     constexpr std::array<u8, 7> forced_cpuid{0x0f, 0x0b, 0x78, 0x65, 0x6e, 0x0f, 0xa2};
     std::array<u8, forced_cpuid.size()> bytes;
     if (!arch::copy_from_guest(bytes.data(), Vaddr(v.regs.rip), bytes.size()) || bytes != forced_cpuid)
@@ -274,10 +285,10 @@ bool emulate_forced(Vcpu& v)
     return true;
 }
 
-SoftwareInterrupt decode_software_interrupt(const Vcpu& v)
-{
+SoftwareInterrupt decode_software_interrupt(const Vcpu& v) {
     const Decoded d = decode_at_rip(v);
-    return d.op == PrivOp::software_interrupt ? SoftwareInterrupt{d.immediate, d.length} : SoftwareInterrupt{};
+    return d.op == PrivOp::software_interrupt ? SoftwareInterrupt{d.immediate, d.length}
+                                              : SoftwareInterrupt{};
 }
 
 } // namespace streak::pv

@@ -3,13 +3,13 @@
 
 #include "domain/vcpu.hpp"
 
-// Instructions that a guest kernel in ring 3 can't execute itself. Emulating one moves rip on; what an instruction
-// may not do to this guest is left to its #GP.
+// Instructions that a guest kernel in ring 3 can't execute itself. Emulating one moves rip on; what an
+// instruction may not do to this guest is left to its #GP.
 
 namespace streak::pv {
 
-/// The instruction at rip raised #GP(0): carries it out if it is a privileged one that this guest may use. False:
-/// the fault is the guest's own, and nothing has changed.
+/// The instruction at rip raised #GP(0): carries it out if it is a privileged one that this guest may use.
+/// False: the fault is the guest's own, and nothing has changed.
 [[nodiscard]] bool emulate_privileged(Vcpu& v);
 
 /// The instruction at rip raised #UD: is it CPUID with the forced-emulation prefix (xen/arch-x86/xen.h)?

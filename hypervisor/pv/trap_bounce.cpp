@@ -13,14 +13,12 @@ namespace {
 
 constexpr u32 page_fault_user = 4;
 
-constexpr bool has_error_code(unsigned vector)
-{
+constexpr bool has_error_code(unsigned vector) {
     constexpr u32 with_code = 1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21;
     return vector < 32 && ((with_code >> vector) & 1);
 }
 
-[[gnu::cold, gnu::noinline]] void no_handler(Vcpu& v, unsigned vector, u32 error_code)
-{
+[[gnu::cold, gnu::noinline]] void no_handler(Vcpu& v, unsigned vector, u32 error_code) {
     log_error("d{}v{} exception {} [{:04x}] without a handler", v.domain->id, v.id, vector, error_code);
     log_guest_registers(v);
     crash_domain(*v.domain, "exception without a handler");
@@ -28,21 +26,20 @@ constexpr bool has_error_code(unsigned vector)
 
 } // namespace
 
-void cannot_push_frame(Vcpu& v)
-{
+void cannot_push_frame(Vcpu& v) {
     log_guest_registers(v);
     crash_domain(*v.domain, "cannot push exception frame");
 }
 
-void bounce(Vcpu& v, u64 address, bool masks_events) { push_frame<FrameExtra::none>(v, address, masks_events); }
+void bounce(Vcpu& v, u64 address, bool masks_events) {
+    push_frame<FrameExtra::none>(v, address, masks_events);
+}
 
-void bounce_with_error(Vcpu& v, u64 address, bool masks_events, u32 error_code)
-{
+void bounce_with_error(Vcpu& v, u64 address, bool masks_events, u32 error_code) {
     push_frame<FrameExtra::error_code>(v, address, masks_events, error_code);
 }
 
-void inject(Vcpu& v, arch::Trap trap, u32 error_code)
-{
+void inject(Vcpu& v, arch::Trap trap, u32 error_code) {
     const unsigned vector = static_cast<unsigned>(trap);
     const TrapEntry& entry = v.pv.traps[vector];
     if (entry.address == 0)
@@ -53,8 +50,7 @@ void inject(Vcpu& v, arch::Trap trap, u32 error_code)
         bounce(v, entry.address, entry.masks_events);
 }
 
-void inject_page_fault(Vcpu& v, u64 address, u32 error_code)
-{
+void inject_page_fault(Vcpu& v, u64 address, u32 error_code) {
     // The guest's kernel shares ring 3 with its user mode: only the latter's faults carry the user bit.
     if (v.in_kernel)
         error_code &= ~page_fault_user;
@@ -68,8 +64,7 @@ void inject_page_fault(Vcpu& v, u64 address, u32 error_code)
     push_frame<FrameExtra::error_code>(v, entry.address, entry.masks_events, error_code);
 }
 
-void bounce_failsafe(Vcpu& v)
-{
+void bounce_failsafe(Vcpu& v) {
     const Callback& callback = v.pv.failsafe;
     if (callback.address == 0) {
         log_guest_registers(v);
@@ -78,15 +73,13 @@ void bounce_failsafe(Vcpu& v)
     push_frame<FrameExtra::selectors>(v, callback.address, callback.masks_events);
 }
 
-void deliver_events(Vcpu& v)
-{
+void deliver_events(Vcpu& v) {
     if (v.pv.event.address == 0) [[unlikely]]
         return crash_domain(*v.domain, "event without an event callback");
     push_frame<FrameExtra::none>(v, v.pv.event.address, true);
 }
 
-void deliver_nmi(Vcpu& v)
-{
+void deliver_nmi(Vcpu& v) {
     v.exit_work.fetch_and(static_cast<u8>(~static_cast<u8>(ExitWork::nmi)));
     if (v.pv.in_nmi) {
         v.pv.nmi_waits = true;
@@ -100,8 +93,7 @@ void deliver_nmi(Vcpu& v)
     bounce(v, address, true);
 }
 
-void log_guest_registers(const Vcpu& v)
-{
+void log_guest_registers(const Vcpu& v) {
     const arch::Registers& r = v.regs;
     log_error("d{}v{} {} mode, vector {} error {:#x} cr2 {:016x} cr3 {:016x}", v.domain->id, v.id,
               v.in_kernel ? "kernel" : "user", r.vector, r.error_code, v.pv.cr2, v.active_cr3());
@@ -113,7 +105,8 @@ void log_guest_registers(const Vcpu& v)
     u64 stack[8];
     if (arch::copy_from_guest(stack, Vaddr(r.rsp), sizeof stack))
         for (unsigned i = 0; i < 8; i += 4)
-            log_error("stack {:016x} {:016x} {:016x} {:016x}", stack[i], stack[i + 1], stack[i + 2], stack[i + 3]);
+            log_error("stack {:016x} {:016x} {:016x} {:016x}", stack[i], stack[i + 1], stack[i + 2],
+                      stack[i + 3]);
 }
 
 } // namespace streak::pv
@@ -123,10 +116,9 @@ using namespace streak;
 namespace {
 
 /// A 32-bit SYSCALL or SYSENTER, or a SYSCALL that nobody wants.
-[[gnu::cold, gnu::noinline]] void handle_other_syscall(Vcpu& v)
-{
+[[gnu::cold, gnu::noinline]] void handle_other_syscall(Vcpu& v) {
     const bool sysenter = v.regs.vector == arch::vector_sysenter;
-    const Callback& callback = sysenter ? v.pv.sysenter
+    const Callback& callback = sysenter                                  ? v.pv.sysenter
                                : v.regs.vector == arch::vector_syscall32 ? v.pv.syscall32
                                                                          : v.pv.syscall;
     if (callback.address != 0)
@@ -139,8 +131,7 @@ namespace {
 
 } // namespace
 
-extern "C" void handle_guest_syscall(Vcpu* vcpu)
-{
+extern "C" void handle_guest_syscall(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
     const Callback& callback = v.pv.syscall;
     if (v.regs.vector != arch::vector_syscall || callback.address == 0) [[unlikely]]

@@ -51,10 +51,10 @@ TEST_CASE("a mapping is claimed once for each kind", "[grant]")
     CHECK((first->flags & GNTMAP_readonly) != 0);
     CHECK(m.claim(h, host).error() == Errno::EINVAL);
     CHECK(m.claim(h, host | device).error() == Errno::EINVAL);
-    m.finish(h);
+    CHECK_FALSE(m.finish(h, host));
     CHECK(m.look_up(h)); // the device mapping is still there
     REQUIRE(m.claim(h, device));
-    m.finish(h);
+    CHECK(m.finish(h, device));
     CHECK(m.look_up(h).error() == Errno::ENOENT);
     CHECK(m.claim(h, device).error() == Errno::EINVAL);
 }
@@ -68,8 +68,31 @@ TEST_CASE("what can't be unmapped keeps its handle", "[grant]")
     m.give_back(h, host);
     CHECK(m.look_up(h)->flags == host);
     REQUIRE(m.claim(h, host));
-    m.finish(h);
+    CHECK(m.finish(h, host));
     CHECK(m.take()->raw() == h.raw());
+}
+
+TEST_CASE("two vCPUs that undo one kind each free the handle once", "[grant]")
+{
+    Maptrack m(test::memory, 2);
+    const GrantHandle h = add(m, host | device);
+    REQUIRE(m.claim(h, host));
+    REQUIRE(m.claim(h, device));
+    CHECK_FALSE(m.finish(h, device));
+    CHECK(m.finish(h, host));
+    CHECK(m.take()->raw() == h.raw());
+    CHECK(m.take()->raw() != h.raw());
+}
+
+TEST_CASE("a kind that could not be undone keeps the handle of the other", "[grant]")
+{
+    Maptrack m(test::memory, 2);
+    const GrantHandle h = add(m, host | device);
+    REQUIRE(m.claim(h, host));
+    REQUIRE(m.claim(h, device));
+    m.give_back(h, host);
+    CHECK_FALSE(m.finish(h, device));
+    CHECK(m.look_up(h)->flags == host);
 }
 
 TEST_CASE("handles nobody gave out are refused", "[grant]")
