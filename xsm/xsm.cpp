@@ -11,21 +11,23 @@ constexpr Default defaults[] = {
 #undef XSM_HOOK
 };
 
-bool allowed(Default policy, const Subject& subject, const Subject& object)
-{
+bool allowed(Default policy, const Subject& subject, const Subject& object) {
     switch (policy) {
-    case Default::any: return true;
-    case Default::self: return subject.privileged || subject.id == object.id;
-    case Default::target: return subject.privileged || subject.id == object.id || subject.target == object.id;
-    case Default::privileged: return subject.privileged;
+    case Default::any:
+        return true;
+    case Default::self:
+        return subject.privileged || subject.id == object.id;
+    case Default::target:
+        return subject.privileged || subject.id == object.id || subject.target == object.id;
+    case Default::privileged:
+        return subject.privileged;
     }
     return false;
 }
 
 } // namespace
 
-Result<> check(Hook hook, const Subject& subject, const Subject& object)
-{
+Result<> check(Hook hook, const Subject& subject, const Subject& object) {
     if (!allowed(defaults[static_cast<unsigned>(hook)], subject, object)) [[unlikely]]
         return fail(Errno::EPERM);
     return {};

@@ -6,8 +6,7 @@
 namespace streak::arch {
 
 /// Writes a range back to memory and drops it from all caches (CLFLUSH, Intel SDM 2A).
-inline void flush_cache_lines(const void* from, u64 bytes)
-{
+inline void flush_cache_lines(const void* from, u64 bytes) {
     constexpr u64 line = 64; // the smallest line of any x86-64 processor
     const u64 end = reinterpret_cast<u64>(from) + bytes;
     for (u64 at = reinterpret_cast<u64>(from) & ~(line - 1); at < end; at += line)

@@ -28,9 +28,9 @@ constinit Wallclock wall{};
 struct Reference {
     const char* name;
     u64 (*read)();
-    u64 mask;       ///< the counter's width
-    u64 period_fs;  ///< femtoseconds per tick
-    u64 window_ns;  ///< how long to compare
+    u64 mask;      ///< the counter's width
+    u64 period_fs; ///< femtoseconds per tick
+    u64 window_ns; ///< how long to compare
 };
 
 constinit volatile u32* hpet = nullptr;
@@ -40,15 +40,13 @@ u64 read_hpet() { return hpet[0xf0 / 4]; }
 u64 read_pm() { return arch::in32(pm_port) & 0xffffff; }
 
 /// Channel 2 counts down from 0xffff without an interrupt; its gate is bit 0 of port 0x61.
-void start_pit()
-{
+void start_pit() {
     arch::out8(0x61, static_cast<u8>((arch::in8(0x61) & ~2u) | 1u)); // speaker off, gate on
     arch::out8(0x43, 0xb0);                                          // channel 2, low then high byte, mode 0
     arch::out8(0x42, 0xff);
     arch::out8(0x42, 0xff);
 }
-u64 read_pit()
-{
+u64 read_pit() {
     arch::out8(0x43, 0x80); // latch channel 2
     const u64 low = arch::in8(0x42);
     return 0xffff - (low | static_cast<u64>(arch::in8(0x42)) << 8);
@@ -58,8 +56,7 @@ u64 read_pit()
 struct Pair {
     u64 tsc, reference;
 };
-Pair sample(const Reference& reference)
-{
+Pair sample(const Reference& reference) {
     Pair best{};
     u64 shortest = ~0ull;
     for (int i = 0; i < 6; ++i) {
@@ -75,8 +72,7 @@ Pair sample(const Reference& reference)
 }
 
 /// The TSC's rate as measured against a reference; 0 when that does not run.
-u64 measure(const Reference& reference)
-{
+u64 measure(const Reference& reference) {
     const u64 wanted = reference.window_ns * 1'000'000 / reference.period_fs;
     const Pair first = sample(reference);
     u64 last_value = first.reference, last_tsc = first.tsc;
@@ -95,13 +91,13 @@ u64 measure(const Reference& reference)
     }
     const Pair last = sample(reference);
     const u64 ticks = (last.reference - first.reference) & reference.mask;
-    const u64 ns = ticks * (reference.period_fs / 1000) / 1000 + ticks * (reference.period_fs % 1000) / 1'000'000;
+    const u64 ns =
+        ticks * (reference.period_fs / 1000) / 1000 + ticks * (reference.period_fs % 1000) / 1'000'000;
     return (last.tsc - first.tsc) * 1'000'000 / std::max<u64>(ns, 1);
 }
 
 /// CPUID leaf 0x15: the TSC as a multiple of a crystal's frequency.
-u64 khz_from_cpuid()
-{
+u64 khz_from_cpuid() {
     if (arch::cpu_features.max_leaf < 0x15)
         return 0;
     const arch::CpuidLeaf leaf = arch::cpuid(0x15);
@@ -110,8 +106,7 @@ u64 khz_from_cpuid()
     return static_cast<u64>(leaf.ecx) * leaf.ebx / leaf.eax / 1000;
 }
 
-u64 find_khz(const References& references)
-{
+u64 find_khz(const References& references) {
     if (const u64 found = khz_from_cpuid()) {
         log_info("TSC: {} kHz by CPUID", found);
         return found;
@@ -144,13 +139,11 @@ u64 find_khz(const References& references)
 }
 
 /// (value × factor) >> 32 without overflow.
-u64 multiply_shift32(u64 value, u64 factor)
-{
+u64 multiply_shift32(u64 value, u64 factor) {
     return static_cast<u64>(static_cast<unsigned __int128>(value) * factor >> 32);
 }
 
-Scale scale_for(u64 frequency_khz)
-{
+Scale scale_for(u64 frequency_khz) {
     u64 hz = frequency_khz * 1000;
     std::int8_t shift = 0;
     for (; hz > 2'000'000'000; --shift)
@@ -160,12 +153,13 @@ Scale scale_for(u64 frequency_khz)
     return {static_cast<u32>((1'000'000'000ull << 32) / hz), shift};
 }
 
-u64 to_ns(u64 ticks) { return multiply_shift32(scale.shift < 0 ? ticks >> -scale.shift : ticks << scale.shift, scale.mul); }
+u64 to_ns(u64 ticks) {
+    return multiply_shift32(scale.shift < 0 ? ticks >> -scale.shift : ticks << scale.shift, scale.mul);
+}
 
 } // namespace
 
-void init(const References& references)
-{
+void init(const References& references) {
     khz = find_khz(references);
     scale = scale_for(khz);
     ticks_per_ns = (khz << 32) / 1'000'000;
@@ -182,33 +176,30 @@ u64 tsc_khz() { return khz; }
 bool tsc_is_stable() { return stable; }
 Scale tsc_scale() { return scale; }
 
-Stamp stamp()
-{
+Stamp stamp() {
     const u64 tsc = read_tsc();
     return {tsc, to_ns(tsc - boot_tsc)};
 }
 
-u64 tsc_at(u64 system_time)
-{
+u64 tsc_at(u64 system_time) {
     const Stamp at = stamp();
-    return system_time <= at.system_time ? at.tsc : at.tsc + multiply_shift32(system_time - at.system_time, ticks_per_ns);
+    return system_time <= at.system_time
+               ? at.tsc
+               : at.tsc + multiply_shift32(system_time - at.system_time, ticks_per_ns);
 }
 
-void delay_us(u64 microseconds)
-{
+void delay_us(u64 microseconds) {
     const u64 end = read_tsc() + microseconds * khz / 1000;
     while (static_cast<i64>(end - read_tsc()) > 0)
         arch::cpu_relax();
 }
 
-Wallclock wallclock()
-{
+Wallclock wallclock() {
     LockGuard guard(wall_lock);
     return wall;
 }
 
-void set_wallclock(u64 sec, u32 nsec, u64 system_time)
-{
+void set_wallclock(u64 sec, u32 nsec, u64 system_time) {
     constexpr u64 second = 1'000'000'000;
     // Seconds and nanoseconds of system time are taken off separately, borrowing one second.
     u64 s = sec - system_time / second;

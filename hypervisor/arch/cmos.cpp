@@ -20,8 +20,7 @@ Reading read_all() { return {read(0), read(2), read(4), read(7), read(8), read(9
 unsigned decode(u8 value, bool is_binary) { return is_binary ? value : (value >> 4) * 10u + (value & 15u); }
 
 /// Days from 1970-01-01 to the first of a month (Gregorian calendar, year >= 1970).
-u64 days_before(unsigned year, unsigned month)
-{
+u64 days_before(unsigned year, unsigned month) {
     constexpr u16 before_month[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
     const unsigned past = year - 1;
     const u64 leap_days = past / 4 - past / 100 + past / 400 - (1969 / 4 - 1969 / 100 + 1969 / 400);
@@ -31,16 +30,14 @@ u64 days_before(unsigned year, unsigned month)
 
 } // namespace
 
-u8 read(u8 index)
-{
+u8 read(u8 index) {
     arch::out8(0x70, static_cast<u8>(index | 0x80)); // bit 7: NMI stays off while the index is set
     const u8 value = arch::in8(0x71);
     arch::out8(0x70, 0);
     return value;
 }
 
-u64 read_seconds()
-{
+u64 read_seconds() {
     // Two equal readings, both outside an update, can't be torn. An update takes 2 ms at most.
     Reading now{}, again{};
     for (unsigned i = 0; i < 100'000; ++i) {

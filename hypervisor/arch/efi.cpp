@@ -29,8 +29,7 @@ constinit std::optional<Info> known;
 
 } // namespace
 
-void note_system_table(Maddr address)
-{
+void note_system_table(Maddr address) {
     SystemTable t;
     std::memcpy(&t, mm::map_firmware(address, sizeof t), sizeof t);
     constexpr u64 most_entries = 4096;
@@ -38,10 +37,12 @@ void note_system_table(Maddr address)
         log_warning("EFI: no system table at {:#x}", address);
         return;
     }
-    known = Info{t.revision, t.firmware_revision, {}, Maddr(t.config_table), static_cast<u32>(t.config_entries)};
+    known =
+        Info{t.revision, t.firmware_revision, {}, Maddr(t.config_table), static_cast<u32>(t.config_entries)};
     if (t.vendor == 0)
         return;
-    std::memcpy(known->vendor.data(), mm::map_firmware(Maddr(t.vendor), sizeof known->vendor), sizeof known->vendor);
+    std::memcpy(known->vendor.data(), mm::map_firmware(Maddr(t.vendor), sizeof known->vendor),
+                sizeof known->vendor);
     known->vendor.back() = 0;
 }
 

@@ -13,7 +13,7 @@
 namespace streak::efi {
 
 struct Info {
-    u32 revision;          ///< of the specification
+    u32 revision; ///< of the specification
     u32 firmware_revision;
     std::array<u16, 100> vendor; ///< UCS-2, cut if need be, ends in zero
     Maddr config_table;

@@ -12,9 +12,9 @@ inline constexpr u64 image_load_address = 0x200000; ///< hypervisor.ld and head.
 
 extern "C" {
 extern char __image_start[], __image_end[];
-extern char __text_start[], __text_end[];         // executable
-extern char __rodata_start[], __rodata_end[];     // read-only
-extern char __data_start[], __data_end[];         // data and bss
+extern char __text_start[], __text_end[];     // executable
+extern char __rodata_start[], __rodata_end[]; // read-only
+extern char __data_start[], __data_end[];     // data and bss
 extern char __init_start[], __init_end[];
 extern char __init_text_start[], __init_text_end[]; // executable until boot ends
 extern char __init_rodata_start[], __init_rodata_end[];
@@ -34,7 +34,7 @@ extern const u64 image_physical_start;
 }
 
 /// Sections for code and data that are given back after boot.
-#define STREAK_INIT [[gnu::section(".init.text")]]
+#define STREAK_INIT      [[gnu::section(".init.text")]]
 #define STREAK_INIT_DATA [[gnu::section(".init.data")]]
 
 } // namespace streak::arch

@@ -12,8 +12,7 @@
 
 using namespace streak;
 
-extern "C" void handle_interrupt(u32 vector, arch::Registers*)
-{
+extern "C" void handle_interrupt(u32 vector, arch::Registers*) {
     const Vector v(static_cast<u8>(vector));
     if (v == arch::timer_vector) {
         lapic::eoi();

@@ -26,20 +26,17 @@ constinit std::array<Chip, 16> chips{};
 constinit u32 chip_count = 0;
 constinit u32 highest = 0;
 
-u32 read_raw(const Chip& chip, u32 reg)
-{
+u32 read_raw(const Chip& chip, u32 reg) {
     chip.registers[0] = reg;
     return chip.registers[4];
 }
 
-void write_raw(const Chip& chip, u32 reg, u32 value)
-{
+void write_raw(const Chip& chip, u32 reg, u32 value) {
     chip.registers[0] = reg;
     chip.registers[4] = value;
 }
 
-const Chip* chip_of(u32 gsi)
-{
+const Chip* chip_of(u32 gsi) {
     for (u32 i = 0; i < chip_count; ++i)
         if (gsi - chips[i].gsi_base < chips[i].lines)
             return &chips[i];
@@ -50,8 +47,7 @@ constexpr u32 low_word(u32 line) { return 0x10 + 2 * line; }
 
 } // namespace
 
-void add(u8 id, Maddr address, volatile u32* registers, u32 gsi_base)
-{
+void add(u8 id, Maddr address, volatile u32* registers, u32 gsi_base) {
     if (chip_count == chips.size())
         return;
     Chip& chip = chips[chip_count];
@@ -69,8 +65,7 @@ void add(u8 id, Maddr address, volatile u32* registers, u32 gsi_base)
 u32 line_count() { return highest; }
 bool has_line(u32 gsi) { return chip_of(gsi) != nullptr; }
 
-void write(u32 gsi, const Entry& entry)
-{
+void write(u32 gsi, const Entry& entry) {
     const Chip* chip = chip_of(gsi);
     if (chip == nullptr)
         return;
@@ -84,8 +79,7 @@ void write(u32 gsi, const Entry& entry)
         write_raw(*chip, low_word(line), low);
 }
 
-void set_mask(u32 gsi, bool masked)
-{
+void set_mask(u32 gsi, bool masked) {
     const Chip* chip = chip_of(gsi);
     if (chip == nullptr)
         return;
@@ -97,8 +91,7 @@ void set_mask(u32 gsi, bool masked)
         static_cast<void>(read_raw(*chip, reg)); // flushes the posted write
 }
 
-Result<u32> read_register(Maddr base, u8 reg)
-{
+Result<u32> read_register(Maddr base, u8 reg) {
     for (u32 i = 0; i < chip_count; ++i) {
         if (chips[i].address != base)
             continue;

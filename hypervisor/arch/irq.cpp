@@ -51,21 +51,22 @@ constinit SpinLock allocation_lock; ///< MSI slots and vectors; taken alone or i
 constinit std::array<std::atomic<u16>, 256> irq_of_vector{};
 constinit unsigned next_vector = arch::first_device_vector;
 
-Descriptor* find(Irq irq) { return irq.raw() < max_irqs && descriptors[irq.raw()].exists ? &descriptors[irq.raw()] : nullptr; }
+Descriptor* find(Irq irq) {
+    return irq.raw() < max_irqs && descriptors[irq.raw()].exists ? &descriptors[irq.raw()] : nullptr;
+}
 
-bool vector_free(unsigned vector)
-{
+bool vector_free(unsigned vector) {
     return vector >= arch::first_device_vector && vector <= arch::last_device_vector &&
            vector != arch::legacy_syscall_vector && vector != arch::hypercall_vector &&
            irq_of_vector[vector].load(std::memory_order_relaxed) == no_irq;
 }
 
 /// Takes `count` consecutive vectors, aligned to `count`, for Irqs from `first`. 0: none left.
-unsigned take_vectors(u32 first, unsigned count)
-{
+unsigned take_vectors(u32 first, unsigned count) {
     constexpr unsigned span = arch::last_device_vector + 1 - arch::first_device_vector;
     for (unsigned tried = 0; tried < span; ++tried) {
-        const unsigned base = arch::first_device_vector + (next_vector - arch::first_device_vector + tried) % span;
+        const unsigned base =
+            arch::first_device_vector + (next_vector - arch::first_device_vector + tried) % span;
         bool fits = base % count == 0;
         for (unsigned i = 0; fits && i < count; ++i)
             fits = vector_free(base + i);
@@ -82,20 +83,17 @@ unsigned take_vectors(u32 first, unsigned count)
 ApicId apic_of(CpuId cpu) { return arch::percpu(cpu).apic_id; }
 
 /// Brings the I/O APIC in line with the descriptor.
-void program(Irq irq, const Descriptor& d)
-{
+void program(Irq irq, const Descriptor& d) {
     if (!d.msi)
         ioapic::write(irq.raw(), {d.vector, apic_of(d.cpu), d.level, d.active_low, d.masked || d.in_service});
 }
 
-void wait_for_handlers(const Descriptor& d)
-{
+void wait_for_handlers(const Descriptor& d) {
     while (d.running.load() != 0)
         spin_wait();
 }
 
-Result<> bind(Irq irq, Handler handler, void* context, bool guest)
-{
+Result<> bind(Irq irq, Handler handler, void* context, bool guest) {
     Descriptor* d = find(irq);
     if (d == nullptr)
         return fail(Errno::ENODEV);
@@ -120,8 +118,7 @@ Result<> bind(Irq irq, Handler handler, void* context, bool guest)
 }
 
 /// Runs the handler of a descriptor that the caller has locked, without the lock.
-void run_handler(Irq irq, Descriptor& d)
-{
+void run_handler(Irq irq, Descriptor& d) {
     const Handler handler = d.handler;
     void* context = d.context;
     d.running.fetch_add(1);
@@ -136,26 +133,22 @@ void run_handler(Irq irq, Descriptor& d)
 u32 gsi_count() { return gsis; }
 u32 irq_count() { return highest.load(std::memory_order_relaxed); }
 
-Result<Irq> gsi_to_irq(u32 gsi)
-{
+Result<Irq> gsi_to_irq(u32 gsi) {
     if (gsi >= gsis || !ioapic::has_line(gsi))
         return fail(Errno::ENODEV);
     return Irq(gsi);
 }
 
-u32 isa_to_gsi(u8 isa_line)
-{
+u32 isa_to_gsi(u8 isa_line) {
     return isa_line < overrides.size() && overrides[isa_line].present ? overrides[isa_line].gsi : isa_line;
 }
 
-void add_override(u8 isa_line, u32 gsi, bool level, bool active_low)
-{
+void add_override(u8 isa_line, u32 gsi, bool level, bool active_low) {
     if (isa_line < overrides.size())
         overrides[isa_line] = {true, level, active_low, gsi};
 }
 
-void init()
-{
+void init() {
     for (auto& entry : irq_of_vector)
         entry.store(no_irq, std::memory_order_relaxed);
     gsis = std::min(ioapic::line_count(), max_irqs / 2);
@@ -172,8 +165,7 @@ void init()
         }
 }
 
-Result<> set_gsi_mode(u32 gsi, bool level, bool active_low)
-{
+Result<> set_gsi_mode(u32 gsi, bool level, bool active_low) {
     TRY_ASSIGN(irq, gsi_to_irq(gsi));
     Descriptor& d = descriptors[irq.raw()];
     LockGuard guard(d.lock);
@@ -186,8 +178,7 @@ Result<> set_gsi_mode(u32 gsi, bool level, bool active_low)
     return {};
 }
 
-Result<Irq> create_msi(unsigned count)
-{
+Result<Irq> create_msi(unsigned count) {
     if (count == 0 || count > 32 || (count & (count - 1)) != 0)
         return fail(Errno::EINVAL);
     LockGuard guard(allocation_lock);
@@ -216,8 +207,7 @@ Result<Irq> create_msi(unsigned count)
     return fail(Errno::ENOSPC);
 }
 
-void destroy_msi(Irq first, unsigned count)
-{
+void destroy_msi(Irq first, unsigned count) {
     LockGuard guard(allocation_lock);
     for (unsigned k = 0; k < count; ++k) {
         Descriptor* d = find(first + k);
@@ -229,16 +219,14 @@ void destroy_msi(Irq first, unsigned count)
     }
 }
 
-MsiMessage msi_message(Irq irq)
-{
+MsiMessage msi_message(Irq irq) {
     const Descriptor* d = find(irq);
     if (d == nullptr)
         return {};
     return {0xfee00000ull | static_cast<u64>(apic_of(d->cpu).raw() & 0xff) << 12, d->vector.raw()};
 }
 
-void set_message_hook(Irq irq, void (*hook)(Irq, const MsiMessage&, void*), void* context)
-{
+void set_message_hook(Irq irq, void (*hook)(Irq, const MsiMessage&, void*), void* context) {
     if (Descriptor* d = find(irq)) {
         LockGuard guard(d->lock);
         d->hook = hook;
@@ -247,10 +235,11 @@ void set_message_hook(Irq irq, void (*hook)(Irq, const MsiMessage&, void*), void
 }
 
 Result<> bind_guest(Irq irq, Handler handler, void* context) { return bind(irq, handler, context, true); }
-Result<> bind_hypervisor(Irq irq, Handler handler, void* context) { return bind(irq, handler, context, false); }
+Result<> bind_hypervisor(Irq irq, Handler handler, void* context) {
+    return bind(irq, handler, context, false);
+}
 
-void unbind(Irq irq)
-{
+void unbind(Irq irq) {
     Descriptor* d = find(irq);
     if (d == nullptr)
         return;
@@ -271,8 +260,7 @@ void unbind(Irq irq)
     wait_for_handlers(*d);
 }
 
-void set_guest_handler(Irq irq, Handler handler, void* context)
-{
+void set_guest_handler(Irq irq, Handler handler, void* context) {
     Descriptor* d = find(irq);
     if (d == nullptr)
         return;
@@ -284,8 +272,7 @@ void set_guest_handler(Irq irq, Handler handler, void* context)
     wait_for_handlers(*d);
 }
 
-void route(Irq irq, CpuId cpu)
-{
+void route(Irq irq, CpuId cpu) {
     Descriptor* d = find(irq);
     if (d == nullptr)
         return;
@@ -306,8 +293,7 @@ void route(Irq irq, CpuId cpu)
         hook(irq, msi_message(irq), context);
 }
 
-void mask(Irq irq)
-{
+void mask(Irq irq) {
     Descriptor* d = find(irq);
     if (d == nullptr)
         return;
@@ -319,8 +305,7 @@ void mask(Irq irq)
         ioapic::set_mask(irq.raw(), true);
 }
 
-void unmask(Irq irq)
-{
+void unmask(Irq irq) {
     Descriptor* d = find(irq);
     if (d == nullptr)
         return;
@@ -339,8 +324,7 @@ void unmask(Irq irq)
         d->lock.unlock();
 }
 
-void guest_eoi(Irq irq)
-{
+void guest_eoi(Irq irq) {
     Descriptor* d = find(irq);
     if (d == nullptr)
         return;
@@ -352,34 +336,30 @@ void guest_eoi(Irq irq)
         ioapic::set_mask(irq.raw(), false);
 }
 
-bool needs_eoi(Irq irq)
-{
+bool needs_eoi(Irq irq) {
     const Descriptor* d = find(irq);
     return d != nullptr && !d->msi && d->level;
 }
 
-bool is_bound(Irq irq)
-{
+bool is_bound(Irq irq) {
     const Descriptor* d = find(irq);
     return d != nullptr && d->bound;
 }
 
-bool is_msi(Irq irq)
-{
+bool is_msi(Irq irq) {
     const Descriptor* d = find(irq);
     return d != nullptr && d->msi;
 }
 
-Info info(Irq irq)
-{
+Info info(Irq irq) {
     const Descriptor* d = find(irq);
     if (d == nullptr)
         return {};
-    return {true, d->bound, d->guest, d->level, d->active_low, d->masked, d->in_service, d->vector, d->cpu, d->count};
+    return {true,      d->bound,      d->guest,  d->level, d->active_low,
+            d->masked, d->in_service, d->vector, d->cpu,   d->count};
 }
 
-void dispatch(Vector vector)
-{
+void dispatch(Vector vector) {
     const u16 number = irq_of_vector[vector.raw()].load(std::memory_order_acquire);
     Descriptor* d = number == no_irq ? nullptr : &descriptors[number];
     if (d == nullptr) {
@@ -409,8 +389,7 @@ void dispatch(Vector vector)
         lapic::eoi();
 }
 
-void evacuate(CpuId cpu)
-{
+void evacuate(CpuId cpu) {
     for (u32 i = 0; i < irq_count(); ++i)
         if (descriptors[i].exists && descriptors[i].cpu == cpu)
             route(Irq(i), CpuId(0));

@@ -48,7 +48,8 @@ void destroy_msi(Irq first, unsigned count = 1);
 /// first one's and adds to the low bits of `data` itself.
 [[nodiscard]] MsiMessage msi_message(Irq irq);
 /// Called by route() when an MSI's message has changed, so that the device can be told.
-void set_message_hook(Irq irq, void (*hook)(Irq irq, const MsiMessage& message, void* context), void* context);
+void set_message_hook(Irq irq, void (*hook)(Irq irq, const MsiMessage& message, void* context),
+                      void* context);
 
 /// Connects a handler and allocates a vector; the Irq stays masked until unmask(). EBUSY: bound already; ENODEV;
 /// ENOSPC: no vector free.
@@ -64,7 +65,7 @@ void set_guest_handler(Irq irq, Handler handler, void* context);
 /// Chooses the CPU an Irq is sent to; CPUs whose APIC id a device can't name are replaced by CPU 0.
 void route(Irq irq, CpuId cpu);
 
-void mask(Irq irq);   ///< keeps the line closed until unmask(), in service or not
+void mask(Irq irq); ///< keeps the line closed until unmask(), in service or not
 void unmask(Irq irq);
 /// The guest has handled a level-triggered interrupt: opens the line. No effect when none is in service.
 void guest_eoi(Irq irq);

@@ -16,10 +16,25 @@ namespace {
 
 // Register offsets of xAPIC; x2APIC's MSR is 0x800 + offset / 16.
 enum Reg : u32 {
-    reg_id = 0x20, reg_tpr = 0x80, reg_eoi = 0xb0, reg_spurious = 0xf0, reg_error = 0x280, reg_icr = 0x300,
-    reg_icr_high = 0x310, reg_lvt_timer = 0x320, reg_lvt_thermal = 0x330, reg_lvt_perf = 0x340, reg_lvt_lint0 = 0x350,
-    reg_lvt_lint1 = 0x360, reg_lvt_error = 0x370, reg_timer_initial = 0x380, reg_timer_current = 0x390,
-    reg_timer_divide = 0x3e0, reg_version = 0x30, reg_dfr = 0xe0, reg_ldr = 0xd0,
+    reg_id = 0x20,
+    reg_tpr = 0x80,
+    reg_eoi = 0xb0,
+    reg_spurious = 0xf0,
+    reg_error = 0x280,
+    reg_icr = 0x300,
+    reg_icr_high = 0x310,
+    reg_lvt_timer = 0x320,
+    reg_lvt_thermal = 0x330,
+    reg_lvt_perf = 0x340,
+    reg_lvt_lint0 = 0x350,
+    reg_lvt_lint1 = 0x360,
+    reg_lvt_error = 0x370,
+    reg_timer_initial = 0x380,
+    reg_timer_current = 0x390,
+    reg_timer_divide = 0x3e0,
+    reg_version = 0x30,
+    reg_dfr = 0xe0,
+    reg_ldr = 0xd0,
 };
 
 constexpr u32 msr_apic_base = 0x1b, msr_tsc_deadline = 0x6e0;
@@ -33,13 +48,11 @@ constinit bool x2apic_ = false;
 constinit bool tsc_deadline_ = false;
 constinit u64 timer_khz_ = 0;
 
-u32 read(Reg reg)
-{
+u32 read(Reg reg) {
     return x2apic_ ? static_cast<u32>(arch::read_msr(0x800 + reg / 16)) : registers_[reg / 4];
 }
 
-void write(Reg reg, u32 value)
-{
+void write(Reg reg, u32 value) {
     if (x2apic_)
         arch::write_msr(0x800 + reg / 16, value);
     else
@@ -47,8 +60,7 @@ void write(Reg reg, u32 value)
 }
 
 /// Writes the interrupt command register. In xAPIC mode a former command must have left first.
-void command(ApicId to, u32 low)
-{
+void command(ApicId to, u32 low) {
     if (x2apic_) {
         asm volatile("mfence; lfence" ::: "memory"); // WRMSR to the ICR does not order earlier stores
         arch::write_msr(0x800 + reg_icr / 16, static_cast<u64>(to.raw()) << 32 | low);
@@ -60,16 +72,14 @@ void command(ApicId to, u32 low)
     registers_[reg_icr / 4] = low;
 }
 
-bool has_local_vector(Reg reg)
-{
+bool has_local_vector(Reg reg) {
     const u32 highest = (read(reg_version) >> 16) & 0xff;
     return reg == reg_lvt_thermal ? highest >= 5 : reg == reg_lvt_perf ? highest >= 4 : true;
 }
 
 } // namespace
 
-void init_boot(volatile u32* registers, bool need_x2apic)
-{
+void init_boot(volatile u32* registers, bool need_x2apic) {
     registers_ = registers;
     const arch::CpuidLeaf features = arch::cpuid(1, 0);
     const bool capable = (features.ecx >> 21) & 1;
@@ -79,8 +89,7 @@ void init_boot(volatile u32* registers, bool need_x2apic)
     init_cpu();
 }
 
-void init_cpu()
-{
+void init_cpu() {
     u64 base = arch::read_msr(msr_apic_base);
     if ((base & base_enable) == 0) {
         base |= base_enable;
@@ -124,8 +133,7 @@ void init_cpu()
 
 bool x2apic() { return x2apic_; }
 
-ApicId id()
-{
+ApicId id() {
     const u32 raw = read(reg_id);
     return ApicId(x2apic_ ? raw : raw >> 24);
 }
@@ -135,8 +143,7 @@ void eoi() { write(reg_eoi, 0); }
 void send_ipi(ApicId to, Vector vector) { command(to, vector.raw() | icr_assert); }
 void send_nmi(ApicId to) { command(to, icr_nmi | icr_assert); }
 
-void send_init(ApicId to)
-{
+void send_init(ApicId to) {
     command(to, icr_init | icr_level | icr_assert);
     if (!x2apic_)
         command(to, icr_init | icr_level); // de-assert: only very old APICs care
@@ -144,8 +151,7 @@ void send_init(ApicId to)
 
 void send_startup(ApicId to, u8 page) { command(to, icr_startup | page); }
 
-void calibrate_timer()
-{
+void calibrate_timer() {
     if (tsc_deadline_) {
         log_info("APIC timer: TSC deadline");
         return;
@@ -170,8 +176,7 @@ void calibrate_timer()
     log_info("APIC timer: {} kHz, {}", timer_khz_, x2apic_ ? "x2APIC" : "xAPIC");
 }
 
-void set_timer(u64 deadline)
-{
+void set_timer(u64 deadline) {
     if (tsc_deadline_) {
         arch::write_msr(msr_tsc_deadline, deadline == ~0ull ? 0 : std::max<u64>(clock::tsc_at(deadline), 1));
         return;
@@ -186,8 +191,7 @@ void set_timer(u64 deadline)
     write(reg_timer_initial, static_cast<u32>(std::min<u64>(ticks, ~0u)));
 }
 
-u32 error_status()
-{
+u32 error_status() {
     write(reg_error, 0);
     return read(reg_error);
 }

@@ -13,13 +13,13 @@ inline constexpr u64 hypervisor_start = 0xffff800000000000; ///< xen/arch-x86/xe
 inline constexpr u64 hypervisor_end = 0xffff880000000000;
 inline constexpr unsigned first_hypervisor_slot = 256, last_hypervisor_slot = 271;
 
-inline constexpr u64 m2p_guest_base = 0xffff800000000000;   ///< read-only, user-accessible
+inline constexpr u64 m2p_guest_base = 0xffff800000000000; ///< read-only, user-accessible
 inline constexpr u64 m2p_guest_end = 0xffff804000000000;
 inline constexpr u64 percpu_window_base = 0xffff808000000000; ///< per CPU: GDT window, then LDT window
 inline constexpr u64 gdt_window_pages = 16, ldt_window_pages = 16;
 inline constexpr u64 percpu_window_size = (gdt_window_pages + ldt_window_pages) * page_size;
-inline constexpr u64 mmio_base = 0xffff810000000000;        ///< device pages (APICs, HPET, framebuffer)
-inline constexpr u64 m2p_base = 0xffff820000000000;         ///< the same M2P, writable, supervisor
+inline constexpr u64 mmio_base = 0xffff810000000000; ///< device pages (APICs, HPET, framebuffer)
+inline constexpr u64 m2p_base = 0xffff820000000000;  ///< the same M2P, writable, supervisor
 inline constexpr u64 frame_table_base = 0xffff824000000000;
 inline constexpr u64 image_base = 0xffff82d040000000;
 inline constexpr u64 direct_map_base = 0xffff830000000000;
@@ -27,31 +27,34 @@ inline constexpr u64 direct_map_end = hypervisor_end;
 
 /// Where RAM (and ACPI tables) at a machine address can be read and written.
 template <class T = void>
-[[nodiscard]] inline T* direct_map(Maddr address)
-{
+[[nodiscard]] inline T* direct_map(Maddr address) {
     return reinterpret_cast<T*>(direct_map_base + address.raw());
 }
 
-[[nodiscard]] inline Maddr direct_map_maddr(const void* pointer)
-{
+[[nodiscard]] inline Maddr direct_map_maddr(const void* pointer) {
     return Maddr(reinterpret_cast<u64>(pointer) - direct_map_base);
 }
 
-[[nodiscard]] constexpr bool is_canonical(u64 va) { return static_cast<u64>(static_cast<i64>(va << 16) >> 16) == va; }
+[[nodiscard]] constexpr bool is_canonical(u64 va) {
+    return static_cast<u64>(static_cast<i64>(va << 16) >> 16) == va;
+}
 
 /// May a guest use the range [va, va + size)? Canonical, no wrap, outside the hypervisor's slots. (Everything from
 /// hypervisor_end to the top is canonical.)
-[[nodiscard]] constexpr bool guest_range_ok(u64 va, u64 size)
-{
+[[nodiscard]] constexpr bool guest_range_ok(u64 va, u64 size) {
     constexpr u64 low_bytes = 0x0000800000000000, high_bytes = 0 - hypervisor_end;
     return size <= high_bytes && (va - hypervisor_end <= high_bytes - size || va <= low_bytes - size);
 }
-static_assert(guest_range_ok(0, 8) && guest_range_ok(0x00007ffffffffff8, 8) && !guest_range_ok(0x00007ffffffffff9, 8));
+static_assert(guest_range_ok(0, 8) && guest_range_ok(0x00007ffffffffff8, 8) &&
+              !guest_range_ok(0x00007ffffffffff9, 8));
 static_assert(guest_range_ok(hypervisor_end, 8) && !guest_range_ok(hypervisor_end - 1, 8));
-static_assert(!guest_range_ok(hypervisor_start, 1) && !guest_range_ok(~0ull, 8) && !guest_range_ok(0x800000000000, 1));
+static_assert(!guest_range_ok(hypervisor_start, 1) && !guest_range_ok(~0ull, 8) &&
+              !guest_range_ok(0x800000000000, 1));
 static_assert(!guest_range_ok(1, ~0ull) && !guest_range_ok(hypervisor_end, ~0ull));
 
-[[nodiscard]] constexpr u64 gdt_window(CpuId cpu) { return percpu_window_base + cpu.raw() * percpu_window_size; }
+[[nodiscard]] constexpr u64 gdt_window(CpuId cpu) {
+    return percpu_window_base + cpu.raw() * percpu_window_size;
+}
 [[nodiscard]] constexpr u64 ldt_window(CpuId cpu) { return gdt_window(cpu) + gdt_window_pages * page_size; }
 
 } // namespace streak::arch

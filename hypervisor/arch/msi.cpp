@@ -32,8 +32,7 @@ enum EntryWord { entry_address, entry_address_high, entry_data, entry_control };
 [[nodiscard]] unsigned msi_mask_offset(u16 control) { return control & msi_64bit ? 16 : 12; }
 
 /// The memory address of a BAR; EINVAL for I/O or unset ones.
-[[nodiscard]] Result<Maddr> bar_address(Address device, unsigned index)
-{
+[[nodiscard]] Result<Maddr> bar_address(Address device, unsigned index) {
     if (index > 5)
         return fail(Errno::EINVAL);
     const unsigned reg = 0x10 + index * 4;
@@ -61,10 +60,10 @@ struct MappedTable {
 constinit std::array<MappedTable, 128> mapped_tables{};
 constinit SpinLock mapped_lock;
 
-[[nodiscard]] Result<volatile u32*> map_table(Maddr address, u32 entries)
-{
+[[nodiscard]] Result<volatile u32*> map_table(Maddr address, u32 entries) {
     // A BAR that leads into RAM would make table writes a way to write there.
-    if (mm::is_ram(to_mfn(address)) || mm::is_ram(to_mfn(Maddr(address.raw() + u64(entries) * entry_bytes - 1))))
+    if (mm::is_ram(to_mfn(address)) ||
+        mm::is_ram(to_mfn(Maddr(address.raw() + u64(entries) * entry_bytes - 1))))
         return fail(Errno::EINVAL);
     LockGuard guard(mapped_lock);
     for (MappedTable& t : mapped_tables) {
@@ -81,8 +80,7 @@ constinit SpinLock mapped_lock;
     return fail(Errno::ENOSPC);
 }
 
-void enable_msi(const Source& s, const irq::MsiMessage& message, unsigned log2_messages)
-{
+void enable_msi(const Source& s, const irq::MsiMessage& message, unsigned log2_messages) {
     u16 control = control_of(s);
     // A device must not see half a message.
     pci::write16(s.device, s.capability + msi_control, control & static_cast<u16>(~msi_enable));
@@ -90,13 +88,12 @@ void enable_msi(const Source& s, const irq::MsiMessage& message, unsigned log2_m
     if (control & msi_64bit)
         pci::write32(s.device, s.capability + msi_address_high, static_cast<u32>(message.address >> 32));
     pci::write16(s.device, s.capability + msi_data_offset(control), static_cast<u16>(message.data));
-    control = static_cast<u16>((control & ~(msi_count_mask << msi_chosen_shift)) | log2_messages << msi_chosen_shift
-                               | msi_enable);
+    control = static_cast<u16>((control & ~(msi_count_mask << msi_chosen_shift)) |
+                               log2_messages << msi_chosen_shift | msi_enable);
     pci::write16(s.device, s.capability + msi_control, control);
 }
 
-void enable_msix(const Source& s, const irq::MsiMessage& message)
-{
+void enable_msix(const Source& s, const irq::MsiMessage& message) {
     const u32 control = s.table[entry_control];
     s.table[entry_control] = control | vector_masked;
     s.table[entry_address] = static_cast<u32>(message.address);
@@ -110,8 +107,7 @@ void enable_msix(const Source& s, const irq::MsiMessage& message)
 
 } // namespace
 
-Result<Source> find_msi(Address device, unsigned messages)
-{
+Result<Source> find_msi(Address device, unsigned messages) {
     const unsigned capability = pci::find_capability(device, pci::capability_msi);
     if (capability == 0)
         return fail(Errno::ENODEV);
@@ -121,8 +117,7 @@ Result<Source> find_msi(Address device, unsigned messages)
     return Source{.device = device, .capability = static_cast<u16>(capability)};
 }
 
-Result<Source> find_msix(Address device, unsigned entry)
-{
+Result<Source> find_msix(Address device, unsigned entry) {
     const unsigned capability = pci::find_capability(device, pci::capability_msix);
     if (capability == 0)
         return fail(Errno::ENODEV);
@@ -132,29 +127,27 @@ Result<Source> find_msix(Address device, unsigned entry)
     const u32 place = pci::read32(device, capability + msix_table);
     TRY_ASSIGN(bar, bar_address(device, place & 7));
     TRY_ASSIGN(words, map_table(Maddr(bar.raw() + (place & ~7u)), entries));
-    Source source{.device = device, .capability = static_cast<u16>(capability), .entry = static_cast<u16>(entry)};
+    Source source{
+        .device = device, .capability = static_cast<u16>(capability), .entry = static_cast<u16>(entry)};
     source.table = words + entry * entry_words;
     source.table[entry_control] = source.table[entry_control] | vector_masked;
     return source;
 }
 
-void enable(const Source& s, const irq::MsiMessage& message, unsigned log2_messages)
-{
+void enable(const Source& s, const irq::MsiMessage& message, unsigned log2_messages) {
     if (s.table)
         enable_msix(s, message);
     else
         enable_msi(s, message, log2_messages);
 }
 
-void disable(const Source& s)
-{
+void disable(const Source& s) {
     set_mask(s, true);
     if (!s.table)
         pci::write16(s.device, s.capability + msi_control, control_of(s) & static_cast<u16>(~msi_enable));
 }
 
-void set_mask(const Source& s, bool masked)
-{
+void set_mask(const Source& s, bool masked) {
     if (s.table) {
         const u32 control = s.table[entry_control];
         s.table[entry_control] = masked ? control | vector_masked : control & ~vector_masked;

@@ -14,9 +14,9 @@ namespace streak::msi {
 /// One message of a device: an MSI capability, or one entry of its MSI-X table.
 struct Source {
     pci::Address device;
-    u16 capability = 0;              ///< offset in configuration space; 0: not in use
-    u16 entry = 0;                   ///< MSI-X: index in the table
-    volatile u32* table = nullptr;   ///< MSI-X: the entry's four words; nullptr: MSI
+    u16 capability = 0;            ///< offset in configuration space; 0: not in use
+    u16 entry = 0;                 ///< MSI-X: index in the table
+    volatile u32* table = nullptr; ///< MSI-X: the entry's four words; nullptr: MSI
 };
 
 /// Finds the MSI capability. ENODEV. `messages`: how many are wanted; EINVAL when the device has fewer.

@@ -14,34 +14,40 @@ constexpr u16 status_has_capabilities = 1u << 4;
 
 constinit SpinLock config_lock;
 
-[[nodiscard]] u32 latch_of(Address at, unsigned reg)
-{
+[[nodiscard]] u32 latch_of(Address at, unsigned reg) {
     return 1u << 31 | u32(at.bus) << 16 | u32(at.devfn) << 8 | (reg & 0xfc);
 }
 
 } // namespace
 
-u32 read_data(u32 latch, unsigned offset, unsigned bytes)
-{
+u32 read_data(u32 latch, unsigned offset, unsigned bytes) {
     LockGuard guard(config_lock);
     arch::out32(address_port, latch);
     const u16 port = static_cast<u16>(data_port + offset);
     switch (bytes) {
-    case 1: return arch::in8(port);
-    case 2: return arch::in16(port);
-    default: return arch::in32(port);
+    case 1:
+        return arch::in8(port);
+    case 2:
+        return arch::in16(port);
+    default:
+        return arch::in32(port);
     }
 }
 
-void write_data(u32 latch, unsigned offset, unsigned bytes, u32 value)
-{
+void write_data(u32 latch, unsigned offset, unsigned bytes, u32 value) {
     LockGuard guard(config_lock);
     arch::out32(address_port, latch);
     const u16 port = static_cast<u16>(data_port + offset);
     switch (bytes) {
-    case 1: arch::out8(port, static_cast<u8>(value)); break;
-    case 2: arch::out16(port, static_cast<u16>(value)); break;
-    default: arch::out32(port, value); break;
+    case 1:
+        arch::out8(port, static_cast<u8>(value));
+        break;
+    case 2:
+        arch::out16(port, static_cast<u16>(value));
+        break;
+    default:
+        arch::out32(port, value);
+        break;
     }
 }
 
@@ -51,14 +57,12 @@ u32 read32(Address at, unsigned reg) { return read_data(latch_of(at, reg), 0, 4)
 void write16(Address at, unsigned reg, u16 value) { write_data(latch_of(at, reg), reg & 2, 2, value); }
 void write32(Address at, unsigned reg, u32 value) { write_data(latch_of(at, reg), 0, 4, value); }
 
-bool exists(Address at)
-{
+bool exists(Address at) {
     const u16 vendor = read16(at, reg_vendor);
     return vendor != 0xffff && vendor != 0;
 }
 
-unsigned find_capability(Address at, u8 id)
-{
+unsigned find_capability(Address at, u8 id) {
     if (!exists(at) || !(read16(at, reg_status) & status_has_capabilities))
         return 0;
     constexpr unsigned cardbus_bridge = 2;

@@ -33,18 +33,17 @@ struct PerCpu {
     CpuId cpu;
     ApicId apic_id;
     bool online;
-    u64 cr3;               ///< what CR3 holds
+    u64 cr3; ///< what CR3 holds
     Vcpu* idle;
-    Vcpu* fpu_owner;       ///< whose FPU state the registers hold (eager: == current or idle's predecessor)
-    bool in_fault_window;  ///< a guest access with fix-up is under way (diagnostics)
-    CpuTables* tables;     ///< GDT page, TSS, exception stacks (arch/cpu_area.hpp)
-    u64 retried_rip;       ///< the last guest access that faulted and was tried again
+    Vcpu* fpu_owner;      ///< whose FPU state the registers hold (eager: == current or idle's predecessor)
+    bool in_fault_window; ///< a guest access with fix-up is under way (diagnostics)
+    CpuTables* tables;    ///< GDT page, TSS, exception stacks (arch/cpu_area.hpp)
+    u64 retried_rip;      ///< the last guest access that faulted and was tried again
     u64 retried_address;
-    u64 xcr0;              ///< what XCR0 holds
+    u64 xcr0; ///< what XCR0 holds
 };
 
-[[nodiscard]] inline PerCpu& this_cpu()
-{
+[[nodiscard]] inline PerCpu& this_cpu() {
     PerCpu* p;
     asm("mov %%gs:0, %0" : "=r"(p));
     return *p;
@@ -60,14 +59,15 @@ struct PerCpu {
 
 /// Ask a CPU to do `work` at its next exit to a guest; sends an IPI when it is another CPU.
 void raise_work(CpuId cpu, Work work);
-inline void raise_local_work(Work work) { this_cpu().work.fetch_or(static_cast<u32>(work), std::memory_order_relaxed); }
+inline void raise_local_work(Work work) {
+    this_cpu().work.fetch_or(static_cast<u32>(work), std::memory_order_relaxed);
+}
 
 } // namespace streak::arch
 
 namespace streak {
 /// The vCPU on whose behalf this CPU runs.
-[[nodiscard]] inline Vcpu& current()
-{
+[[nodiscard]] inline Vcpu& current() {
     Vcpu* v;
     asm volatile("mov %%gs:8, %0" : "=r"(v));
     return *v;

@@ -18,19 +18,36 @@ struct Registers {
 static_assert(sizeof(Registers) == 21 * 8);
 
 /// Entry vectors with a meaning of their own, stored in Registers::vector.
-inline constexpr u32 vector_syscall = 0x100; ///< guest context came in by SYSCALL: rcx/r11 are dead
+inline constexpr u32 vector_syscall = 0x100;   ///< guest context came in by SYSCALL: rcx/r11 are dead
 inline constexpr u32 vector_syscall32 = 0x101; ///< SYSCALL in compatibility mode (AMD)
 inline constexpr u32 vector_sysenter = 0x102;  ///< SYSENTER (Intel)
 
 namespace rflags {
-inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9, df = 1u << 10, iopl = 3u << 12,
-                     nt = 1u << 14, rf = 1u << 16, vm = 1u << 17, ac = 1u << 18, vif = 1u << 19, vip = 1u << 20, id = 1u << 21;
+inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9, df = 1u << 10,
+                     iopl = 3u << 12, nt = 1u << 14, rf = 1u << 16, vm = 1u << 17, ac = 1u << 18,
+                     vif = 1u << 19, vip = 1u << 20, id = 1u << 21;
 }
 
 enum class Trap : u8 {
-    divide_error = 0, debug = 1, nmi = 2, breakpoint = 3, overflow = 4, bound = 5, invalid_opcode = 6,
-    no_device = 7, double_fault = 8, invalid_tss = 10, no_segment = 11, stack_fault = 12, general_protection = 13,
-    page_fault = 14, fpu_error = 16, alignment_check = 17, machine_check = 18, simd_error = 19, virtualisation = 20,
+    divide_error = 0,
+    debug = 1,
+    nmi = 2,
+    breakpoint = 3,
+    overflow = 4,
+    bound = 5,
+    invalid_opcode = 6,
+    no_device = 7,
+    double_fault = 8,
+    invalid_tss = 10,
+    no_segment = 11,
+    stack_fault = 12,
+    general_protection = 13,
+    page_fault = 14,
+    fpu_error = 16,
+    alignment_check = 17,
+    machine_check = 18,
+    simd_error = 19,
+    virtualisation = 20,
     control_protection = 21,
 };
 

@@ -45,15 +45,13 @@ struct RemoteCall {
 };
 constinit RemoteCall remote_call;
 
-void go_online(arch::PerCpu& block)
-{
+void go_online(arch::PerCpu& block) {
     block.online = true;
     online_cpus.set(block.cpu);
     online_count.fetch_add(1);
 }
 
-extern "C" [[noreturn]] void ap_entry(arch::PerCpu* block)
-{
+extern "C" [[noreturn]] void ap_entry(arch::PerCpu* block) {
     arch::write_cr3(plan.cr3);
     block->cr3 = plan.cr3;
     arch::load_descriptor_tables();
@@ -65,8 +63,7 @@ extern "C" [[noreturn]] void ap_entry(arch::PerCpu* block)
 }
 
 /// INIT, then up to two start-up IPIs (SDM 3A 8.4.4.1). True when the CPU came online.
-bool start(const arch::PerCpu& block, Maddr trampoline)
-{
+bool start(const arch::PerCpu& block, Maddr trampoline) {
     const u8 page = static_cast<u8>(trampoline.raw() >> page_shift);
     lapic::send_init(block.apic_id);
     clock::delay_us(10'000);
@@ -88,24 +85,21 @@ bool start(const arch::PerCpu& block, Maddr trampoline)
 const CpuMask& online() { return online_cpus; }
 u32 acpi_id_of(CpuId cpu) { return acpi_ids[cpu.raw()]; }
 
-CpuId cpu_of_apic(ApicId apic)
-{
+CpuId cpu_of_apic(ApicId apic) {
     for (u32 cpu = 0; cpu < known_cpus; ++cpu)
         if (arch::percpu(CpuId(cpu)).apic_id == apic)
             return CpuId(cpu);
     return CpuId(max_cpus);
 }
 
-void init_boot_cpu()
-{
+void init_boot_cpu() {
     arch::PerCpu& block = arch::this_cpu();
     block.apic_id = lapic::id();
     known_cpus = 1;
     go_online(block);
 }
 
-void add_processor(ApicId apic_id, u32 acpi_id)
-{
+void add_processor(ApicId apic_id, u32 acpi_id) {
     if (apic_id == arch::this_cpu().apic_id)
         acpi_ids[0] = acpi_id;
     if (!processors.push_back({apic_id, acpi_id}))
@@ -114,8 +108,7 @@ void add_processor(ApicId apic_id, u32 acpi_id)
 
 void set_plan(const Plan& wanted) { plan = wanted; }
 
-void start_all(u32 maxcpus)
-{
+void start_all(u32 maxcpus) {
     const u32 limit = maxcpus == 0 ? max_cpus : std::min<u32>(maxcpus, max_cpus);
     for (const Processor& processor : processors) {
         if (processor.apic_id == arch::this_cpu().apic_id || known_cpus >= limit)
@@ -139,8 +132,7 @@ void start_all(u32 maxcpus)
     log_info("{} of {} processors online", arch::online_cpu_count(), processors.size());
 }
 
-void call_on(CpuId cpu, void (*function)(void*), void* argument)
-{
+void call_on(CpuId cpu, void (*function)(void*), void* argument) {
     if (cpu == arch::cpu_id()) {
         function(argument);
         return;
@@ -159,16 +151,14 @@ void call_on(CpuId cpu, void (*function)(void*), void* argument)
     remote_call.lock.unlock();
 }
 
-void serve_remote_call()
-{
+void serve_remote_call() {
     if (remote_call.target.load() != arch::cpu_id().raw())
         return;
     remote_call.function(remote_call.argument);
     remote_call.target.store(max_cpus);
 }
 
-void stop_others()
-{
+void stop_others() {
     stopping.store(true);
     const CpuId me = arch::cpu_id();
     online_cpus.for_each([me](CpuId cpu) {
@@ -185,8 +175,7 @@ namespace streak::arch {
 
 u32 online_cpu_count() { return smp::online_count.load(std::memory_order_relaxed); }
 
-void raise_work(CpuId cpu, Work work)
-{
+void raise_work(CpuId cpu, Work work) {
     const u32 bit = static_cast<u32>(work);
     PerCpu& target = percpu(cpu);
     // When the bit is set already, its CPU is on the way to look, or the interrupt is.
@@ -196,8 +185,7 @@ void raise_work(CpuId cpu, Work work)
 
 } // namespace streak::arch
 
-extern "C" void handle_nmi(streak::arch::Registers* regs)
-{
+extern "C" void handle_nmi(streak::arch::Registers* regs) {
     using namespace streak;
     if (smp::stopping.load()) {
         smp::online_count.fetch_sub(1);
@@ -206,8 +194,7 @@ extern "C" void handle_nmi(streak::arch::Registers* regs)
     log_warning("NMI on CPU {} at {:#x}", arch::cpu_id(), regs->rip);
 }
 
-extern "C" void handle_machine_check(streak::arch::Registers* regs)
-{
+extern "C" void handle_machine_check(streak::arch::Registers* regs) {
     using namespace streak;
     panic("machine check on CPU {} at {:#x}", arch::cpu_id(), regs->rip);
 }

@@ -8,10 +8,10 @@ namespace streak::smp {
 
 /// What starting the other processors needs; the platform's set-up fills it.
 struct Plan {
-    Maddr trampoline{};                    ///< a free page below 1 MiB
-    u64 cr3 = 0;                           ///< the hypervisor's own tables
+    Maddr trampoline{};                     ///< a free page below 1 MiB
+    u64 cr3 = 0;                            ///< the hypervisor's own tables
     void* (*allocate)(u64 bytes) = nullptr; ///< zeroed, page-aligned, below 4 GiB, in the direct map
-    void (*run)() = nullptr;               ///< where a started CPU goes on; never returns
+    void (*run)() = nullptr;                ///< where a started CPU goes on; never returns
 };
 
 /// The boot processor becomes CPU 0 and online; its APIC works.

@@ -41,8 +41,7 @@ constinit Vaddr request_address{};
 constinit bool request_resets_clock = false;
 
 /// The time a flush that starts now may claim.
-u32 flush_time()
-{
+u32 flush_time() {
     const u32 now = clock.load();
     if (now == clock_end)
         return 0;
@@ -56,15 +55,13 @@ u32 flush_time()
 
 void note_flush(u32 time) { flushed[arch::cpu_id().raw()].at.store(time); }
 
-void flush_global()
-{
+void flush_global() {
     const u64 cr4 = arch::read_cr4();
     arch::write_cr4(cr4 ^ arch::cr4::pge); // any change of PGE drops everything (SDM 3A 4.10.4.1)
     arch::write_cr4(cr4);
 }
 
-void request(const CpuMask& targets, Flush kind, Vaddr address, bool reset)
-{
+void request(const CpuMask& targets, Flush kind, Vaddr address, bool reset) {
     LockGuard guard(request_lock);
     request_kind = kind;
     request_address = address;
@@ -78,8 +75,7 @@ void request(const CpuMask& targets, Flush kind, Vaddr address, bool reset)
 
 } // namespace
 
-void flush_local(Flush kind, Vaddr address)
-{
+void flush_local(Flush kind, Vaddr address) {
     if (kind == Flush::page) {
         arch::invlpg(address.raw());
         return;
@@ -92,16 +88,14 @@ void flush_local(Flush kind, Vaddr address)
     note_flush(time);
 }
 
-void load_cr3(u64 cr3)
-{
+void load_cr3(u64 cr3) {
     const u32 time = flush_time();
     arch::this_cpu().cr3 = cr3;
     arch::write_cr3(cr3);
     note_flush(time);
 }
 
-void flush(const CpuMask& cpus, Flush kind, Vaddr address)
-{
+void flush(const CpuMask& cpus, Flush kind, Vaddr address) {
     const CpuId me = arch::cpu_id();
     if (arch::online_cpu_count() > 1) {
         CpuMask others = cpus;
@@ -114,8 +108,7 @@ void flush(const CpuMask& cpus, Flush kind, Vaddr address)
         flush_local(kind, address);
 }
 
-u32 stamp_now()
-{
+u32 stamp_now() {
     // The flag first: whoever flushes after the stamp was read sees it and advances the clock.
     if (!stamped.load(std::memory_order_relaxed))
         stamped.store(true);
@@ -124,16 +117,14 @@ u32 stamp_now()
 
 bool needs_flush(u32 stamp, CpuId cpu) { return flushed[cpu.raw()].at.load() <= stamp; }
 
-void filter(CpuMask& cpus, u32 stamp)
-{
+void filter(CpuMask& cpus, u32 stamp) {
     cpus.for_each([&](CpuId cpu) {
         if (!needs_flush(stamp, cpu))
             cpus.clear(cpu);
     });
 }
 
-void serve_mailbox()
-{
+void serve_mailbox() {
     const CpuId me = arch::cpu_id();
     if (!pending.test(me)) [[likely]]
         return;
@@ -145,8 +136,7 @@ void serve_mailbox()
     pending.clear(me);
 }
 
-void maintain()
-{
+void maintain() {
     if (clock.load(std::memory_order_relaxed) != clock_end) [[likely]]
         return;
     // While the clock stands at its end no flush claims a time, so nobody can enter an old one after this.
@@ -162,8 +152,7 @@ void maintain()
 
 namespace streak {
 
-void spin_wait()
-{
+void spin_wait() {
     arch::cpu_relax();
     tlb::serve_mailbox();
 }

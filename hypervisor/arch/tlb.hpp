@@ -14,9 +14,9 @@
 namespace streak::tlb {
 
 enum class Flush : u8 {
-    page,   ///< one linear address (INVLPG, which also drops all paging-structure caches)
-    guest,  ///< everything not global (CR3 reload)
-    all,    ///< global entries too (hypervisor mappings changed)
+    page,  ///< one linear address (INVLPG, which also drops all paging-structure caches)
+    guest, ///< everything not global (CR3 reload)
+    all,   ///< global entries too (hypervisor mappings changed)
 };
 
 /// Flushes on this CPU.

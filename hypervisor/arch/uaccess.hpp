@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// clang-format off: it would break the %l[label] operands
 #pragma once
 
 #include "arch/extable.hpp"

@@ -13,10 +13,10 @@ namespace streak::uart {
 namespace {
 
 // Registers of the 16550, offsets from its first port.
-constexpr u16 data = 0, interrupt_enable = 1, fifo_control = 2, line_control = 3, modem_control = 4, line_status = 5,
-              scratch = 7, divisor_low = 0, divisor_high = 1, interrupt_id = 2;
-constexpr u8 received_data_interrupt = 1, divisor_access = 0x80, fifo_enable_and_clear = 7, dtr_rts_out2 = 0x0b,
-             data_ready = 1, transmitter_empty = 0x20;
+constexpr u16 data = 0, interrupt_enable = 1, fifo_control = 2, line_control = 3, modem_control = 4,
+              line_status = 5, scratch = 7, divisor_low = 0, divisor_high = 1, interrupt_id = 2;
+constexpr u8 received_data_interrupt = 1, divisor_access = 0x80, fifo_enable_and_clear = 7,
+             dtr_rts_out2 = 0x0b, data_ready = 1, transmitter_empty = 0x20;
 constexpr u32 base_baud = 115200;
 constexpr u32 ring_bytes = 8192;
 constexpr u32 fifo_bytes = 16;
@@ -72,11 +72,16 @@ constinit LogSink sink{write};
 u8 frame_format(const loader::SerialOptions& options) {
     u8 value = static_cast<u8>((options.data_bits - 5) & 3) | (options.stop_bits == 2 ? 4 : 0);
     switch (options.parity) {
-    case 'o': return value | 0x08;
-    case 'e': return value | 0x18;
-    case 'm': return value | 0x28;
-    case 's': return value | 0x38;
-    default: return value;
+    case 'o':
+        return value | 0x08;
+    case 'e':
+        return value | 0x18;
+    case 'm':
+        return value | 0x28;
+    case 's':
+        return value | 0x38;
+    default:
+        return value;
     }
 }
 

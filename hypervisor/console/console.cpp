@@ -17,8 +17,7 @@ constinit InputRing input;
 constinit FocusSwitch focus_switch;
 
 /// A character for whoever has the focus.
-void deliver(char c)
-{
+void deliver(char c) {
     if (focus_switch.focus() == Focus::debug_keys) {
         if (!debug_key(c))
             log_info("no debug key '{}'; h prints the keys", c);
@@ -39,8 +38,7 @@ void write(std::string_view text) { log_raw(text); }
 
 void write_guest_line(DomId guest, std::string_view line) { log_info("d{}: {}", guest, line); }
 
-u32 read(std::span<char> to)
-{
+u32 read(std::span<char> to) {
     LockGuard guard(input_lock);
     u32 n = 0;
     while (n < to.size() && input.pop(to[n]))
@@ -48,12 +46,12 @@ u32 read(std::span<char> to)
     return n;
 }
 
-void receive(char c)
-{
+void receive(char c) {
     const FocusSwitch::Step step = focus_switch.feed(c);
     if (step.switched)
         log_info("input goes to {} now (three times Ctrl-A switches)",
-                 focus_switch.focus() == Focus::control_domain ? "the control domain" : "Streak; h prints the keys");
+                 focus_switch.focus() == Focus::control_domain ? "the control domain"
+                                                               : "Streak; h prints the keys");
     if (step.switched || step.held)
         return;
     for (unsigned i = 0; i < step.overdue; ++i)
@@ -61,8 +59,7 @@ void receive(char c)
     deliver(c);
 }
 
-void serve_input()
-{
+void serve_input() {
     while (const auto c = uart::receive())
         receive(static_cast<char>(*c));
 }

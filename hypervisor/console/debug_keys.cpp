@@ -25,39 +25,36 @@ struct DebugKey {
 extern const std::array<DebugKey, 10> keys;
 
 template <class F>
-void for_each_domain(F&& visit)
-{
+void for_each_domain(F&& visit) {
     for (DomainRef d = next_domain(DomId(0)); d; d = next_domain(d->id + 1))
         visit(*d);
 }
 
-void print_help()
-{
+void print_help() {
     for (const DebugKey& k : keys)
         log_info("key '{}': {}", k.key, k.meaning);
 }
 
-const char* state_of(const Vcpu& v)
-{
+const char* state_of(const Vcpu& v) {
     static constexpr const char* names[] = {"running", "runnable", "blocked", "offline"};
     return names[static_cast<unsigned>(v.sched.runstate.state)];
 }
 
-void print_domains()
-{
+void print_domains() {
     for_each_domain([](Domain& d) {
-        log_info("d{}: {} pages of {}, {} hypervisor pages shown, pauses {}{}{}", d.id, d.pages.total, d.pages.max, d.pages.shared_heap,
-                 d.pause_count.load(), d.dying ? ", dying" : "", d.shutting_down ? ", shut down" : "");
+        log_info("d{}: {} pages of {}, {} hypervisor pages shown, pauses {}{}{}", d.id, d.pages.total,
+                 d.pages.max, d.pages.shared_heap, d.pause_count.load(), d.dying ? ", dying" : "",
+                 d.shutting_down ? ", shut down" : "");
         for (const Vcpu* v : d.vcpus)
             if (v)
-                log_info("  v{}: {} on CPU {}, {} mode, upcall pending {} mask {}", v->id, state_of(*v), v->sched.cpu.load(),
-                         v->in_kernel ? "kernel" : "user", v->info->evtchn_upcall_pending, v->info->evtchn_upcall_mask);
+                log_info("  v{}: {} on CPU {}, {} mode, upcall pending {} mask {}", v->id, state_of(*v),
+                         v->sched.cpu.load(), v->in_kernel ? "kernel" : "user",
+                         v->info->evtchn_upcall_pending, v->info->evtchn_upcall_mask);
     });
 }
 
 /// The registers each vCPU entered the hypervisor with; those of a vCPU that is running are older.
-void print_registers()
-{
+void print_registers() {
     for_each_domain([](Domain& d) {
         for (const Vcpu* v : d.vcpus)
             if (v && v->initialised) {
@@ -67,60 +64,59 @@ void print_registers()
     });
 }
 
-void print_run_queues()
-{
+void print_run_queues() {
     smp::online().for_each([](CpuId cpu) {
         const scheduler::QueueInfo q = scheduler::queue_info(cpu);
         if (q.current->is_idle())
             log_info("CPU {}: idle, {} waiting, {} throttled", cpu, q.waiting, q.throttled);
         else
-            log_info("CPU {}: d{}v{}, {} waiting, {} throttled", cpu, q.current->domain->id, q.current->id, q.waiting, q.throttled);
+            log_info("CPU {}: d{}v{}, {} waiting, {} throttled", cpu, q.current->domain->id, q.current->id,
+                     q.waiting, q.throttled);
     });
 }
 
-void print_memory()
-{
+void print_memory() {
     const mm::MemoryTotals t = mm::memory_totals();
-    log_info("memory: {} KiB, free {} KiB, claimed {} KiB", t.total_frames * 4, t.free_frames * 4, t.claimed_frames * 4);
+    log_info("memory: {} KiB, free {} KiB, claimed {} KiB", t.total_frames * 4, t.free_frames * 4,
+             t.claimed_frames * 4);
 }
 
-void print_ports()
-{
-    static constexpr const char* names[] = {"free", "reserved", "unbound", "interdomain", "pirq", "virq", "ipi"};
+void print_ports() {
+    static constexpr const char* names[] = {"free", "reserved", "unbound", "interdomain",
+                                            "pirq", "virq",     "ipi"};
     for_each_domain([](Domain& d) {
         log_info("d{}: {} ports", d.id, d.ports->allocated());
         for (u32 n = 1; n < d.ports->allocated(); ++n) {
             evtchn::Port* p = d.ports->find(EvtchnPort(n));
             if (p)
-                log_info("  {}: {} {} v{}, remote d{}, pending {}, masked {}", n, names[static_cast<unsigned>(p->state)], p->detail, p->vcpu,
-                         p->remote_domain, events::is_pending(d, EvtchnPort(n)), events::is_masked(d, EvtchnPort(n)));
+                log_info("  {}: {} {} v{}, remote d{}, pending {}, masked {}", n,
+                         names[static_cast<unsigned>(p->state)], p->detail, p->vcpu, p->remote_domain,
+                         events::is_pending(d, EvtchnPort(n)), events::is_masked(d, EvtchnPort(n)));
         }
     });
 }
 
-void print_grants()
-{
+void print_grants() {
     for_each_domain([](Domain& d) { log_info("d{}: grant table {}", d.id, d.grants ? "present" : "none"); });
 }
 
-void print_timers()
-{
+void print_timers() {
     log_info("now {} ns, TSC {} kHz", clock::now(), clock::tsc_khz());
-    smp::online().for_each([](CpuId cpu) { log_info("CPU {}: next timer at {} ns", cpu, timers::next_deadline(cpu)); });
+    smp::online().for_each(
+        [](CpuId cpu) { log_info("CPU {}: next timer at {} ns", cpu, timers::next_deadline(cpu)); });
 }
 
-void print_interrupts()
-{
+void print_interrupts() {
     for (u32 i = 0; i < irq::irq_count(); ++i) {
         const irq::Info info = irq::info(Irq(i));
         if (info.bound)
-            log_info("irq {}: vector {:#x} CPU {} {} {}{}{} count {}", i, info.vector, info.cpu, info.guest ? "guest" : "streak",
-                     info.level ? "level" : "edge", info.masked ? " masked" : "", info.in_service ? " in service" : "", info.count);
+            log_info("irq {}: vector {:#x} CPU {} {} {}{}{} count {}", i, info.vector, info.cpu,
+                     info.guest ? "guest" : "streak", info.level ? "level" : "edge",
+                     info.masked ? " masked" : "", info.in_service ? " in service" : "", info.count);
     }
 }
 
-void reboot_machine()
-{
+void reboot_machine() {
     log_warning("reboot by debug key");
     machine::reboot();
 }
@@ -140,8 +136,7 @@ constinit const std::array<DebugKey, 10> keys{{
 
 } // namespace
 
-bool debug_key(char key)
-{
+bool debug_key(char key) {
     for (const DebugKey& k : keys)
         if (k.key == key) {
             k.action();

@@ -22,8 +22,7 @@ public:
         bool held;        ///< `c` waits for what comes next
         unsigned overdue; ///< Ctrl-A's held so far that go to the focus before `c`
     };
-    Step feed(char c)
-    {
+    Step feed(char c) {
         if (c != switch_key)
             return {false, false, std::exchange(count_, 0)};
         if (++count_ < presses)
@@ -42,15 +41,13 @@ private:
 /// Characters between the serial port and dom0; a full ring refuses, it never overwrites.
 class InputRing {
 public:
-    [[nodiscard]] bool push(char c)
-    {
+    [[nodiscard]] bool push(char c) {
         if (head_ - tail_ == size)
             return false;
         data_[head_++ % size] = c;
         return true;
     }
-    [[nodiscard]] bool pop(char& c)
-    {
+    [[nodiscard]] bool pop(char& c) {
         if (head_ == tail_)
             return false;
         c = data_[tail_++ % size];

@@ -14,16 +14,14 @@ namespace streak::scheduler {
 
 namespace {
 
-bool any_online(const CpuMask& mask)
-{
+bool any_online(const CpuMask& mask) {
     CpuMask both = mask;
     both &= smp::online();
     return !both.empty();
 }
 
 /// The affinity has changed: the vCPU moves when it may not stay. Its queue is locked here, unlocked on return.
-void leave_if_forbidden(CpuQueue& q, Vcpu& vcpu)
-{
+void leave_if_forbidden(CpuQueue& q, Vcpu& vcpu) {
     const CpuId cpu(vcpu.sched.cpu.load());
     const bool forbidden = !vcpu.sched.hard.test(cpu);
     const bool runs = q.running == &vcpu;
@@ -39,16 +37,14 @@ void leave_if_forbidden(CpuQueue& q, Vcpu& vcpu)
 }
 
 /// A vCPU's part of its domain's cap, in thousandths of a CPU.
-u32 cap_of_vcpu(u32 cap_percent, u32 vcpus)
-{
+u32 cap_of_vcpu(u32 cap_percent, u32 vcpus) {
     const u32 share = cap_percent * 10 / std::max(vcpus, 1u);
     return cap_percent == 0 || share >= sched::full_cpu ? 0 : std::max(share, 1u);
 }
 
 } // namespace
 
-Result<> set_affinity(Vcpu& vcpu, const CpuMask* hard, const CpuMask* soft)
-{
+Result<> set_affinity(Vcpu& vcpu, const CpuMask* hard, const CpuMask* soft) {
     if (hard != nullptr && !any_online(*hard))
         return fail(Errno::EINVAL);
     CpuQueue& q = lock_queue(vcpu);
@@ -65,8 +61,7 @@ Result<> set_affinity(Vcpu& vcpu, const CpuMask* hard, const CpuMask* soft)
     return {};
 }
 
-Result<> pin_override(Vcpu& vcpu, i32 cpu)
-{
+Result<> pin_override(Vcpu& vcpu, i32 cpu) {
     CpuQueue& q = lock_queue(vcpu);
     VcpuSched& s = vcpu.sched;
     if (cpu < 0) {
@@ -90,8 +85,7 @@ Result<> pin_override(Vcpu& vcpu, i32 cpu)
     return {};
 }
 
-Result<> set_share(Domain& domain, u32 weight, u32 cap_percent)
-{
+Result<> set_share(Domain& domain, u32 weight, u32 cap_percent) {
     if (weight < 1 || weight > 65535 || cap_percent > domain.max_vcpus * 100)
         return fail(Errno::EINVAL);
     domain.sched.weight = weight;
@@ -108,8 +102,7 @@ Result<> set_share(Domain& domain, u32 weight, u32 cap_percent)
     return {};
 }
 
-RunStateTimes runstate_now(Vcpu& vcpu)
-{
+RunStateTimes runstate_now(Vcpu& vcpu) {
     CpuQueue& q = lock_queue(vcpu);
     RunStateTimes times = vcpu.sched.runstate;
     const u64 now = clock::now();
@@ -118,8 +111,7 @@ RunStateTimes runstate_now(Vcpu& vcpu)
     return times;
 }
 
-u64 cpu_time(Domain& domain)
-{
+u64 cpu_time(Domain& domain) {
     u64 sum = 0;
     for (u32 i = 0; i < domain.max_vcpus; ++i)
         if (Vcpu* v = domain.vcpus[i])

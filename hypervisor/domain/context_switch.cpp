@@ -19,8 +19,7 @@ constexpr u64 dr7_enables = 0xff;
 
 Mfn frame_of(const mm::PageInfo* page) { return page != nullptr ? mm::mfn_of(*page) : invalid_mfn; }
 
-void save_segments(PvState& pv, bool in_kernel)
-{
+void save_segments(PvState& pv, bool in_kernel) {
     pv.ds = arch::read_ds();
     pv.es = arch::read_es();
     pv.fs = arch::read_fs();
@@ -30,8 +29,7 @@ void save_segments(PvState& pv, bool in_kernel)
 }
 
 /// Selectors first: loading one sets the base. A selector whose descriptor has gone becomes null.
-void load_segments(const PvState& pv, bool in_kernel)
-{
+void load_segments(const PvState& pv, bool in_kernel) {
     arch::load_ds(pv.ds);
     arch::load_es(pv.es);
     arch::load_fs(pv.fs);
@@ -40,8 +38,7 @@ void load_segments(const PvState& pv, bool in_kernel)
     arch::write_guest_gs_base(in_kernel ? pv.gs_base_kernel : pv.gs_base_user);
 }
 
-void load_debug_registers(const PvState& pv)
-{
+void load_debug_registers(const PvState& pv) {
     arch::write_dr0(pv.dr[0]);
     arch::write_dr1(pv.dr[1]);
     arch::write_dr2(pv.dr[2]);
@@ -50,20 +47,15 @@ void load_debug_registers(const PvState& pv)
 }
 
 /// RDTSC traps where the guest asked for it, or its time is to be emulated (tsc_mode of DOMCTL_settscinfo).
-bool traps_tsc(const Vcpu& vcpu)
-{
-    return (vcpu.pv.cr4 & arch::cr4::tsd) != 0 || vcpu.domain->tsc_mode == 1;
-}
+bool traps_tsc(const Vcpu& vcpu) { return (vcpu.pv.cr4 & arch::cr4::tsd) != 0 || vcpu.domain->tsc_mode == 1; }
 
-void save(Vcpu& vcpu)
-{
+void save(Vcpu& vcpu) {
     save_segments(vcpu.pv, vcpu.in_kernel != 0);
     if ((vcpu.pv.dr[7] & dr7_enables) != 0)
         arch::write_dr7(0x400);
 }
 
-void load(Vcpu& vcpu)
-{
+void load(Vcpu& vcpu) {
     PvState& pv = vcpu.pv;
     show_gdt(vcpu);
     show_ldt(vcpu);
@@ -81,28 +73,25 @@ void load(Vcpu& vcpu)
 
 } // namespace
 
-void show_gdt(const Vcpu& vcpu)
-{
+void show_gdt(const Vcpu& vcpu) {
     for (u32 i = 0; i < arch::first_reserved_gdt_page; ++i)
-        arch::set_gdt_window_frame(i, i < vcpu.pv.gdt_frame_count ? frame_of(vcpu.pv.gdt_frames[i]) : invalid_mfn);
+        arch::set_gdt_window_frame(i, i < vcpu.pv.gdt_frame_count ? frame_of(vcpu.pv.gdt_frames[i])
+                                                                  : invalid_mfn);
 }
 
-void show_ldt(const Vcpu& vcpu)
-{
+void show_ldt(const Vcpu& vcpu) {
     for (u32 i = 0; i < arch::ldt_window_pages; ++i)
         arch::set_ldt_window_frame(i, frame_of(vcpu.pv.ldt_frames[i]));
     arch::load_ldt(vcpu.pv.ldt_entries);
 }
 
-void load_tables(Vcpu& vcpu)
-{
+void load_tables(Vcpu& vcpu) {
     if (vcpu.in_kernel)
         mm::show_m2p(vcpu.cr3_kernel);
     tlb::load_cr3(vcpu.active_cr3());
 }
 
-void context_switch(Vcpu& previous, Vcpu& next)
-{
+void context_switch(Vcpu& previous, Vcpu& next) {
     const CpuId cpu = arch::cpu_id();
     Domain* const from = previous.domain;
     Domain* const to = next.domain;

@@ -13,9 +13,17 @@
 
 namespace streak {
 
-namespace evtchn { class PortTable; class Fifo; }
-namespace grant { class Table; class Maptrack; }
-namespace irq { struct DomainIrqs; }
+namespace evtchn {
+class PortTable;
+class Fifo;
+} // namespace evtchn
+namespace grant {
+class Table;
+class Maptrack;
+} // namespace grant
+namespace irq {
+struct DomainIrqs;
+}
 
 /// A domain: its memory account, vCPUs and the tables of its subsystems.
 ///
@@ -23,20 +31,20 @@ namespace irq { struct DomainIrqs; }
 /// themselves; between two domains the lower DomId first.
 struct Domain {
     DomId id{};
-    bool privileged = false;                     ///< dom0
+    bool privileged = false; ///< dom0
     std::atomic<u32> references{1};
     xen_domain_handle_t handle{};
     xsm::Subject subject;
 
-    SpinLock page_lock;                          ///< serialises page-table operations on this domain's tables
+    SpinLock page_lock; ///< serialises page-table operations on this domain's tables
     mm::DomainPages pages;
-    mm::PageInfo* relinquish_at = nullptr;       ///< where mm::relinquish_memory goes on, with a reference
-    SpinLock context_lock;                       ///< one vCPU gets its state at a time; taken before page_lock
-    CpuMask dirty_cpus;                          ///< CPUs whose TLB may hold this domain's entries
-    u64 vm_assist = 0;                           ///< VMASST_TYPE_* bits
-    u64 reservation_limit_bits = 64;             ///< DMA width for allocations, when limited
+    mm::PageInfo* relinquish_at = nullptr; ///< where mm::relinquish_memory goes on, with a reference
+    SpinLock context_lock;                 ///< one vCPU gets its state at a time; taken before page_lock
+    CpuMask dirty_cpus;                    ///< CPUs whose TLB may hold this domain's entries
+    u64 vm_assist = 0;                     ///< VMASST_TYPE_* bits
+    u64 reservation_limit_bits = 64;       ///< DMA width for allocations, when limited
 
-    shared_info_t* shared_info = nullptr;        ///< heap page shown to the guest
+    shared_info_t* shared_info = nullptr; ///< heap page shown to the guest
     u64 machphys_trimmed = 0;
 
     u32 max_vcpus = 0;
@@ -44,14 +52,14 @@ struct Domain {
 
     evtchn::PortTable* ports = nullptr;
     SpinLock event_lock;
-    evtchn::Fifo* fifo = nullptr;                ///< FIFO delivery, once a vCPU set up its control block
-    SpinLock fifo_lock;                          ///< the FIFO queues; a leaf
+    evtchn::Fifo* fifo = nullptr; ///< FIFO delivery, once a vCPU set up its control block
+    SpinLock fifo_lock;           ///< the FIFO queues; a leaf
     std::array<std::atomic<u64>, vcpu_limit / 64> pollers{}; ///< vCPUs in SCHEDOP_poll (domain/notify.hpp)
     grant::Table* grants = nullptr;
     SpinLock grant_lock;
-    grant::Maptrack* maptrack = nullptr;         ///< what this domain has mapped of others
+    grant::Maptrack* maptrack = nullptr; ///< what this domain has mapped of others
     SpinLock maptrack_lock;
-    irq::DomainIrqs* irqs = nullptr;             ///< PIRQ bindings
+    irq::DomainIrqs* irqs = nullptr; ///< PIRQ bindings
 
     // Life cycle
     std::atomic<bool> dying{false};
@@ -61,8 +69,8 @@ struct Domain {
     u32 shutdown_code = 0;
 
     // What the guest may touch without asking (dom0: everything but Streak's own devices).
-    std::array<u64, 1024> io_ports{};            ///< bit set: access allowed
-    std::atomic<u32> pci_latch{0};               ///< what it wrote to port 0xcf8
+    std::array<u64, 1024> io_ports{}; ///< bit set: access allowed
+    std::atomic<u32> pci_latch{0};    ///< what it wrote to port 0xcf8
 
     DomainSched sched;
 
@@ -74,8 +82,7 @@ struct Domain {
     std::array<e820_entry, max_memory_map> memory_map{}; ///< XENMEM_set_memory_map (domU)
     u32 memory_map_entries = 0;
 
-    [[nodiscard]] bool may_use_ports(u16 first, unsigned count) const
-    {
+    [[nodiscard]] bool may_use_ports(u16 first, unsigned count) const {
         for (u32 p = first; p < u32(first) + count; ++p)
             if (p > 0xffff || !((io_ports[p / 64] >> (p % 64)) & 1))
                 return false;
@@ -89,8 +96,14 @@ public:
     DomainRef() = default;
     explicit DomainRef(Domain* domain) : domain_(domain) {} ///< adopts one reference
     DomainRef(DomainRef&& other) noexcept : domain_(other.domain_) { other.domain_ = nullptr; }
-    DomainRef& operator=(DomainRef&& other) noexcept { std::swap(domain_, other.domain_); return *this; }
-    ~DomainRef() { if (domain_) release(*domain_); }
+    DomainRef& operator=(DomainRef&& other) noexcept {
+        std::swap(domain_, other.domain_);
+        return *this;
+    }
+    ~DomainRef() {
+        if (domain_)
+            release(*domain_);
+    }
 
     Domain& operator*() const { return *domain_; }
     Domain* operator->() const { return domain_; }

@@ -13,8 +13,7 @@ namespace streak::events {
 namespace {
 
 /// Frees the FIFO state; no port is open any more.
-void drop_fifo(Domain& domain)
-{
+void drop_fifo(Domain& domain) {
     evtchn::Fifo* fifo = std::exchange(domain.fifo, nullptr);
     if (!fifo)
         return;
@@ -31,8 +30,7 @@ void drop_fifo(Domain& domain)
 }
 
 /// The local part of closing; the peer of an interdomain port is left to the caller.
-[[nodiscard]] Result<evtchn::Closed> close_local(Domain& domain, EvtchnPort number)
-{
+[[nodiscard]] Result<evtchn::Closed> close_local(Domain& domain, EvtchnPort number) {
     evtchn::Port* port = domain.ports->find(number);
     if (!port)
         return fail(Errno::EINVAL);
@@ -50,8 +48,7 @@ void drop_fifo(Domain& domain)
 
 } // namespace
 
-Result<> create(Domain& domain, u32 highest_port)
-{
+Result<> create(Domain& domain, u32 highest_port) {
     auto table = mm::make_owned<evtchn::PortTable>(mm::heap_source, highest_port);
     if (!table)
         return fail(Errno::ENOMEM);
@@ -59,8 +56,7 @@ Result<> create(Domain& domain, u32 highest_port)
     return {};
 }
 
-Result<> close(Domain& domain, EvtchnPort number)
-{
+Result<> close(Domain& domain, EvtchnPort number) {
     for (;;) {
         DomId peer_id;
         {
@@ -87,8 +83,7 @@ Result<> close(Domain& domain, EvtchnPort number)
     }
 }
 
-Result<> close_all(Domain& domain)
-{
+Result<> close_all(Domain& domain) {
     // A round is bounded, so that the caller can look for more urgent things in between.
     constexpr u32 round = 256;
     u32 closed = 0;
@@ -98,14 +93,12 @@ Result<> close_all(Domain& domain)
     return {};
 }
 
-void reset_fifo(Domain& domain)
-{
+void reset_fifo(Domain& domain) {
     LockGuard guard(domain.event_lock);
     drop_fifo(domain);
 }
 
-Result<> relinquish(Domain& domain)
-{
+Result<> relinquish(Domain& domain) {
     if (!domain.ports)
         return {};
     TRY(close_all(domain));
@@ -113,9 +106,6 @@ Result<> relinquish(Domain& domain)
     return {};
 }
 
-void destroy(Domain& domain)
-{
-    mm::Owned<evtchn::PortTable>{std::exchange(domain.ports, nullptr)}.reset();
-}
+void destroy(Domain& domain) { mm::Owned<evtchn::PortTable>{std::exchange(domain.ports, nullptr)}.reset(); }
 
 } // namespace streak::events

@@ -21,8 +21,7 @@ constinit std::atomic<u32> next_generation{1};
 [[nodiscard]] Mfn frame_of(const void* page) { return to_mfn(arch::direct_map_maddr(page)); }
 
 /// A zeroed page that the domain may map.
-[[nodiscard]] void* make_shared_page(const Domain& domain)
-{
+[[nodiscard]] void* make_shared_page(const Domain& domain) {
     void* page = mm::alloc_zeroed_pages(0);
     if (page)
         mm::share_heap_page(page, domain.id, true);
@@ -30,16 +29,14 @@ constinit std::atomic<u32> next_generation{1};
 }
 
 /// False while somebody maps the page.
-[[nodiscard]] bool free_shared_page(void* page)
-{
+[[nodiscard]] bool free_shared_page(void* page) {
     if (!mm::unshare_heap_page(page))
         return false;
     mm::free_pages(page, 0);
     return true;
 }
 
-[[nodiscard]] Result<> add_statuses(Domain& d, u32 frames)
-{
+[[nodiscard]] Result<> add_statuses(Domain& d, u32 frames) {
     while (d.grants->status_count() < Table::statuses_for(frames)) {
         void* page = make_shared_page(d);
         if (!page)
@@ -50,8 +47,7 @@ constinit std::atomic<u32> next_generation{1};
 }
 
 /// With the lock held.
-[[nodiscard]] Result<> grow_locked(Domain& d, u32 frames)
-{
+[[nodiscard]] Result<> grow_locked(Domain& d, u32 frames) {
     Table& table = *d.grants;
     if (frames > table.max_frames())
         return fail(Errno::EINVAL);
@@ -67,8 +63,7 @@ constinit std::atomic<u32> next_generation{1};
 }
 
 /// Takes the status pages away again. EBUSY while the guest maps one of them: it keeps them all.
-[[nodiscard]] Result<> drop_statuses(Domain& d)
-{
+[[nodiscard]] Result<> drop_statuses(Domain& d) {
     Table& table = *d.grants;
     for (u32 i = 0; i < table.status_count(); ++i)
         if (!mm::unshare_heap_page(table.status_frame(i))) {
@@ -83,8 +78,7 @@ constinit std::atomic<u32> next_generation{1};
 
 } // namespace
 
-Result<> create(Domain& domain, u32 max_frames, u32 max_maptrack_frames)
-{
+Result<> create(Domain& domain, u32 max_frames, u32 max_maptrack_frames) {
     const u32 generation = next_generation.fetch_add(1, std::memory_order_relaxed);
     auto table = mm::make_owned<Table>(mm::heap_source, max_frames, generation);
     auto maptrack = mm::make_owned<Maptrack>(mm::heap_source, max_maptrack_frames);
@@ -96,8 +90,7 @@ Result<> create(Domain& domain, u32 max_frames, u32 max_maptrack_frames)
     return grow(domain, 1);
 }
 
-Result<> relinquish(Domain& domain)
-{
+Result<> relinquish(Domain& domain) {
     if (!domain.maptrack)
         return {};
     constexpr u32 round = 512;
@@ -124,8 +117,7 @@ Result<> relinquish(Domain& domain)
     return {};
 }
 
-void destroy(Domain& domain)
-{
+void destroy(Domain& domain) {
     mm::Owned<Maptrack>{std::exchange(domain.maptrack, nullptr)}.reset();
     Table* table = std::exchange(domain.grants, nullptr);
     if (!table)
@@ -140,14 +132,12 @@ void destroy(Domain& domain)
     mm::Owned<Table>{table}.reset();
 }
 
-Result<> grow(Domain& domain, u32 frames)
-{
+Result<> grow(Domain& domain, u32 frames) {
     LockGuard guard(domain.grant_lock);
     return grow_locked(domain, frames);
 }
 
-Result<Mfn> shared_frame(Domain& domain, u32 index)
-{
+Result<Mfn> shared_frame(Domain& domain, u32 index) {
     LockGuard guard(domain.grant_lock);
     if (index >= domain.grants->max_frames())
         return fail(Errno::EINVAL);
@@ -155,8 +145,7 @@ Result<Mfn> shared_frame(Domain& domain, u32 index)
     return frame_of(domain.grants->frame(index));
 }
 
-Result<Mfn> status_frame(Domain& domain, u32 index)
-{
+Result<Mfn> status_frame(Domain& domain, u32 index) {
     constexpr u32 frames_per_status = Table::statuses_per_frame / Table::entries_v2;
     LockGuard guard(domain.grant_lock);
     if (domain.grants->version() != 2 || index >= Table::statuses_for(domain.grants->max_frames()))
@@ -165,8 +154,7 @@ Result<Mfn> status_frame(Domain& domain, u32 index)
     return frame_of(domain.grants->status_frame(index));
 }
 
-Result<> set_version(Domain& domain, u32 version)
-{
+Result<> set_version(Domain& domain, u32 version) {
     if (version != 1 && version != 2)
         return fail(Errno::EINVAL);
     LockGuard guard(domain.grant_lock);
@@ -182,16 +170,14 @@ Result<> set_version(Domain& domain, u32 version)
     return {};
 }
 
-grant::Outcome<grant::Granted> pin(Domain& granter, GrantRef ref, const grant::Use& use)
-{
+grant::Outcome<grant::Granted> pin(Domain& granter, GrantRef ref, const grant::Use& use) {
     LockGuard guard(granter.grant_lock);
     if (!granter.grants)
         return std::unexpected(grant::Status::bad_gntref);
     return granter.grants->pin(ref, use);
 }
 
-void unpin(DomId granter, u32 generation, GrantRef ref, bool write)
-{
+void unpin(DomId granter, u32 generation, GrantRef ref, bool write) {
     auto domain = find_domain(granter);
     if (!domain)
         return;
@@ -201,8 +187,7 @@ void unpin(DomId granter, u32 generation, GrantRef ref, bool write)
         d.grants->unpin(ref, write);
 }
 
-mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write)
-{
+mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write) {
     mm::PageInfo* page = mm::page_of(frame);
     if (!page)
         return nullptr;
@@ -211,8 +196,7 @@ mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write)
     return mm::get_page(*page, granter.id) ? page : nullptr;
 }
 
-void drop_frame(Mfn frame, bool write)
-{
+void drop_frame(Mfn frame, bool write) {
     mm::PageInfo& page = mm::page_of_unchecked(frame);
     if (write)
         mm::put_page_and_type(page);

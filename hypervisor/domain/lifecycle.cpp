@@ -9,7 +9,6 @@
 #include "domain/pirq.hpp"
 #include "domain/scheduler.hpp"
 #include "domain/shutdown.hpp"
-#include "domain/shutdown.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu_info.hpp"
 #include "lib/log.hpp"
@@ -18,8 +17,7 @@
 
 namespace streak {
 
-DomId caller_id()
-{
+DomId caller_id() {
     const Vcpu& v = current();
     return v.is_idle() ? idle_id : v.domain->id;
 }
@@ -28,8 +26,7 @@ namespace lifecycle {
 
 namespace {
 
-Result<> create_shared_info(Domain& d)
-{
+Result<> create_shared_info(Domain& d) {
     d.shared_info = static_cast<shared_info_t*>(mm::alloc_zeroed_pages(0));
     if (!d.shared_info)
         return fail(Errno::ENOMEM);
@@ -42,14 +39,12 @@ Result<> create_shared_info(Domain& d)
 }
 
 /// Where a vCPU beyond the shared page's 32 keeps its vcpu_info until it registers one: nothing is ever seen there.
-vcpu_info_t* first_info(Domain& d, u32 id)
-{
+vcpu_info_t* first_info(Domain& d, u32 id) {
     static constinit vcpu_info_t nowhere{};
     return id < XEN_LEGACY_MAX_VCPUS ? &d.shared_info->vcpu_info[id] : &nowhere;
 }
 
-Result<> create_vcpu(Domain& d, u32 id)
-{
+Result<> create_vcpu(Domain& d, u32 id) {
     auto vcpu = mm::make_owned<Vcpu>();
     if (!vcpu)
         return fail(Errno::ENOMEM);
@@ -66,16 +61,14 @@ Result<> create_vcpu(Domain& d, u32 id)
     return {};
 }
 
-void destroy_vcpu(Vcpu& v)
-{
+void destroy_vcpu(Vcpu& v) {
     time::stop_timers(v);
     scheduler::destroy_vcpu(v);
     mm::deallocate(v.fpu, arch::fpu_area_bytes());
     mm::Owned<Vcpu>(&v).reset();
 }
 
-Result<> set_up(Domain& d, const NewDomain& wanted)
-{
+Result<> set_up(Domain& d, const NewDomain& wanted) {
     TRY(create_shared_info(d));
     TRY(events::create(d, wanted.max_evtchn_port));
     TRY(grants::create(d, wanted.max_grant_frames, wanted.max_maptrack_frames));
@@ -87,8 +80,7 @@ Result<> set_up(Domain& d, const NewDomain& wanted)
 
 } // namespace
 
-Result<Domain*> create(const NewDomain& wanted)
-{
+Result<Domain*> create(const NewDomain& wanted) {
     if (wanted.max_vcpus == 0 || wanted.max_vcpus > vcpu_limit)
         return fail(Errno::EINVAL);
     auto domain = mm::make_owned<Domain>();
@@ -110,8 +102,7 @@ Result<Domain*> create(const NewDomain& wanted)
     return &d;
 }
 
-Result<> relinquish(Domain& d)
-{
+Result<> relinquish(Domain& d) {
     for (Vcpu* v : d.vcpus)
         if (v)
             unregister_vcpu_info(*v);
@@ -123,8 +114,7 @@ Result<> relinquish(Domain& d)
     return {};
 }
 
-void free_domain(Domain& d)
-{
+void free_domain(Domain& d) {
     for (Vcpu* v : d.vcpus)
         if (v)
             destroy_vcpu(*v);
@@ -144,14 +134,14 @@ void free_domain(Domain& d)
 
 } // namespace lifecycle
 
-void crash_domain(Domain& d, const char* reason)
-{
+void crash_domain(Domain& d, const char* reason) {
     if (d.crashed.exchange(true))
         return;
     const Vcpu& v = current();
     log_error("d{} crashed: {}", d.id, reason);
     if (v.domain == &d)
-        log_error("d{}v{} rip {:#x} rsp {:#x} {} mode", d.id, v.id, v.regs.rip, v.regs.rsp, v.in_kernel ? "kernel" : "user");
+        log_error("d{}v{} rip {:#x} rsp {:#x} {} mode", d.id, v.id, v.regs.rip, v.regs.rsp,
+                  v.in_kernel ? "kernel" : "user");
     shut_down(d, SHUTDOWN_crash);
 }
 

@@ -16,7 +16,7 @@ struct NewDomain {
     DomId id{};
     bool privileged = false;
     u32 max_vcpus = 1;
-    u64 max_frames = 0;      ///< the account's limit
+    u64 max_frames = 0; ///< the account's limit
     u32 max_grant_frames = 64;
     u32 max_maptrack_frames = 1024;
     u32 max_evtchn_port = 0; ///< highest port; 0: all the ABI has

@@ -10,8 +10,7 @@ namespace streak::mm {
 namespace {
 
 /// Drops the table a stopped vCPU's base pointer holds. ERESTART: what is left is owed.
-Result<> drop_base(Domain& domain, Vcpu& vcpu, u64& cr3)
-{
+Result<> drop_base(Domain& domain, Vcpu& vcpu, u64& cr3) {
     LockedTables tables(domain);
     TRY(tables->settle(vcpu.owed_table));
     if (const u64 base = std::exchange(cr3, 0))
@@ -20,8 +19,7 @@ Result<> drop_base(Domain& domain, Vcpu& vcpu, u64& cr3)
 }
 
 /// The first frame of the account at or after `after` (nullptr: from the start), with a reference.
-PageInfo* next_frame(Domain& domain, PageInfo* after)
-{
+PageInfo* next_frame(Domain& domain, PageInfo* after) {
     LockGuard guard(domain.pages.lock);
     u32 frame = after ? after->next : domain.pages.first;
     while (frame != no_frame) {
@@ -35,8 +33,7 @@ PageInfo* next_frame(Domain& domain, PageInfo* after)
 
 } // namespace
 
-Result<> unpin_if_pinned(Domain& domain, PageInfo& page)
-{
+Result<> unpin_if_pinned(Domain& domain, PageInfo& page) {
     if (!(page.type.load(std::memory_order_relaxed) & type_bits::pinned)) [[likely]]
         return {};
     LockedTables tables(domain);
@@ -45,8 +42,7 @@ Result<> unpin_if_pinned(Domain& domain, PageInfo& page)
     return tables->unpin(page);
 }
 
-Result<> pin_l4(Domain& domain, Mfn l4)
-{
+Result<> pin_l4(Domain& domain, Mfn l4) {
     PageInfo* page = page_of(l4);
     if (!page)
         return fail(Errno::EINVAL);
@@ -59,8 +55,7 @@ Result<> pin_l4(Domain& domain, Mfn l4)
     return pinned;
 }
 
-Result<> relinquish_memory(Domain& domain)
-{
+Result<> relinquish_memory(Domain& domain) {
     for (u32 i = 0; i < domain.max_vcpus; ++i) {
         Vcpu* vcpu = domain.vcpus[i];
         if (!vcpu)
@@ -72,7 +67,8 @@ Result<> relinquish_memory(Domain& domain)
     }
     constexpr unsigned frames_per_step = 512;
     unsigned done = 0;
-    PageInfo* page = domain.relinquish_at ? std::exchange(domain.relinquish_at, nullptr) : next_frame(domain, nullptr);
+    PageInfo* page =
+        domain.relinquish_at ? std::exchange(domain.relinquish_at, nullptr) : next_frame(domain, nullptr);
     while (page) {
         if (++done > frames_per_step || !unpin_if_pinned(domain, *page)) {
             domain.relinquish_at = page; // its reference keeps it on the list

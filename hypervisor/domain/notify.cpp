@@ -16,8 +16,7 @@ constinit std::array<std::atomic<u16>, NR_VIRQS> global_virq_domain{};
 
 } // namespace
 
-void wake_pollers(Domain& domain, EvtchnPort number)
-{
+void wake_pollers(Domain& domain, EvtchnPort number) {
     for (u32 i = 0; i < domain.pollers.size(); ++i)
         for (u64 w = domain.pollers[i].load(); w != 0; w &= w - 1) {
             const u64 bit = w & -w;
@@ -28,8 +27,7 @@ void wake_pollers(Domain& domain, EvtchnPort number)
         }
 }
 
-void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number)
-{
+void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number) {
     evtchn::Raised raised;
     {
         LockGuard guard(domain.fifo_lock);
@@ -38,8 +36,7 @@ void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number)
     deliver(domain, port, number, raised);
 }
 
-void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number)
-{
+void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number) {
     evtchn::Raised raised;
     if (domain.fifo) {
         LockGuard guard(domain.fifo_lock);
@@ -50,62 +47,54 @@ void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number)
     deliver(domain, port, number, raised);
 }
 
-void clear_pending(Domain& domain, evtchn::Port& port, EvtchnPort number)
-{
+void clear_pending(Domain& domain, evtchn::Port& port, EvtchnPort number) {
     if (domain.fifo)
         domain.fifo->clear_pending(port, number);
     else if (number.raw() < evtchn::PortTable::max_2level)
         evtchn::two_level::clear_pending(*domain.shared_info, number);
 }
 
-bool is_pending(Domain& domain, EvtchnPort number)
-{
+bool is_pending(Domain& domain, EvtchnPort number) {
     LockGuard guard(domain.event_lock);
     if (!domain.ports->find(number))
         return false;
     return domain.fifo ? domain.fifo->is_pending(number)
-                       : number.raw() < evtchn::PortTable::max_2level
-                             && evtchn::two_level::is_pending(*domain.shared_info, number);
+                       : number.raw() < evtchn::PortTable::max_2level &&
+                             evtchn::two_level::is_pending(*domain.shared_info, number);
 }
 
-bool is_masked(Domain& domain, EvtchnPort number)
-{
+bool is_masked(Domain& domain, EvtchnPort number) {
     LockGuard guard(domain.event_lock);
     if (!domain.ports->find(number))
         return true;
     return domain.fifo ? domain.fifo->is_masked(number)
-                       : number.raw() >= evtchn::PortTable::max_2level
-                             || evtchn::two_level::is_masked(*domain.shared_info, number);
+                       : number.raw() >= evtchn::PortTable::max_2level ||
+                             evtchn::two_level::is_masked(*domain.shared_info, number);
 }
 
 bool is_busy(const Domain& domain, EvtchnPort number) { return domain.fifo && domain.fifo->is_busy(number); }
 
-void begin_poll(Vcpu& vcpu, EvtchnPort port)
-{
+void begin_poll(Vcpu& vcpu, EvtchnPort port) {
     vcpu.poll_port.store(port.raw(), std::memory_order_relaxed);
     vcpu.domain->pollers[vcpu.id.raw() / 64].fetch_or(1ull << (vcpu.id.raw() % 64));
 }
 
-void end_poll(Vcpu& vcpu)
-{
+void end_poll(Vcpu& vcpu) {
     vcpu.domain->pollers[vcpu.id.raw() / 64].fetch_and(~(1ull << (vcpu.id.raw() % 64)));
 }
 
-void set_global_virq_handler(u32 virq, DomId domain)
-{
+void set_global_virq_handler(u32 virq, DomId domain) {
     if (virq < global_virq_domain.size())
         global_virq_domain[virq].store(domain.raw(), std::memory_order_relaxed);
 }
 
-[[nodiscard]] static DomId global_virq_handler(u32 virq)
-{
+[[nodiscard]] static DomId global_virq_handler(u32 virq) {
     return DomId(global_virq_domain[virq].load(std::memory_order_relaxed));
 }
 
 } // namespace events
 
-void send_virq(Vcpu& vcpu, u32 virq)
-{
+void send_virq(Vcpu& vcpu, u32 virq) {
     ASSERT(virq < NR_VIRQS);
     LockGuard guard(vcpu.virq_lock);
     const EvtchnPort number(vcpu.virq_port[virq]);
@@ -115,8 +104,7 @@ void send_virq(Vcpu& vcpu, u32 virq)
         events::raise(*vcpu.domain, *port, number);
 }
 
-void send_global_virq(u32 virq)
-{
+void send_global_virq(u32 virq) {
     ASSERT(virq < NR_VIRQS);
     auto domain = find_domain(events::global_virq_handler(virq));
     if (domain && (*domain)->vcpus[0])

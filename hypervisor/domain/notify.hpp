@@ -29,16 +29,14 @@ void reset_fifo(Domain& domain);
 void destroy(Domain& domain);
 
 /// Sets a vCPU's upcall flag and makes it notice.
-inline void upcall(Vcpu& vcpu)
-{
+inline void upcall(Vcpu& vcpu) {
     if (vcpu.info && evtchn::mark_upcall(*vcpu.info))
         kick(vcpu);
 }
 
 void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number);
 void wake_pollers(Domain& domain, EvtchnPort number);
-[[nodiscard]] inline bool has_pollers(const Domain& domain)
-{
+[[nodiscard]] inline bool has_pollers(const Domain& domain) {
     u64 any = 0;
     for (const auto& word : domain.pollers)
         any |= word.load(std::memory_order_relaxed);
@@ -46,8 +44,7 @@ void wake_pollers(Domain& domain, EvtchnPort number);
 }
 
 /// Carries out what raising or unmasking a port asks for.
-inline void deliver(Domain& domain, const evtchn::Port& port, EvtchnPort number, evtchn::Raised raised)
-{
+inline void deliver(Domain& domain, const evtchn::Port& port, EvtchnPort number, evtchn::Raised raised) {
     if (raised.upcall)
         upcall(*domain.vcpus[port.vcpu]);
     if (raised.newly_pending && has_pollers(domain)) [[unlikely]]
@@ -55,8 +52,7 @@ inline void deliver(Domain& domain, const evtchn::Port& port, EvtchnPort number,
 }
 
 /// Makes a port in use pending. The caller holds the lock under which it found `port`.
-inline void raise(Domain& domain, evtchn::Port& port, EvtchnPort number)
-{
+inline void raise(Domain& domain, evtchn::Port& port, EvtchnPort number) {
     if (domain.fifo)
         raise_fifo(domain, port, number);
     else if (number.raw() < evtchn::PortTable::max_2level) [[likely]]
@@ -88,15 +84,12 @@ void set_global_virq_handler(u32 virq, DomId domain);
 /// Both domains' event locks in order, once when they are the same.
 class [[nodiscard]] BothLocks {
 public:
-    BothLocks(Domain& a, Domain& b)
-        : first_(a.id < b.id ? a : b), second_(a.id < b.id ? b : a)
-    {
+    BothLocks(Domain& a, Domain& b) : first_(a.id < b.id ? a : b), second_(a.id < b.id ? b : a) {
         first_.event_lock.lock();
         if (&first_ != &second_)
             second_.event_lock.lock();
     }
-    ~BothLocks()
-    {
+    ~BothLocks() {
         if (&first_ != &second_)
             second_.event_lock.unlock();
         first_.event_lock.unlock();

@@ -18,8 +18,7 @@ using irq::PirqBinding;
 
 constexpr u32 msi_numbers = 192; ///< PIRQs beyond the lines
 
-[[nodiscard]] PirqBinding* find(const Domain& domain, Pirq pirq)
-{
+[[nodiscard]] PirqBinding* find(const Domain& domain, Pirq pirq) {
     if (!domain.irqs || pirq.raw() >= domain.irqs->count)
         return nullptr;
     PirqBinding& b = domain.irqs->bindings[pirq.raw()];
@@ -29,8 +28,7 @@ constexpr u32 msi_numbers = 192; ///< PIRQs beyond the lines
 [[nodiscard]] bool is_msi(const PirqBinding& b) { return b.source.capability != 0; }
 
 /// An interrupt came: interrupts off, on whichever CPU.
-void on_interrupt(Irq, void* context)
-{
+void on_interrupt(Irq, void* context) {
     auto& b = *static_cast<PirqBinding*>(context);
     const EvtchnPort number(b.port.load(std::memory_order_acquire));
     if (number.raw() == 0)
@@ -40,21 +38,18 @@ void on_interrupt(Irq, void* context)
 }
 
 /// The MSI goes to another CPU. Consecutive messages share one register: the first one writes it.
-void on_message(Irq, const irq::MsiMessage& message, void* context)
-{
+void on_message(Irq, const irq::MsiMessage& message, void* context) {
     const auto& b = *static_cast<const PirqBinding*>(context);
     if (b.message == 0)
         msi::enable(b.source, message, b.log2_messages);
 }
 
-void write_message(const PirqBinding& b)
-{
+void write_message(const PirqBinding& b) {
     if (b.message == 0)
         msi::enable(b.source, irq::msi_message(b.irq), b.log2_messages);
 }
 
-void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi)
-{
+void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
     if (!irqs.eoi_map)
         return;
     std::atomic_ref word(irqs.eoi_map[pirq / 8]);
@@ -66,8 +61,7 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi)
 }
 
 /// `count` unused numbers in a row: lines from below, MSIs from above, as the incumbent gives them.
-[[nodiscard]] Result<Pirq> find_free(const Domain& domain, bool msi, u32 count)
-{
+[[nodiscard]] Result<Pirq> find_free(const Domain& domain, bool msi, u32 count) {
     if (!domain.irqs || domain.irqs->count < count)
         return fail(Errno::ENOSPC);
     const u32 last = domain.irqs->count - count;
@@ -83,8 +77,7 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi)
 }
 
 /// The numbers for a request: a free run, or the ones the guest names.
-[[nodiscard]] Result<Pirq> choose(const Domain& domain, bool msi, u32 count, i32 wanted)
-{
+[[nodiscard]] Result<Pirq> choose(const Domain& domain, bool msi, u32 count, i32 wanted) {
     if (!domain.irqs)
         return fail(Errno::EINVAL);
     if (wanted < 0)
@@ -98,14 +91,12 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi)
     return Pirq(first);
 }
 
-[[nodiscard]] bool same_message(const PirqBinding& b, const msi::Source& s)
-{
-    return b.mapped && b.source.capability == s.capability && b.source.device == s.device
-           && b.source.entry == s.entry && b.source.table == s.table;
+[[nodiscard]] bool same_message(const PirqBinding& b, const msi::Source& s) {
+    return b.mapped && b.source.capability == s.capability && b.source.device == s.device &&
+           b.source.entry == s.entry && b.source.table == s.table;
 }
 
-[[nodiscard]] bool in_use(const DomainIrqs& irqs, const msi::Source& s)
-{
+[[nodiscard]] bool in_use(const DomainIrqs& irqs, const msi::Source& s) {
     for (u32 i = 0; i < irqs.count; ++i)
         if (same_message(irqs.bindings[i], s))
             return true;
@@ -114,8 +105,7 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi)
 
 } // namespace
 
-Result<> create(Domain& domain)
-{
+Result<> create(Domain& domain) {
     auto irqs = mm::make_owned<DomainIrqs>();
     if (!irqs)
         return fail(Errno::ENOMEM);
@@ -135,8 +125,7 @@ Result<> create(Domain& domain)
     return {};
 }
 
-Result<> relinquish(Domain& domain)
-{
+Result<> relinquish(Domain& domain) {
     if (!domain.irqs)
         return {};
     LockGuard guard(domain.event_lock);
@@ -148,8 +137,7 @@ Result<> relinquish(Domain& domain)
     return {};
 }
 
-void destroy(Domain& domain)
-{
+void destroy(Domain& domain) {
     DomainIrqs* irqs = std::exchange(domain.irqs, nullptr);
     if (!irqs)
         return;
@@ -160,13 +148,13 @@ void destroy(Domain& domain)
 
 Result<Pirq> free_number(const Domain& domain, bool msi) { return find_free(domain, msi, 1); }
 
-Result<Pirq> map_gsi(Domain& domain, u32 gsi, i32 wanted)
-{
+Result<Pirq> map_gsi(Domain& domain, u32 gsi, i32 wanted) {
     auto line = irq::gsi_to_irq(gsi);
     if (!line)
         return fail(Errno::EINVAL);
     if (wanted >= 0)
-        if (const PirqBinding* b = find(domain, Pirq(static_cast<u32>(wanted))); b && !is_msi(*b) && b->irq == *line)
+        if (const PirqBinding* b = find(domain, Pirq(static_cast<u32>(wanted)));
+            b && !is_msi(*b) && b->irq == *line)
             return Pirq(b->pirq);
     TRY_ASSIGN(pirq, choose(domain, false, 1, wanted));
     PirqBinding& b = domain.irqs->bindings[pirq.raw()];
@@ -176,8 +164,7 @@ Result<Pirq> map_gsi(Domain& domain, u32 gsi, i32 wanted)
     return pirq;
 }
 
-Result<Pirq> map_msi(Domain& domain, const MsiRequest& request, i32 wanted)
-{
+Result<Pirq> map_msi(Domain& domain, const MsiRequest& request, i32 wanted) {
     TRY_ASSIGN(pirq, choose(domain, true, request.count, wanted));
     TRY_ASSIGN(source, request.msix ? msi::find_msix(request.device, request.entry)
                                     : msi::find_msi(request.device, request.count));
@@ -197,8 +184,7 @@ Result<Pirq> map_msi(Domain& domain, const MsiRequest& request, i32 wanted)
     return pirq;
 }
 
-Result<> unmap(Domain& domain, Pirq pirq)
-{
+Result<> unmap(Domain& domain, Pirq pirq) {
     PirqBinding* b = find(domain, pirq);
     if (!b)
         return fail(Errno::EINVAL);
@@ -217,16 +203,14 @@ Result<> unmap(Domain& domain, Pirq pirq)
     return {};
 }
 
-Result<> may_bind(const Domain& domain, Pirq pirq)
-{
+Result<> may_bind(const Domain& domain, Pirq pirq) {
     const PirqBinding* b = find(domain, pirq);
     if (!b)
         return fail(Errno::EINVAL);
     return b->port.load() == 0 ? Result<>{} : fail(Errno::EEXIST);
 }
 
-Result<> bind_event(Domain& domain, Pirq pirq, EvtchnPort port)
-{
+Result<> bind_event(Domain& domain, Pirq pirq, EvtchnPort port) {
     PirqBinding* b = find(domain, pirq);
     if (!b)
         return fail(Errno::EINVAL);
@@ -241,8 +225,7 @@ Result<> bind_event(Domain& domain, Pirq pirq, EvtchnPort port)
     return {};
 }
 
-void unbind_event(Domain& domain, Pirq pirq)
-{
+void unbind_event(Domain& domain, Pirq pirq) {
     PirqBinding* b = find(domain, pirq);
     if (!b || b->port.load() == 0)
         return;
@@ -253,14 +236,12 @@ void unbind_event(Domain& domain, Pirq pirq)
     set_eoi_bit(*domain.irqs, pirq.raw(), false);
 }
 
-void follow_vcpu(Domain& domain, Pirq pirq, const Vcpu& vcpu)
-{
+void follow_vcpu(Domain& domain, Pirq pirq, const Vcpu& vcpu) {
     if (const PirqBinding* b = find(domain, pirq); b && b->port.load() != 0)
         irq::route(b->irq, CpuId(vcpu.sched.cpu.load(std::memory_order_relaxed)));
 }
 
-Result<> eoi(Domain& domain, Pirq pirq)
-{
+Result<> eoi(Domain& domain, Pirq pirq) {
     LockGuard guard(domain.event_lock);
     const PirqBinding* b = find(domain, pirq);
     if (!b || b->port.load() == 0)
@@ -274,8 +255,7 @@ Result<> eoi(Domain& domain, Pirq pirq)
     return {};
 }
 
-Result<u32> status(const Domain& domain, Pirq pirq)
-{
+Result<u32> status(const Domain& domain, Pirq pirq) {
     if (!domain.irqs || pirq.raw() >= domain.irqs->count)
         return fail(Errno::EINVAL);
     const PirqBinding* b = find(domain, pirq);
@@ -284,8 +264,7 @@ Result<u32> status(const Domain& domain, Pirq pirq)
     return u32{XENIRQSTAT_needs_eoi | XENIRQSTAT_shared};
 }
 
-Result<> set_eoi_map(Domain& domain, Mfn frame, bool auto_unmask)
-{
+Result<> set_eoi_map(Domain& domain, Mfn frame, bool auto_unmask) {
     mm::PageInfo* page = mm::page_of(frame);
     if (!page || !domain.irqs)
         return fail(Errno::EINVAL);
@@ -302,8 +281,7 @@ Result<> set_eoi_map(Domain& domain, Mfn frame, bool auto_unmask)
     return {};
 }
 
-Result<> restore_msi(Domain& domain, pci::Address device)
-{
+Result<> restore_msi(Domain& domain, pci::Address device) {
     if (!domain.irqs)
         return fail(Errno::ENODEV);
     LockGuard guard(domain.event_lock);

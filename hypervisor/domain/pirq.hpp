@@ -21,18 +21,18 @@ struct PirqBinding {
     Domain* domain = nullptr;
     u32 pirq = 0;
     bool mapped = false;
-    std::atomic<u32> port{0};  ///< 0: no event bound
+    std::atomic<u32> port{0}; ///< 0: no event bound
     Irq irq{};
-    msi::Source source;        ///< MSIs only
+    msi::Source source; ///< MSIs only
     u8 log2_messages = 0;
-    u8 message = 0;            ///< which of a device's consecutive MSIs
+    u8 message = 0; ///< which of a device's consecutive MSIs
 };
 
 struct DomainIrqs {
-    u32 count = 0;             ///< PIRQ numbers below this exist
+    u32 count = 0; ///< PIRQ numbers below this exist
     PirqBinding* bindings = nullptr;
-    u8* eoi_map = nullptr;     ///< the guest's page with a bit for each PIRQ that needs an EOI (hostile)
-    bool auto_unmask = false;  ///< version 1 of that page: an EOI unmasks the port, too
+    u8* eoi_map = nullptr;    ///< the guest's page with a bit for each PIRQ that needs an EOI (hostile)
+    bool auto_unmask = false; ///< version 1 of that page: an EOI unmasks the port, too
 };
 
 } // namespace streak::irq

@@ -9,8 +9,7 @@ namespace streak::hypercall {
 bool preempt_pending();
 
 /// Lets waiting interrupts in, then says whether the exit path would have something to do.
-bool preempt_pending()
-{
+bool preempt_pending() {
     arch::interrupt_window();
     if (arch::this_cpu().work.load(std::memory_order_relaxed) != 0)
         return true;

@@ -10,16 +10,14 @@ namespace {
 constinit SpinLock registry_lock;
 constinit std::array<Domain*, 0x7ff0> domains{};
 constinit u32 highest_id = 0;
-}
+} // namespace
 
-void DomainRef::release(Domain& domain)
-{
+void DomainRef::release(Domain& domain) {
     if (domain.references.fetch_sub(1, std::memory_order_acq_rel) == 1)
         lifecycle::free_domain(domain);
 }
 
-Result<DomainRef> find_domain(DomId id)
-{
+Result<DomainRef> find_domain(DomId id) {
     if (id == self_id || id == caller_id()) {
         Domain* self = current().domain;
         self->references.fetch_add(1, std::memory_order_relaxed);
@@ -37,8 +35,7 @@ Result<DomainRef> find_domain(DomId id)
 
 Domain* dom0() { return domains[0]; }
 
-DomainRef next_domain(DomId from)
-{
+DomainRef next_domain(DomId from) {
     LockGuard guard(registry_lock);
     for (u32 id = from.raw(); id <= highest_id && id < domains.size(); ++id)
         if (Domain* domain = domains[id]) {
@@ -50,8 +47,7 @@ DomainRef next_domain(DomId from)
 
 namespace lifecycle {
 
-Result<> enter_registry(Domain& domain)
-{
+Result<> enter_registry(Domain& domain) {
     LockGuard guard(registry_lock);
     if (domain.id.raw() >= domains.size())
         return fail(Errno::EINVAL);
@@ -63,8 +59,7 @@ Result<> enter_registry(Domain& domain)
     return {};
 }
 
-void leave_registry(Domain& domain)
-{
+void leave_registry(Domain& domain) {
     LockGuard guard(registry_lock);
     domains[domain.id.raw()] = nullptr;
 }

@@ -15,7 +15,7 @@ struct CpuQueue {
     sched::RunQueue queue;
     Vcpu* running = nullptr; ///< what the CPU runs, or is switching to
     Timer slice;
-    u32 slice_stale = 0;     ///< choices made since the slice timer was needed last; this CPU alone uses it
+    u32 slice_stale = 0; ///< choices made since the slice timer was needed last; this CPU alone uses it
 };
 
 extern std::array<CpuQueue, max_cpus> queues;

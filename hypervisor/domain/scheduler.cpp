@@ -25,8 +25,7 @@ namespace {
 VcpuSched& sched_of(sched::Entity& entity) { return static_cast<VcpuSched&>(entity); }
 
 /// An entity of a busy CPU that may run here and is not still being saved there; its queue is locked.
-Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here)
-{
+Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here) {
     sched::Entity* found = victim.queue.find([&](sched::Entity& entity) {
         const VcpuSched& s = sched_of(entity);
         return !s.on_cpu.load() && s.hard.test(here);
@@ -40,11 +39,11 @@ Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here)
 }
 
 /// Work for a CPU that has none. Its own queue is locked; the other one is only tried.
-Vcpu* steal(CpuQueue& mine, CpuId here)
-{
+Vcpu* steal(CpuQueue& mine, CpuId here) {
     if (arch::online_cpu_count() == 1)
         return nullptr;
-    const CpuId victim = sched::choose_victim(here, smp::online(), [](CpuId cpu) { return queues[cpu.raw()].queue.waiting(); });
+    const CpuId victim = sched::choose_victim(here, smp::online(),
+                                              [](CpuId cpu) { return queues[cpu.raw()].queue.waiting(); });
     if (victim.raw() == max_cpus || !queues[victim.raw()].lock.try_lock())
         return nullptr;
     Vcpu* found = take_from(queues[victim.raw()], mine, here);
@@ -53,17 +52,16 @@ Vcpu* steal(CpuQueue& mine, CpuId here)
 }
 
 /// May the running vCPU go on, without a look at who is furthest behind?
-bool keeps_cpu(CpuQueue& q, const VcpuSched& running, u64 now)
-{
+bool keeps_cpu(CpuQueue& q, const VcpuSched& running, u64 now) {
     const sched::Entity* first = q.queue.top(now);
     if (sched::RunQueue::exhausted(running, now))
         return false;
-    return first == nullptr || (!running.yielding && now < running.slice_end && !sched::RunQueue::preempts(*first, running));
+    return first == nullptr ||
+           (!running.yielding && now < running.slice_end && !sched::RunQueue::preempts(*first, running));
 }
 
 /// The vCPU to run next; `previous` is put back into the queue unless it goes on, sleeps or has to leave.
-Vcpu& choose(CpuQueue& q, Vcpu& previous, CpuId here, u64 now)
-{
+Vcpu& choose(CpuQueue& q, Vcpu& previous, CpuId here, u64 now) {
     VcpuSched& s = previous.sched;
     if (!previous.is_idle() && runnable(previous) && s.hard.test(here)) {
         if (keeps_cpu(q, s, now)) {
@@ -91,8 +89,7 @@ void slice_over(void*) { arch::raise_local_work(arch::Work::schedule); }
 
 /// When this CPU has to choose again without another cause. A vCPU that was just chosen (slice_end 0) gets a
 /// new slice.
-u64 next_choice(CpuQueue& q, Vcpu& running, u64 now)
-{
+u64 next_choice(CpuQueue& q, Vcpu& running, u64 now) {
     const u64 release = q.queue.next_release();
     if (running.is_idle())
         return release;
@@ -106,8 +103,7 @@ u64 next_choice(CpuQueue& q, Vcpu& running, u64 now)
     return std::min(release, end);
 }
 
-void program_slice(CpuQueue& q, u64 at)
-{
+void program_slice(CpuQueue& q, u64 at) {
     if (at == sched::RunQueue::no_limit) {
         if (q.slice.queued && q.slice_stale++ > 16) { // an early firing costs less than each reprogramming
             timers::stop(q.slice);
@@ -120,8 +116,7 @@ void program_slice(CpuQueue& q, u64 at)
 }
 
 /// `left`: the account of the previous vCPU as it was when the queue was locked.
-void switch_to(Vcpu& previous, const RunStateTimes& left, Vcpu& next)
-{
+void switch_to(Vcpu& previous, const RunStateTimes& left, Vcpu& next) {
     if (!previous.is_idle())
         time::write_runstate_area(previous, left); // runnable or blocked, while its tables are loaded
     context_switch(previous, next);
@@ -134,8 +129,7 @@ void switch_to(Vcpu& previous, const RunStateTimes& left, Vcpu& next)
 
 } // namespace
 
-CpuQueue& lock_queue(Vcpu& vcpu)
-{
+CpuQueue& lock_queue(Vcpu& vcpu) {
     for (;;) {
         const u32 cpu = vcpu.sched.cpu.load();
         queues[cpu].lock.lock();
@@ -145,8 +139,7 @@ CpuQueue& lock_queue(Vcpu& vcpu)
     }
 }
 
-void set_runstate(Vcpu& vcpu, bool on_cpu, u64 now)
-{
+void set_runstate(Vcpu& vcpu, bool on_cpu, u64 now) {
     if (vcpu.is_idle())
         return;
     RunStateTimes& times = vcpu.sched.runstate;
@@ -157,8 +150,7 @@ void set_runstate(Vcpu& vcpu, bool on_cpu, u64 now)
     times.entered = now;
 }
 
-void charge_running(CpuQueue& q, u64 now)
-{
+void charge_running(CpuQueue& q, u64 now) {
     if (q.running == nullptr || q.running->is_idle())
         return;
     VcpuSched& s = q.running->sched;
@@ -166,8 +158,7 @@ void charge_running(CpuQueue& q, u64 now)
     s.running_since = now;
 }
 
-void schedule()
-{
+void schedule() {
     arch::PerCpu& block = arch::this_cpu();
     CpuQueue& q = queues[block.cpu.raw()];
     Vcpu& previous = *block.current;
@@ -186,7 +177,8 @@ void schedule()
         q.running = &next;
     }
     const RunStateTimes left = previous.sched.runstate;
-    const bool homeless = !previous.is_idle() && &next != &previous && !previous.sched.queued && runnable(previous);
+    const bool homeless =
+        !previous.is_idle() && &next != &previous && !previous.sched.queued && runnable(previous);
     q.lock.unlock();
 
     if (&next != &previous)
@@ -196,8 +188,7 @@ void schedule()
     program_slice(q, choose_again);
 }
 
-void start_cpu()
-{
+void start_cpu() {
     arch::PerCpu& block = arch::this_cpu();
     auto idle = mm::make_owned<Vcpu>();
     if (!idle)
@@ -214,8 +205,7 @@ void start_cpu()
     arch::set_current(*block.idle, block.idle->regs);
 }
 
-QueueInfo queue_info(CpuId cpu)
-{
+QueueInfo queue_info(CpuId cpu) {
     CpuQueue& q = queues[cpu.raw()];
     LockGuard guard(q.lock);
     return {q.queue.waiting(), q.queue.throttled(), q.running};

@@ -68,7 +68,10 @@ void wait_off_cpu(const Vcpu& vcpu);
 [[nodiscard]] bool event_pending(const Vcpu& vcpu);
 
 /// For the debug keys.
-struct QueueInfo { u32 waiting, throttled; const Vcpu* current; };
+struct QueueInfo {
+    u32 waiting, throttled;
+    const Vcpu* current;
+};
 [[nodiscard]] QueueInfo queue_info(CpuId cpu);
 
 } // namespace streak::scheduler

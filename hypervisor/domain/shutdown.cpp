@@ -12,8 +12,7 @@ namespace {
 
 constexpr u64 second = 1'000'000'000;
 
-[[noreturn]] void shut_down_machine(u32 reason)
-{
+[[noreturn]] void shut_down_machine(u32 reason) {
     switch (reason) {
     case SHUTDOWN_poweroff:
         log_info("dom0 has shut down: powering off");
@@ -34,15 +33,13 @@ constexpr u64 second = 1'000'000'000;
     }
 }
 
-void watchdog_expired(void* context)
-{
+void watchdog_expired(void* context) {
     Domain& domain = *static_cast<Domain*>(context);
     log_warning("d{}: its watchdog has expired", domain.id);
     shut_down(domain, SHUTDOWN_watchdog);
 }
 
-Result<u32> new_watchdog(Domain& domain, u32 seconds)
-{
+Result<u32> new_watchdog(Domain& domain, u32 seconds) {
     DomainSched& s = domain.sched;
     if (seconds == 0)
         return fail(Errno::EINVAL);
@@ -59,8 +56,7 @@ Result<u32> new_watchdog(Domain& domain, u32 seconds)
 
 } // namespace
 
-void shut_down(Domain& domain, u32 reason)
-{
+void shut_down(Domain& domain, u32 reason) {
     if (domain.shutting_down.exchange(true))
         return;
     if (!domain.sched.code_latched)
@@ -73,8 +69,7 @@ void shut_down(Domain& domain, u32 reason)
     send_global_virq(VIRQ_DOM_EXC);
 }
 
-bool resume(Domain& domain)
-{
+bool resume(Domain& domain) {
     if (!domain.shutting_down.exchange(false))
         return false;
     domain.sched.code_latched = false;
@@ -84,14 +79,12 @@ bool resume(Domain& domain)
     return true;
 }
 
-void latch_shutdown_code(Domain& domain, u32 reason)
-{
+void latch_shutdown_code(Domain& domain, u32 reason) {
     domain.shutdown_code = reason;
     domain.sched.code_latched = true;
 }
 
-Result<u32> set_watchdog(Domain& domain, u32 id, u32 seconds)
-{
+Result<u32> set_watchdog(Domain& domain, u32 id, u32 seconds) {
     DomainSched& s = domain.sched;
     if (id > s.watchdogs.size())
         return fail(Errno::EINVAL);

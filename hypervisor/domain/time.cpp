@@ -14,15 +14,13 @@ namespace {
 
 /// One member of an ABI structure in guest-visible memory, stored once and in program order.
 template <class T>
-void publish(T& member, T value)
-{
+void publish(T& member, T value) {
     std::atomic_ref<T>(member).store(value, std::memory_order_release);
 }
 
 /// Runs `f` with the vCPU's kernel tables loaded: registered addresses belong to the guest's kernel.
 template <class F>
-void with_kernel_tables(const Vcpu& vcpu, F&& f)
-{
+void with_kernel_tables(const Vcpu& vcpu, F&& f) {
     const bool other = vcpu.in_kernel == 0 && vcpu.cr3_user != vcpu.cr3_kernel;
     if (other)
         tlb::load_cr3(vcpu.cr3_kernel);
@@ -32,8 +30,7 @@ void with_kernel_tables(const Vcpu& vcpu, F&& f)
 }
 
 /// The record a guest reads without a hypercall: odd versions while it changes (xen/xen.h, vcpu_time_info).
-void fill(vcpu_time_info_t& info, const clock::Stamp& at)
-{
+void fill(vcpu_time_info_t& info, const clock::Stamp& at) {
     const clock::Scale scale = clock::tsc_scale();
     const u32 version = info.version | 1;
     publish(info.version, version);
@@ -46,8 +43,7 @@ void fill(vcpu_time_info_t& info, const clock::Stamp& at)
 }
 
 /// The secondary copy lies in guest virtual memory: the same protocol by three copies.
-void copy_time(Vcpu& vcpu, vcpu_time_info_t info)
-{
+void copy_time(Vcpu& vcpu, vcpu_time_info_t info) {
     const Vaddr at(vcpu.sched.time_area);
     const u32 version = info.version;
     info.version = version - 1;
@@ -60,8 +56,7 @@ void copy_time(Vcpu& vcpu, vcpu_time_info_t info)
 
 void timer_event(Vcpu& vcpu) { send_virq(vcpu, VIRQ_TIMER); }
 
-void periodic_due(void* context)
-{
+void periodic_due(void* context) {
     Vcpu& vcpu = *static_cast<Vcpu*>(context);
     VcpuSched& s = vcpu.sched;
     if (s.period == 0)
@@ -77,8 +72,7 @@ void periodic_due(void* context)
 
 void singleshot_due(void* context) { timer_event(*static_cast<Vcpu*>(context)); }
 
-void poll_due(void* context)
-{
+void poll_due(void* context) {
     Vcpu& vcpu = *static_cast<Vcpu*>(context);
     if (vcpu.sched.state.polling())
         kick(vcpu);
@@ -86,16 +80,14 @@ void poll_due(void* context)
 
 } // namespace
 
-void update_vcpu_time(Vcpu& vcpu)
-{
+void update_vcpu_time(Vcpu& vcpu) {
     const clock::Stamp at = clock::stamp();
     fill(vcpu.info->time, at);
     if (vcpu.sched.time_area != 0 && &vcpu == &current())
         copy_time(vcpu, vcpu.info->time);
 }
 
-void update_wallclock(Domain& domain)
-{
+void update_wallclock(Domain& domain) {
     const clock::Wallclock wall = clock::wallclock();
     const u64 seconds = wall.sec + domain.time_offset_seconds;
     shared_info_t& shared = *domain.shared_info;
@@ -107,15 +99,13 @@ void update_wallclock(Domain& domain)
     publish(shared.wc_version, version + 1);
 }
 
-void update_all_wallclocks()
-{
+void update_all_wallclocks() {
     for (DomainRef domain = next_domain(DomId(0)); domain;
          domain = next_domain(DomId(static_cast<u16>(domain->id.raw() + 1))))
         update_wallclock(*domain);
 }
 
-vcpu_runstate_info_t as_abi(const RunStateTimes& times)
-{
+vcpu_runstate_info_t as_abi(const RunStateTimes& times) {
     vcpu_runstate_info_t info{};
     info.state = static_cast<int>(times.state);
     info.state_entry_time = times.entered;
@@ -124,8 +114,7 @@ vcpu_runstate_info_t as_abi(const RunStateTimes& times)
     return info;
 }
 
-void write_runstate_area(Vcpu& vcpu, const RunStateTimes& times)
-{
+void write_runstate_area(Vcpu& vcpu, const RunStateTimes& times) {
     if (vcpu.sched.runstate_area == 0)
         return;
     vcpu_runstate_info_t info = as_abi(times);
@@ -146,21 +135,18 @@ void write_runstate_area(Vcpu& vcpu, const RunStateTimes& times)
     });
 }
 
-void set_runstate_area(Vcpu& vcpu, u64 address)
-{
+void set_runstate_area(Vcpu& vcpu, u64 address) {
     vcpu.sched.runstate_area = address;
     if (&vcpu == &current())
         write_runstate_area(vcpu, vcpu.sched.runstate);
 }
 
-void set_time_area(Vcpu& vcpu, u64 address)
-{
+void set_time_area(Vcpu& vcpu, u64 address) {
     vcpu.sched.time_area = address;
     update_vcpu_time(vcpu);
 }
 
-void init_timers(Vcpu& vcpu)
-{
+void init_timers(Vcpu& vcpu) {
     vcpu.sched.periodic.function = periodic_due;
     vcpu.sched.singleshot.function = singleshot_due;
     vcpu.sched.poll.function = poll_due;
@@ -170,16 +156,14 @@ void init_timers(Vcpu& vcpu)
     fill(vcpu.info->time, clock::stamp());
 }
 
-void stop_timers(Vcpu& vcpu)
-{
+void stop_timers(Vcpu& vcpu) {
     vcpu.sched.period = 0;
     timers::stop(vcpu.sched.periodic);
     timers::stop(vcpu.sched.singleshot);
     timers::stop(vcpu.sched.poll);
 }
 
-void set_periodic(Vcpu& vcpu, u64 period)
-{
+void set_periodic(Vcpu& vcpu, u64 period) {
     vcpu.sched.period = period;
     if (period == 0) {
         timers::stop(vcpu.sched.periodic);

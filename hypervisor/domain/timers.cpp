@@ -20,8 +20,7 @@ struct CpuTimers {
 constinit std::array<CpuTimers, max_cpus> all{};
 
 /// Takes the timer out of the heap it is in; returns that heap's CPU.
-CpuTimers& take_out(Timer& timer)
-{
+CpuTimers& take_out(Timer& timer) {
     for (;;) {
         const CpuId cpu = timer.cpu;
         CpuTimers& timers = all[cpu.raw()];
@@ -36,8 +35,7 @@ CpuTimers& take_out(Timer& timer)
 
 } // namespace
 
-void set(Timer& timer, u64 deadline)
-{
+void set(Timer& timer, u64 deadline) {
     const CpuId here = arch::cpu_id();
     if (timer.cpu != here) {
         CpuTimers& old = take_out(timer);
@@ -52,8 +50,7 @@ void set(Timer& timer, u64 deadline)
         lapic::set_timer(mine.heap.earliest());
 }
 
-void stop(Timer& timer)
-{
+void stop(Timer& timer) {
     for (;;) {
         CpuTimers& timers = take_out(timer);
         // A callback on this CPU is our own caller; one elsewhere is waited for, and may have set it again.
@@ -65,8 +62,7 @@ void stop(Timer& timer)
     }
 }
 
-void run_due()
-{
+void run_due() {
     CpuTimers& mine = all[arch::cpu_id().raw()];
     mine.lock.lock();
     while (auto* timer = static_cast<Timer*>(mine.heap.pop_due(clock::now()))) {
@@ -80,8 +76,7 @@ void run_due()
     mine.lock.unlock();
 }
 
-u64 next_deadline(CpuId cpu)
-{
+u64 next_deadline(CpuId cpu) {
     LockGuard guard(all[cpu.raw()].lock);
     return all[cpu.raw()].heap.earliest();
 }

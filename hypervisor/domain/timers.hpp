@@ -13,7 +13,7 @@ namespace streak {
 struct Timer : sched::TimerNode {
     void (*function)(void* context) = nullptr;
     void* context = nullptr;
-    CpuId cpu{};              ///< whose heap holds it
+    CpuId cpu{}; ///< whose heap holds it
 };
 
 namespace timers {

@@ -16,8 +16,7 @@ bool has_shared_info(const Vcpu& vcpu) { return vcpu.id.raw() < XEN_LEGACY_MAX_V
 
 } // namespace
 
-Result<> register_vcpu_info(Vcpu& vcpu, Mfn mfn, u32 offset)
-{
+Result<> register_vcpu_info(Vcpu& vcpu, Mfn mfn, u32 offset) {
     if (vcpu.info_page != nullptr || offset > page_size - sizeof(vcpu_info_t) || offset % 8 != 0)
         return fail(Errno::EINVAL);
     mm::PageInfo* page = mm::page_of(mfn);
@@ -42,8 +41,7 @@ Result<> register_vcpu_info(Vcpu& vcpu, Mfn mfn, u32 offset)
     return {};
 }
 
-void unregister_vcpu_info(Vcpu& vcpu)
-{
+void unregister_vcpu_info(Vcpu& vcpu) {
     mm::PageInfo* page = vcpu.info_page;
     if (page == nullptr)
         return;

@@ -25,23 +25,23 @@ struct RunStateTimes {
 /// Scheduling and time state of a vCPU. The lock of the run queue of `cpu` covers what has no other remark.
 struct VcpuSched : sched::Entity {
     Vcpu* vcpu = nullptr;
-    sched::VcpuState state;                ///< atomic
-    std::atomic<u32> cpu{0};               ///< CPU whose queue and lock it belongs to
-    std::atomic<bool> on_cpu{false};       ///< a CPU holds its registers (runs it or still saves them)
+    sched::VcpuState state;          ///< atomic
+    std::atomic<u32> cpu{0};         ///< CPU whose queue and lock it belongs to
+    std::atomic<bool> on_cpu{false}; ///< a CPU holds its registers (runs it or still saves them)
     bool yielding = false;
-    u64 running_since = 0;                 ///< not yet charged
+    u64 running_since = 0; ///< not yet charged
     u64 slice_end = 0;
 
-    CpuMask hard, soft;                    ///< affinity
-    bool pinned_over = false;              ///< SCHEDOP_pin_override is in force
+    CpuMask hard, soft;       ///< affinity
+    bool pinned_over = false; ///< SCHEDOP_pin_override is in force
     CpuMask hard_before;
 
     RunStateTimes runstate;
-    u64 runstate_area = 0;                 ///< guest virtual addresses, 0: none; only used when it is current
+    u64 runstate_area = 0; ///< guest virtual addresses, 0: none; only used when it is current
     u64 time_area = 0;
 
     Timer periodic, singleshot, poll;
-    u64 period = 0;                        ///< ns; 0: off
+    u64 period = 0; ///< ns; 0: off
     u64 period_last = 0;
 };
 
@@ -49,10 +49,10 @@ struct VcpuSched : sched::Entity {
 struct DomainSched {
     static constexpr u32 watchdog_count = 2;
     std::array<Timer, watchdog_count> watchdogs;
-    std::atomic<u32> watchdogs_in_use{0};  ///< bit mask
+    std::atomic<u32> watchdogs_in_use{0}; ///< bit mask
     u32 weight = sched::default_weight;
-    u32 cap_percent = 0;                   ///< of one CPU, for all vCPUs together; 0: none
-    bool code_latched = false;             ///< SCHEDOP_shutdown_code
+    u32 cap_percent = 0;       ///< of one CPU, for all vCPUs together; 0: none
+    bool code_latched = false; ///< SCHEDOP_shutdown_code
 };
 
 } // namespace streak

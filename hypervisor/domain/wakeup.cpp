@@ -15,8 +15,7 @@ namespace streak::scheduler {
 namespace {
 
 /// Where a vCPU that becomes runnable should wait. Its queue is locked.
-CpuId place(const Vcpu& vcpu)
-{
+CpuId place(const Vcpu& vcpu) {
     const CpuId now(vcpu.sched.cpu.load());
     if (vcpu.sched.on_cpu.load() || arch::online_cpu_count() == 1)
         return now; // its registers are still there
@@ -28,8 +27,7 @@ CpuId place(const Vcpu& vcpu)
 }
 
 /// Must the CPU of this queue choose anew, now that `vcpu` waits there? The queue is locked.
-bool needs_choice(CpuQueue& q, const Vcpu& vcpu, u64 now)
-{
+bool needs_choice(CpuQueue& q, const Vcpu& vcpu, u64 now) {
     if (q.running == nullptr || q.running->is_idle() || vcpu.sched.throttled)
         return true;
     charge_running(q, now);
@@ -38,8 +36,7 @@ bool needs_choice(CpuQueue& q, const Vcpu& vcpu, u64 now)
 }
 
 /// Puts a vCPU into its queue, which is locked here and unlocked on return.
-void enqueue(CpuQueue& q, Vcpu& vcpu)
-{
+void enqueue(CpuQueue& q, Vcpu& vcpu) {
     const u64 now = clock::now();
     const CpuId cpu(vcpu.sched.cpu.load());
     set_runstate(vcpu, false, now);
@@ -51,8 +48,7 @@ void enqueue(CpuQueue& q, Vcpu& vcpu)
 }
 
 /// A flag now keeps the vCPU from running: takes it off its queue, or asks its CPU to leave it.
-void stop_running(Vcpu& vcpu)
-{
+void stop_running(Vcpu& vcpu) {
     CpuQueue& q = lock_queue(vcpu);
     const bool runs = q.running == &vcpu;
     const CpuId cpu(vcpu.sched.cpu.load());
@@ -68,16 +64,16 @@ void stop_running(Vcpu& vcpu)
 
 } // namespace
 
-bool runnable(const Vcpu& vcpu) { return vcpu.sched.state.runnable() && vcpu.domain->pause_count.load() == 0; }
+bool runnable(const Vcpu& vcpu) {
+    return vcpu.sched.state.runnable() && vcpu.domain->pause_count.load() == 0;
+}
 
-bool event_pending(const Vcpu& vcpu)
-{
+bool event_pending(const Vcpu& vcpu) {
     const auto* info = const_cast<const volatile vcpu_info_t*>(vcpu.info);
     return info->evtchn_upcall_pending != 0 && info->evtchn_upcall_mask == 0;
 }
 
-void init_vcpu(Vcpu& vcpu)
-{
+void init_vcpu(Vcpu& vcpu) {
     VcpuSched& s = vcpu.sched;
     s.vcpu = &vcpu;
     s.hard.set_all();
@@ -91,8 +87,7 @@ void init_vcpu(Vcpu& vcpu)
     s.vruntime = queues[s.cpu.load()].queue.clock();
 }
 
-void destroy_vcpu(Vcpu& vcpu)
-{
+void destroy_vcpu(Vcpu& vcpu) {
     pause_nosync(vcpu);
     wait_off_cpu(vcpu);
     if (vcpu.id.raw() == 0)
@@ -100,8 +95,7 @@ void destroy_vcpu(Vcpu& vcpu)
             timers::stop(watchdog);
 }
 
-void wake(Vcpu& vcpu)
-{
+void wake(Vcpu& vcpu) {
     for (bool placed = false;; placed = true) {
         CpuQueue& q = lock_queue(vcpu);
         if (!runnable(vcpu) || vcpu.sched.queued || q.running == &vcpu) {
@@ -120,8 +114,7 @@ void wake(Vcpu& vcpu)
     }
 }
 
-void block_current()
-{
+void block_current() {
     Vcpu& v = current();
     v.sched.state.block();
     if (event_pending(v) || v.exit_work.load() != 0)
@@ -130,8 +123,7 @@ void block_current()
         arch::raise_local_work(arch::Work::schedule);
 }
 
-void poll_current(FunctionRef<bool()> is_pending)
-{
+void poll_current(FunctionRef<bool()> is_pending) {
     Vcpu& v = current();
     v.sched.state.begin_poll();
     if (is_pending() || event_pending(v) || v.exit_work.load() != 0) {
@@ -142,72 +134,62 @@ void poll_current(FunctionRef<bool()> is_pending)
     }
 }
 
-void yield_current()
-{
+void yield_current() {
     current().sched.yielding = true;
     arch::raise_local_work(arch::Work::schedule);
 }
 
-bool bring_up(Vcpu& vcpu)
-{
+bool bring_up(Vcpu& vcpu) {
     if (!vcpu.sched.state.up())
         return false;
     wake(vcpu);
     return true;
 }
 
-bool take_down(Vcpu& vcpu)
-{
+bool take_down(Vcpu& vcpu) {
     if (!vcpu.sched.state.down())
         return false;
     stop_running(vcpu);
     return true;
 }
 
-void pause_nosync(Vcpu& vcpu)
-{
+void pause_nosync(Vcpu& vcpu) {
     vcpu.sched.state.pause();
     stop_running(vcpu);
 }
 
-void wait_off_cpu(const Vcpu& vcpu)
-{
+void wait_off_cpu(const Vcpu& vcpu) {
     if (&vcpu == &current())
         return;
     while (vcpu.sched.on_cpu.load())
         spin_wait();
 }
 
-void pause(Vcpu& vcpu)
-{
+void pause(Vcpu& vcpu) {
     pause_nosync(vcpu);
     wait_off_cpu(vcpu);
 }
 
-void unpause(Vcpu& vcpu)
-{
+void unpause(Vcpu& vcpu) {
     if (vcpu.sched.state.unpause())
         wake(vcpu);
 }
 
-void pause_nosync(Domain& domain)
-{
+void pause_nosync(Domain& domain) {
     domain.pause_count.fetch_add(1);
     for (u32 i = 0; i < domain.max_vcpus; ++i)
         if (Vcpu* v = domain.vcpus[i])
             stop_running(*v);
 }
 
-void pause(Domain& domain)
-{
+void pause(Domain& domain) {
     pause_nosync(domain);
     for (u32 i = 0; i < domain.max_vcpus; ++i)
         if (const Vcpu* v = domain.vcpus[i])
             wait_off_cpu(*v);
 }
 
-void unpause(Domain& domain)
-{
+void unpause(Domain& domain) {
     u32 now = domain.pause_count.load();
     do {
         if (now == 0)
@@ -223,8 +205,7 @@ void unpause(Domain& domain)
 
 namespace streak {
 
-void kick(Vcpu& vcpu)
-{
+void kick(Vcpu& vcpu) {
     VcpuSched& s = vcpu.sched;
     if (s.state.asleep()) {
         if (s.state.polling())

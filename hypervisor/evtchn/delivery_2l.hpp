@@ -20,21 +20,18 @@ struct Raised {
 namespace two_level {
 
 /// Sets one bit; true when it was clear. (The builtin, unlike atomic_ref, becomes one LOCK BTS.)
-[[nodiscard]] inline bool set_bit(xen_ulong_t& word, u32 index)
-{
+[[nodiscard]] inline bool set_bit(xen_ulong_t& word, u32 index) {
     const xen_ulong_t mask = xen_ulong_t{1} << index;
     return (__atomic_fetch_or(&word, mask, __ATOMIC_SEQ_CST) & mask) == 0;
 }
 
 /// Selects the port's word for its vCPU; true when it was not selected.
-[[nodiscard]] inline bool select(vcpu_info_t* info, u32 port)
-{
+[[nodiscard]] inline bool select(vcpu_info_t* info, u32 port) {
     return info && set_bit(info->evtchn_pending_sel, port / 64);
 }
 
 /// Marks `port` pending; `info` is that of the port's vCPU, nullptr when it has none yet.
-[[nodiscard]] inline Raised raise(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port)
-{
+[[nodiscard]] inline Raised raise(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port) {
     const u32 word = port.raw() / 64, bit = port.raw() % 64;
     if (!set_bit(shared.evtchn_pending[word], bit))
         return {};
@@ -51,8 +48,7 @@ void clear_pending(shared_info_t& shared, EvtchnPort port);
 } // namespace two_level
 
 /// Sets the vCPU's upcall flag; true when it was clear, so that the vCPU has to notice.
-[[nodiscard]] inline bool mark_upcall(vcpu_info_t& info)
-{
+[[nodiscard]] inline bool mark_upcall(vcpu_info_t& info) {
     return __atomic_exchange_n(&info.evtchn_upcall_pending, u8{1}, __ATOMIC_SEQ_CST) == 0;
 }
 

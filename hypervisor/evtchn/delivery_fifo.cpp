@@ -22,15 +22,13 @@ constexpr unsigned attempts = 4;
 
 } // namespace
 
-Fifo::~Fifo()
-{
+Fifo::~Fifo() {
     if (!controls_)
         return;
     memory_.release(controls_, vcpus_ * sizeof(Control));
 }
 
-Result<> Fifo::init()
-{
+Result<> Fifo::init() {
     controls_ = static_cast<Control*>(memory_.allocate(vcpus_ * sizeof(Control)));
     if (!controls_)
         return fail(Errno::ENOMEM);
@@ -39,29 +37,25 @@ Result<> Fifo::init()
     return {};
 }
 
-Result<> Fifo::check_offset(u32 offset)
-{
+Result<> Fifo::check_offset(u32 offset) {
     if (offset % 8 != 0 || offset > page_size - sizeof(evtchn_fifo_control_block_t))
         return fail(Errno::EINVAL);
     return {};
 }
 
-void Fifo::set_control(VcpuId vcpu, void* page, u32 offset)
-{
+void Fifo::set_control(VcpuId vcpu, void* page, u32 offset) {
     Control& c = controls_[vcpu.raw()];
     c.page = page;
     c.block = reinterpret_cast<evtchn_fifo_control_block_t*>(static_cast<u8*>(page) + offset);
 }
 
-void Fifo::add_page(void* page)
-{
+void Fifo::add_page(void* page) {
     const u32 count = page_count_.load(std::memory_order_relaxed);
     pages_[count] = static_cast<event_word_t*>(page);
     page_count_.store(count + 1, std::memory_order_release);
 }
 
-Raised Fifo::raise(Port& port, EvtchnPort number)
-{
+Raised Fifo::raise(Port& port, EvtchnPort number) {
     event_word_t* const at = word(number);
     if (!at) {
         port.raised_early = true;
@@ -74,8 +68,7 @@ Raised Fifo::raise(Port& port, EvtchnPort number)
     return raised;
 }
 
-Raised Fifo::unmask(Port& port, EvtchnPort number)
-{
+Raised Fifo::unmask(Port& port, EvtchnPort number) {
     event_word_t* const at = word(number);
     if (!at)
         return {};
@@ -86,8 +79,7 @@ Raised Fifo::unmask(Port& port, EvtchnPort number)
 }
 
 /// Links a pending port at the end of its queue. True when the vCPU has to be told of the queue.
-bool Fifo::append(Port& port, EvtchnPort number)
-{
+bool Fifo::append(Port& port, EvtchnPort number) {
     Control& control = controls_[port.vcpu];
     if (!control.block)
         return false;
@@ -117,8 +109,7 @@ bool Fifo::append(Port& port, EvtchnPort number)
 
 /// Makes the queue's present last word lead to `next`. False: the guest has taken that word already, so `next`
 /// becomes the head; the same when the guest won't leave the word alone (its own loss).
-bool Fifo::set_link(event_word_t& tail, EvtchnPort next)
-{
+bool Fifo::set_link(event_word_t& tail, EvtchnPort next) {
     Word at(tail);
     for (unsigned i = 0; i < 2 * attempts; ++i) {
         // After some failures a mark asks the guest to keep its hands off.
@@ -136,27 +127,23 @@ bool Fifo::set_link(event_word_t& tail, EvtchnPort next)
     return false;
 }
 
-void Fifo::clear_pending(Port& port, EvtchnPort number)
-{
+void Fifo::clear_pending(Port& port, EvtchnPort number) {
     port.raised_early = false;
     if (event_word_t* at = word(number))
         Word(*at).fetch_and(~pending);
 }
 
-bool Fifo::is_pending(EvtchnPort number) const
-{
+bool Fifo::is_pending(EvtchnPort number) const {
     event_word_t* at = word(number);
     return at && (Word(*at).load() & pending);
 }
 
-bool Fifo::is_masked(EvtchnPort number) const
-{
+bool Fifo::is_masked(EvtchnPort number) const {
     event_word_t* at = word(number);
     return !at || (Word(*at).load() & masked);
 }
 
-bool Fifo::is_busy(EvtchnPort number) const
-{
+bool Fifo::is_busy(EvtchnPort number) const {
     event_word_t* at = word(number);
     return at && (Word(*at).load() & linked);
 }

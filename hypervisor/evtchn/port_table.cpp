@@ -6,26 +6,23 @@
 
 namespace streak::evtchn {
 
-bool is_global_virq(u32 virq)
-{
+bool is_global_virq(u32 virq) {
     switch (virq) {
     case VIRQ_TIMER:
     case VIRQ_DEBUG:
     case VIRQ_XENOPROF:
-    case VIRQ_XENPMU: return false;
-    default: return true;
+    case VIRQ_XENPMU:
+        return false;
+    default:
+        return true;
     }
 }
 
 PortTable::PortTable(MemorySource memory, u32 highest)
-    : memory_(memory),
-      end_(highest == 0 || highest >= max_fifo ? max_fifo : highest + 1),
-      bucket_count_((end_ + ports_per_bucket - 1) / ports_per_bucket)
-{
-}
+    : memory_(memory), end_(highest == 0 || highest >= max_fifo ? max_fifo : highest + 1),
+      bucket_count_((end_ + ports_per_bucket - 1) / ports_per_bucket) {}
 
-PortTable::~PortTable()
-{
+PortTable::~PortTable() {
     for (u32 i = 0; i < allocated_ / ports_per_bucket; ++i)
         memory_.release(buckets_[i], bucket_bytes);
     if (buckets_)
@@ -34,8 +31,7 @@ PortTable::~PortTable()
 
 u32 PortTable::limit() const { return fifo_ ? end_ : std::min(end_, max_2level); }
 
-Result<> PortTable::grow()
-{
+Result<> PortTable::grow() {
     if (!buckets_)
         buckets_ = static_cast<Port**>(memory_.allocate(bucket_count_ * sizeof(Port*)));
     if (!buckets_)
@@ -53,8 +49,7 @@ Result<> PortTable::grow()
     return {};
 }
 
-Result<EvtchnPort> PortTable::take(Busy busy)
-{
+Result<EvtchnPort> PortTable::take(Busy busy) {
     bool passed_busy = false;
     for (u32 n = first_free_; n < limit(); ++n) {
         if (n >= allocated_)
@@ -72,8 +67,7 @@ Result<EvtchnPort> PortTable::take(Busy busy)
     return fail(Errno::ENOSPC);
 }
 
-Result<EvtchnPort> PortTable::alloc_unbound(DomId remote, Busy busy)
-{
+Result<EvtchnPort> PortTable::alloc_unbound(DomId remote, Busy busy) {
     TRY_ASSIGN(port, take(busy));
     Port& p = at(port);
     p.state = PortState::unbound;
@@ -81,8 +75,7 @@ Result<EvtchnPort> PortTable::alloc_unbound(DomId remote, Busy busy)
     return port;
 }
 
-Result<EvtchnPort> PortTable::bind_ipi(VcpuId vcpu, Busy busy)
-{
+Result<EvtchnPort> PortTable::bind_ipi(VcpuId vcpu, Busy busy) {
     TRY_ASSIGN(port, take(busy));
     Port& p = at(port);
     p.state = PortState::ipi;
@@ -90,8 +83,7 @@ Result<EvtchnPort> PortTable::bind_ipi(VcpuId vcpu, Busy busy)
     return port;
 }
 
-Result<EvtchnPort> PortTable::bind_virq(u32 virq, VcpuId vcpu, Busy busy)
-{
+Result<EvtchnPort> PortTable::bind_virq(u32 virq, VcpuId vcpu, Busy busy) {
     TRY_ASSIGN(port, take(busy));
     Port& p = at(port);
     p.state = PortState::virq;
@@ -100,8 +92,7 @@ Result<EvtchnPort> PortTable::bind_virq(u32 virq, VcpuId vcpu, Busy busy)
     return port;
 }
 
-Result<EvtchnPort> PortTable::bind_pirq(u32 pirq, Busy busy)
-{
+Result<EvtchnPort> PortTable::bind_pirq(u32 pirq, Busy busy) {
     TRY_ASSIGN(port, take(busy));
     Port& p = at(port);
     p.state = PortState::pirq;
@@ -110,8 +101,7 @@ Result<EvtchnPort> PortTable::bind_pirq(u32 pirq, Busy busy)
 }
 
 Result<EvtchnPort> PortTable::connect(PortTable& local, DomId local_id, PortTable& remote, DomId remote_id,
-                                      EvtchnPort remote_port, Busy busy)
-{
+                                      EvtchnPort remote_port, Busy busy) {
     Port* peer = remote.find(remote_port);
     if (!peer || peer->state != PortState::unbound || peer->remote_domain != local_id)
         return fail(Errno::EINVAL);
@@ -126,8 +116,7 @@ Result<EvtchnPort> PortTable::connect(PortTable& local, DomId local_id, PortTabl
     return port;
 }
 
-void PortTable::disconnect(EvtchnPort port, DomId by)
-{
+void PortTable::disconnect(EvtchnPort port, DomId by) {
     Port* p = find(port);
     if (!p || p->state != PortState::interdomain)
         return;
@@ -136,8 +125,7 @@ void PortTable::disconnect(EvtchnPort port, DomId by)
     p->detail = 0;
 }
 
-Result<Closed> PortTable::close(EvtchnPort port)
-{
+Result<Closed> PortTable::close(EvtchnPort port) {
     Port* p = find(port);
     if (!p)
         return fail(Errno::EINVAL);
@@ -152,8 +140,7 @@ Result<Closed> PortTable::close(EvtchnPort port)
     return was;
 }
 
-Result<> PortTable::bind_vcpu(EvtchnPort port, VcpuId vcpu)
-{
+Result<> PortTable::bind_vcpu(EvtchnPort port, VcpuId vcpu) {
     Port* p = find(port);
     if (!p || p->state == PortState::ipi || (p->state == PortState::virq && !is_global_virq(p->detail)))
         return fail(Errno::EINVAL);
@@ -161,8 +148,7 @@ Result<> PortTable::bind_vcpu(EvtchnPort port, VcpuId vcpu)
     return {};
 }
 
-Result<> PortTable::set_priority(EvtchnPort port, u32 priority)
-{
+Result<> PortTable::set_priority(EvtchnPort port, u32 priority) {
     Port* p = find(port);
     if (!p || priority > EVTCHN_FIFO_PRIORITY_MIN)
         return fail(Errno::EINVAL);
@@ -170,8 +156,7 @@ Result<> PortTable::set_priority(EvtchnPort port, u32 priority)
     return {};
 }
 
-Result<evtchn_status_t> PortTable::status(EvtchnPort port) const
-{
+Result<evtchn_status_t> PortTable::status(EvtchnPort port) const {
     if (port.raw() >= limit())
         return fail(Errno::EINVAL);
     evtchn_status_t out{};
@@ -199,7 +184,9 @@ Result<evtchn_status_t> PortTable::status(EvtchnPort port) const
         out.status = EVTCHNSTAT_virq;
         out.u.virq = p->detail;
         break;
-    default: out.status = EVTCHNSTAT_ipi; break;
+    default:
+        out.status = EVTCHNSTAT_ipi;
+        break;
     }
     return out;
 }

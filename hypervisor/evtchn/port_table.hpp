@@ -24,7 +24,7 @@ struct Port {
     u16 vcpu = 0;              ///< who is notified
     u16 last_vcpu = 0;
     u16 pad_ = 0;
-    u32 detail = 0;            ///< interdomain: the peer's port; pirq, virq: its number
+    u32 detail = 0; ///< interdomain: the peer's port; pirq, virq: its number
 };
 static_assert(sizeof(Port) == 16);
 
@@ -55,8 +55,7 @@ public:
     PortTable& operator=(const PortTable&) = delete;
 
     /// A port in use; nullptr for any other number.
-    [[nodiscard]] Port* find(EvtchnPort port) const
-    {
+    [[nodiscard]] Port* find(EvtchnPort port) const {
         if (port.raw() >= allocated_)
             return nullptr;
         Port& p = buckets_[port.raw() / ports_per_bucket][port.raw() % ports_per_bucket];
@@ -97,17 +96,16 @@ private:
 
     [[nodiscard]] Result<EvtchnPort> take(Busy busy);
     [[nodiscard]] Result<> grow();
-    [[nodiscard]] Port& at(EvtchnPort port) const
-    {
+    [[nodiscard]] Port& at(EvtchnPort port) const {
         return buckets_[port.raw() / ports_per_bucket][port.raw() % ports_per_bucket];
     }
 
     MemorySource memory_;
-    u32 end_;               ///< highest number that may ever be used, plus one
+    u32 end_; ///< highest number that may ever be used, plus one
     u32 bucket_count_;
     Port** buckets_ = nullptr;
-    u32 allocated_ = 0;     ///< ports that have a bucket
-    u32 first_free_ = 1;    ///< no free port below
+    u32 allocated_ = 0;  ///< ports that have a bucket
+    u32 first_free_ = 1; ///< no free port below
     bool fifo_ = false;
 };
 

@@ -31,25 +31,24 @@ constexpr u16 cache_flags = GTF_PWT | GTF_PCD | GTF_PAT;
 constexpr u16 max_pins = 0xffff;
 
 template <class T>
-[[nodiscard]] std::remove_const_t<T> load(T& shared) { return std::atomic_ref<std::remove_const_t<T>>(const_cast<std::remove_const_t<T>&>(shared)).load(std::memory_order_acquire); }
+[[nodiscard]] std::remove_const_t<T> load(T& shared) {
+    return std::atomic_ref<std::remove_const_t<T>>(const_cast<std::remove_const_t<T>&>(shared))
+        .load(std::memory_order_acquire);
+}
 
 } // namespace
 
 Table::Table(MemorySource memory, u32 max_frames, u32 generation)
-    : memory_(memory), max_frames_(std::max(max_frames, 1u)), generation_(generation)
-{
-}
+    : memory_(memory), max_frames_(std::max(max_frames, 1u)), generation_(generation) {}
 
-Result<> Table::init()
-{
+Result<> Table::init() {
     frames_ = static_cast<void**>(memory_.allocate(max_frames_ * sizeof(void*)));
     statuses_ = static_cast<void**>(memory_.allocate(statuses_for(max_frames_) * sizeof(void*)));
     actives_ = static_cast<Active**>(memory_.allocate(bucket_count() * sizeof(Active*)));
     return frames_ && statuses_ && actives_ ? Result<>{} : fail(Errno::ENOMEM);
 }
 
-Table::~Table()
-{
+Table::~Table() {
     for (u32 i = 0; actives_ && i < bucket_count(); ++i)
         if (actives_[i])
             memory_.release(actives_[i], bucket_bytes);
@@ -61,8 +60,7 @@ Table::~Table()
         memory_.release(frames_, max_frames_ * sizeof(void*));
 }
 
-Table::Active* Table::make_active(GrantRef ref)
-{
+Table::Active* Table::make_active(GrantRef ref) {
     Active*& bucket = actives_[ref.raw() / actives_per_bucket];
     auto* memory = static_cast<Active*>(memory_.allocate(bucket_bytes));
     for (u32 i = 0; memory && i < actives_per_bucket; ++i)
@@ -71,16 +69,14 @@ Table::Active* Table::make_active(GrantRef ref)
     return active(ref);
 }
 
-inline u32* Table::header(GrantRef ref) const
-{
+inline u32* Table::header(GrantRef ref) const {
     return version_ == 1 ? reinterpret_cast<u32*>(&v1(ref)) : reinterpret_cast<u32*>(&v2(ref));
 }
 
 namespace {
 
 /// Does an entry with this header allow the use?
-[[nodiscard]] inline bool allows(const Header& h, const Use& use, u32 version)
-{
+[[nodiscard]] inline bool allows(const Header& h, const Use& use, u32 version) {
     const u16 type = h.flags & GTF_type_mask;
     const bool direct = type == GTF_permit_access && !(version == 2 && (h.flags & GTF_sub_page));
     const bool detour = version == 2 && (type == GTF_transitive || type == GTF_permit_access);
@@ -94,8 +90,7 @@ namespace {
 } // namespace
 
 /// Version 1: the marks are set in the word that was judged, or not at all.
-inline bool Table::mark_v1(GrantRef ref, const Use& use)
-{
+inline bool Table::mark_v1(GrantRef ref, const Use& use) {
     std::atomic_ref<u32> word(*header(ref));
     u32 seen = word.load();
     for (unsigned i = 0; i < attempts; ++i) {
@@ -109,8 +104,7 @@ inline bool Table::mark_v1(GrantRef ref, const Use& use)
 
 /// Version 2: marks and permission are two words, so the permission is judged again after marking. The guest
 /// revokes in the other order (permission away, then it looks at the marks).
-bool Table::mark_v2(GrantRef ref, const Use& use)
-{
+bool Table::mark_v2(GrantRef ref, const Use& use) {
     if (!allows(Header::of(load(*header(ref))), use, 2))
         return false;
     std::atomic_ref<grant_status_t> status(status_word(ref));
@@ -125,15 +119,13 @@ inline bool Table::mark(GrantRef ref, const Use& use) {
     return version_ == 1 ? mark_v1(ref, use) : mark_v2(ref, use);
 }
 
-inline void Table::unmark(GrantRef ref, u16 flags)
-{
+inline void Table::unmark(GrantRef ref, u16 flags) {
     u16& word = version_ == 1 ? v1(ref).flags : status_word(ref);
     std::atomic_ref<u16>(word).fetch_and(static_cast<u16>(~flags));
 }
 
 /// What a marked entry of version 2 grants. False: it makes no sense.
-bool Table::remember_v2(GrantRef ref, Active& a) const
-{
+bool Table::remember_v2(GrantRef ref, Active& a) const {
     const u16 flags = Header::of(load(*header(ref))).flags;
     const grant_entry_v2_t& entry = v2(ref);
     u64 frame = 0;
@@ -155,8 +147,7 @@ bool Table::remember_v2(GrantRef ref, Active& a) const
 }
 
 /// Copies what a marked entry grants. False: it makes no sense, or not for this use.
-inline bool Table::remember(GrantRef ref, const Use& use, Active& into) const
-{
+inline bool Table::remember(GrantRef ref, const Use& use, Active& into) const {
     Active a;
     a.user = use.user;
     a.length = page_size;
@@ -172,8 +163,7 @@ inline bool Table::remember(GrantRef ref, const Use& use, Active& into) const
     return true;
 }
 
-inline Granted Table::meaning(const Active& a)
-{
+inline Granted Table::meaning(const Active& a) {
     Granted g{.frame = Mfn(a.frame), .offset = a.offset, .length = a.length, .cache_bits = a.cache_bits};
     if (a.transitive) [[unlikely]] {
         g.transitive = true;
@@ -185,8 +175,7 @@ inline Granted Table::meaning(const Active& a)
 }
 
 /// The first use of an entry decides what all until the last one get.
-inline bool Table::pin_first(GrantRef ref, const Use& use, Active& a)
-{
+inline bool Table::pin_first(GrantRef ref, const Use& use, Active& a) {
     if (!mark(ref, use))
         return false;
     if (remember(ref, use, a)) [[likely]]
@@ -195,16 +184,14 @@ inline bool Table::pin_first(GrantRef ref, const Use& use, Active& a)
     return false;
 }
 
-bool Table::pin_again(GrantRef ref, const Use& use, const Active& a)
-{
+bool Table::pin_again(GrantRef ref, const Use& use, const Active& a) {
     if (a.user != use.user || a.readers == max_pins || a.writers == max_pins || (use.map && !a.mappable()))
         return false;
     // Marks are set already for a use of the same kind; a first writer needs its own.
     return !use.write || a.writers != 0 || mark(ref, use);
 }
 
-Outcome<Granted> Table::pin(GrantRef ref, const Use& use)
-{
+Outcome<Granted> Table::pin(GrantRef ref, const Use& use) {
     if (ref.raw() >= entry_count())
         return std::unexpected(Status::bad_gntref);
     Active* a = active(ref);
@@ -219,8 +206,7 @@ Outcome<Granted> Table::pin(GrantRef ref, const Use& use)
     return meaning(*a);
 }
 
-void Table::unpin(GrantRef ref, bool write)
-{
+void Table::unpin(GrantRef ref, bool write) {
     if (ref.raw() >= entry_count())
         return;
     Active* a = active(ref);
@@ -235,8 +221,7 @@ void Table::unpin(GrantRef ref, bool write)
         unmark(ref, over);
 }
 
-Outcome<> Table::commit_transfer(GrantRef ref, DomId from)
-{
+Outcome<> Table::commit_transfer(GrantRef ref, DomId from) {
     if (ref.raw() >= entry_count())
         return std::unexpected(Status::bad_gntref);
     std::atomic_ref<u32> word(*header(ref));
@@ -252,8 +237,7 @@ Outcome<> Table::commit_transfer(GrantRef ref, DomId from)
     return std::unexpected(Status::bad_gntref);
 }
 
-void Table::finish_transfer(GrantRef ref, Mfn frame)
-{
+void Table::finish_transfer(GrantRef ref, Mfn frame) {
     if (version_ == 1)
         std::atomic_ref(v1(ref).frame).store(static_cast<u32>(frame.raw()));
     else
@@ -265,8 +249,7 @@ void Table::cancel_transfer(GrantRef ref) {
     std::atomic_ref(*header(ref)).fetch_and(~u32{GTF_transfer_committed});
 }
 
-Outcome<> Table::swap(GrantRef a, GrantRef b)
-{
+Outcome<> Table::swap(GrantRef a, GrantRef b) {
     if (a.raw() >= entry_count() || b.raw() >= entry_count())
         return std::unexpected(Status::bad_gntref);
     if (pin_count(a) != 0 || pin_count(b) != 0)
@@ -282,22 +265,19 @@ Outcome<> Table::swap(GrantRef a, GrantRef b)
     return {};
 }
 
-bool Table::in_use() const
-{
+bool Table::in_use() const {
     for (u32 ref = reserved_entries; ref < entry_count(); ++ref)
         if (pin_count(GrantRef(ref)) != 0)
             return true;
     return false;
 }
 
-u32 Table::pin_count(GrantRef ref) const
-{
+u32 Table::pin_count(GrantRef ref) const {
     const Active* a = active(ref);
     return a ? u32{a->readers} + a->writers : 0;
 }
 
-bool Table::uses(DomId user, Mfn frame) const
-{
+bool Table::uses(DomId user, Mfn frame) const {
     for (u32 ref = 0; ref < entry_count(); ++ref) {
         const Active* a = active(GrantRef(ref));
         if (!a) {
@@ -311,14 +291,12 @@ bool Table::uses(DomId user, Mfn frame) const
 }
 
 /// The marks that tell the guest of an entry's use.
-u16 Table::marks_of(GrantRef ref) const
-{
+u16 Table::marks_of(GrantRef ref) const {
     const Active* a = active(ref);
     return static_cast<u16>((a && a->pinned() ? GTF_reading : 0) | (a && a->writers != 0 ? GTF_writing : 0));
 }
 
-Result<> Table::can_set_version(u32 version) const
-{
+Result<> Table::can_set_version(u32 version) const {
     if (in_use())
         return fail(Errno::EBUSY);
     for (u32 i = 0; version == 1 && frame_count_ != 0 && i < reserved_entries; ++i) {
@@ -333,8 +311,7 @@ Result<> Table::can_set_version(u32 version) const
     return {};
 }
 
-void Table::set_version(u32 version)
-{
+void Table::set_version(u32 version) {
     struct Plain {
         u16 flags;
         u16 domain;

@@ -42,9 +42,9 @@ struct Granted {
     Mfn frame{};
     u16 offset = 0;
     u16 length = page_size;
-    u8 cache_bits = 0;      ///< GTF_PWT, GTF_PCD, GTF_PAT, shifted down to bit 0
+    u8 cache_bits = 0; ///< GTF_PWT, GTF_PCD, GTF_PAT, shifted down to bit 0
     bool transitive = false;
-    DomId via_domain{};     ///< transitive only
+    DomId via_domain{}; ///< transitive only
     GrantRef via_ref{};
 };
 
@@ -52,7 +52,7 @@ struct Granted {
 struct Use {
     DomId user{};
     bool write = false;
-    bool map = false;       ///< whole page, no detour: neither sub-page nor transitive
+    bool map = false; ///< whole page, no detour: neither sub-page nor transitive
 };
 
 class Table {
@@ -78,8 +78,7 @@ public:
     [[nodiscard]] u32 entry_count() const { return frame_count_ * (version_ == 1 ? entries_v1 : entries_v2); }
 
     /// Status frames that version 2 needs for `frames` shared frames.
-    [[nodiscard]] static constexpr u32 statuses_for(u32 frames)
-    {
+    [[nodiscard]] static constexpr u32 statuses_for(u32 frames) {
         return (frames * entries_v2 + statuses_per_frame - 1) / statuses_per_frame;
     }
     [[nodiscard]] u32 status_count() const { return status_count_; }
@@ -89,7 +88,9 @@ public:
     /// of a frame come before it.
     void add_frame(void* page) { frames_[frame_count_++] = page; }
     void add_status_frame(void* page) { statuses_[status_count_++] = page; }
-    [[nodiscard]] void* take_status_frame() { return status_count_ == 0 ? nullptr : statuses_[--status_count_]; }
+    [[nodiscard]] void* take_status_frame() {
+        return status_count_ == 0 ? nullptr : statuses_[--status_count_];
+    }
     [[nodiscard]] void* take_frame() { return frame_count_ == 0 ? nullptr : frames_[--frame_count_]; }
 
     /// May the layout change? EBUSY: an entry is in use that would be lost (the reserved ones survive); ERANGE: a
@@ -120,10 +121,10 @@ public:
 private:
     /// An entry's use, kept apart from what the guest can write.
     struct Active {
-        u32 frame = 0;          ///< or the other domain's reference
+        u32 frame = 0; ///< or the other domain's reference
         u16 readers = 0, writers = 0;
         DomId user{};
-        u16 offset = 0;         ///< or the other domain's id
+        u16 offset = 0; ///< or the other domain's id
         u16 length = 0;
         u8 cache_bits = 0;
         bool transitive = false;
@@ -134,21 +135,18 @@ private:
     static constexpr u32 actives_per_bucket = page_size / sizeof(Active);
     static constexpr u64 bucket_bytes = actives_per_bucket * sizeof(Active);
 
-    [[nodiscard]] grant_entry_v1_t& v1(GrantRef ref) const
-    {
+    [[nodiscard]] grant_entry_v1_t& v1(GrantRef ref) const {
         return static_cast<grant_entry_v1_t*>(frames_[ref.raw() / entries_v1])[ref.raw() % entries_v1];
     }
-    [[nodiscard]] grant_entry_v2_t& v2(GrantRef ref) const
-    {
+    [[nodiscard]] grant_entry_v2_t& v2(GrantRef ref) const {
         return static_cast<grant_entry_v2_t*>(frames_[ref.raw() / entries_v2])[ref.raw() % entries_v2];
     }
-    [[nodiscard]] grant_status_t& status_word(GrantRef ref) const
-    {
-        return static_cast<grant_status_t*>(statuses_[ref.raw() / statuses_per_frame])[ref.raw() % statuses_per_frame];
+    [[nodiscard]] grant_status_t& status_word(GrantRef ref) const {
+        return static_cast<grant_status_t*>(
+            statuses_[ref.raw() / statuses_per_frame])[ref.raw() % statuses_per_frame];
     }
     [[nodiscard]] u32 bucket_count() const { return max_frames_ * entries_v1 / actives_per_bucket; }
-    [[nodiscard]] Active* active(GrantRef ref) const
-    {
+    [[nodiscard]] Active* active(GrantRef ref) const {
         Active* bucket = actives_[ref.raw() / actives_per_bucket];
         return bucket ? &bucket[ref.raw() % actives_per_bucket] : nullptr;
     }

@@ -11,18 +11,16 @@ namespace {
 constexpr u16 kind_mask = GNTMAP_host_map | GNTMAP_device_map;
 constexpr unsigned claimed_shift = 8; ///< kinds that are being undone, above those that exist
 constexpr u64 bucket_bytes = page_size;
-}
+} // namespace
 
-Maptrack::~Maptrack()
-{
+Maptrack::~Maptrack() {
     for (u32 i = 0; i < count_ / per_frame; ++i)
         memory_.release(buckets_[i], bucket_bytes);
     if (buckets_)
         memory_.release(buckets_, max_frames_ * sizeof(Mapping*));
 }
 
-Result<> Maptrack::grow()
-{
+Result<> Maptrack::grow() {
     if (count_ / per_frame == max_frames_)
         return fail(Errno::ENOSPC);
     if (!buckets_)
@@ -40,8 +38,7 @@ Result<> Maptrack::grow()
     return {};
 }
 
-Result<GrantHandle> Maptrack::take()
-{
+Result<GrantHandle> Maptrack::take() {
     if (free_ == none)
         TRY(grow());
     const GrantHandle handle(free_);
@@ -50,21 +47,18 @@ Result<GrantHandle> Maptrack::take()
     return handle;
 }
 
-void Maptrack::put(GrantHandle handle)
-{
+void Maptrack::put(GrantHandle handle) {
     at(handle) = Mapping{.ref = GrantRef(free_)};
     free_ = handle.raw();
 }
 
-Result<Mapping> Maptrack::look_up(GrantHandle handle) const
-{
+Result<Mapping> Maptrack::look_up(GrantHandle handle) const {
     if (handle.raw() >= count_ || !(at(handle).flags & kind_mask))
         return fail(Errno::ENOENT);
     return at(handle);
 }
 
-Result<Mapping> Maptrack::claim(GrantHandle handle, u16 kinds)
-{
+Result<Mapping> Maptrack::claim(GrantHandle handle, u16 kinds) {
     if (handle.raw() >= count_ || kinds == 0 || (at(handle).flags & kinds) != kinds)
         return fail(Errno::EINVAL);
     Mapping& m = at(handle);
@@ -73,14 +67,12 @@ Result<Mapping> Maptrack::claim(GrantHandle handle, u16 kinds)
     return whole;
 }
 
-void Maptrack::give_back(GrantHandle handle, u16 kinds)
-{
+void Maptrack::give_back(GrantHandle handle, u16 kinds) {
     Mapping& m = at(handle);
     m.flags = static_cast<u16>((m.flags & ~(kinds << claimed_shift)) | kinds);
 }
 
-bool Maptrack::finish(GrantHandle handle, u16 kinds)
-{
+bool Maptrack::finish(GrantHandle handle, u16 kinds) {
     Mapping& m = at(handle);
     m.flags = static_cast<u16>(m.flags & ~(kinds << claimed_shift));
     // Two vCPUs may undo the two kinds at the same time: the later one frees.

@@ -13,10 +13,10 @@ namespace streak::grant {
 /// One mapping: a pin of the granter's entry, and what was mapped by it.
 struct Mapping {
     DomId granter{};
-    u16 flags = 0;       ///< GNTMAP_host_map, GNTMAP_device_map, GNTMAP_readonly, GNTMAP_contains_pte
+    u16 flags = 0; ///< GNTMAP_host_map, GNTMAP_device_map, GNTMAP_readonly, GNTMAP_contains_pte
     GrantRef ref{};
     u32 frame = 0;
-    u32 generation = 0;  ///< of the granter's table
+    u32 generation = 0; ///< of the granter's table
 };
 static_assert(sizeof(Mapping) == 16);
 
@@ -57,8 +57,8 @@ private:
     MemorySource memory_;
     u32 max_frames_;
     Mapping** buckets_ = nullptr;
-    u32 count_ = 0;      ///< handles that exist, free or not
-    u32 free_ = none;    ///< list of free handles through Mapping::ref
+    u32 count_ = 0;   ///< handles that exist, free or not
+    u32 free_ = none; ///< list of free handles through Mapping::ref
 };
 
 } // namespace streak::grant

@@ -16,8 +16,7 @@ struct Batch {
     GuestHandle<u32> done{};
     u32 before = 0;
 
-    [[nodiscard]] static Result<Batch> begin(GuestHandle<T> list, u32 count, GuestHandle<u32> done)
-    {
+    [[nodiscard]] static Result<Batch> begin(GuestHandle<T> list, u32 count, GuestHandle<u32> done) {
         Batch batch{list, count & ~continued, done, 0};
         if ((count & continued) && !done.is_null()) [[unlikely]] {
             TRY_ASSIGN(so_far, done.read());
@@ -27,8 +26,7 @@ struct Batch {
     }
 
     /// Reports `at` done, and continues there if `result` is ERESTART.
-    [[nodiscard]] Return end(u32 at, const Result<>& result) const
-    {
+    [[nodiscard]] Return end(u32 at, const Result<>& result) const {
         if (!done.is_null())
             TRY(done.write(before + at));
         if (result) [[likely]]

@@ -25,8 +25,7 @@ void set_argument(unsigned index, u64 value);
 [[nodiscard]] bool preempt_pending();
 
 /// One-line authorisation: `TRY(may(xsm::Hook::evtchn_send, *domain))`.
-[[nodiscard]] inline Result<> may(xsm::Hook hook, const Domain& object)
-{
+[[nodiscard]] inline Result<> may(xsm::Hook hook, const Domain& object) {
     return xsm::check(hook, current().domain->subject, object.subject);
 }
 

@@ -7,25 +7,29 @@ namespace streak::hypercall {
 namespace {
 
 /// Where a type's entry is kept. ENOSYS: no such type; EINVAL: NMIs are vCPU 0 of dom0's.
-Result<Callback*> find_callback(Vcpu& v, u16 type)
-{
+Result<Callback*> find_callback(Vcpu& v, u16 type) {
     switch (type) {
-    case CALLBACKTYPE_event: return &v.pv.event;
-    case CALLBACKTYPE_failsafe: return &v.pv.failsafe;
-    case CALLBACKTYPE_syscall: return &v.pv.syscall;
-    case CALLBACKTYPE_syscall32: return &v.pv.syscall32;
+    case CALLBACKTYPE_event:
+        return &v.pv.event;
+    case CALLBACKTYPE_failsafe:
+        return &v.pv.failsafe;
+    case CALLBACKTYPE_syscall:
+        return &v.pv.syscall;
+    case CALLBACKTYPE_syscall32:
+        return &v.pv.syscall32;
     case CALLBACKTYPE_sysenter:
-    case CALLBACKTYPE_sysenter_deprecated: return &v.pv.sysenter;
+    case CALLBACKTYPE_sysenter_deprecated:
+        return &v.pv.sysenter;
     case CALLBACKTYPE_nmi:
         if (!v.domain->privileged || v.id != VcpuId(0))
             return fail(Errno::EINVAL);
         return &v.pv.nmi;
-    default: return fail(Errno::ENOSYS);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 
-Return register_callback(callback_register_t op)
-{
+Return register_callback(callback_register_t op) {
     Vcpu& v = current();
     TRY_ASSIGN(callback, find_callback(v, op.type));
     if (!arch::is_canonical(op.address))
@@ -35,8 +39,7 @@ Return register_callback(callback_register_t op)
 }
 
 /// Only the NMI entry can be taken back.
-Return unregister_callback(callback_unregister_t op)
-{
+Return unregister_callback(callback_unregister_t op) {
     TRY_ASSIGN(callback, find_callback(current(), op.type));
     if (op.type != CALLBACKTYPE_nmi)
         return fail(Errno::EINVAL);
@@ -47,8 +50,7 @@ Return unregister_callback(callback_unregister_t op)
 } // namespace
 
 /// Registers guest entries (xen/callback.h). ENOSYS, EINVAL, EFAULT.
-Return callback_op(u32 cmd, RawHandle arg)
-{
+Return callback_op(u32 cmd, RawHandle arg) {
     TRY(may(xsm::Hook::callback_op, caller()));
     switch (cmd) {
     case CALLBACKOP_register: {
@@ -59,13 +61,13 @@ Return callback_op(u32 cmd, RawHandle arg)
         TRY_ASSIGN(op, arg.as<callback_unregister_t>().read());
         return unregister_callback(op);
     }
-    default: return fail(Errno::ENOSYS);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 
 /// The older call: three entries at once. EINVAL: a non-canonical address, nothing is changed.
-Return set_callbacks(u64 event, u64 failsafe, u64 syscall)
-{
+Return set_callbacks(u64 event, u64 failsafe, u64 syscall) {
     TRY(may(xsm::Hook::callback_op, caller()));
     if (!arch::is_canonical(event) || !arch::is_canonical(failsafe) || !arch::is_canonical(syscall))
         return fail(Errno::EINVAL);

@@ -11,8 +11,7 @@ namespace {
 
 constexpr u32 piece = 128; ///< characters between two looks for more urgent work
 
-Return write(u32 count, GuestHandle<char> buffer)
-{
+Return write(u32 count, GuestHandle<char> buffer) {
     TRY(may(xsm::Hook::console_write, caller()));
     while (count != 0) {
         std::array<char, piece> text;
@@ -30,8 +29,7 @@ Return write(u32 count, GuestHandle<char> buffer)
     return 0;
 }
 
-Return read(u32 count, GuestHandle<char> buffer)
-{
+Return read(u32 count, GuestHandle<char> buffer) {
     TRY(may(xsm::Hook::console_read, caller()));
     u32 done = 0;
     while (done < count) {
@@ -48,12 +46,14 @@ Return read(u32 count, GuestHandle<char> buffer)
 } // namespace
 
 /// The machine's console, for the control domain. (xen/xen.h, CONSOLEIO_*)
-Return console_io(u32 command, u32 count, GuestHandle<char> buffer)
-{
+Return console_io(u32 command, u32 count, GuestHandle<char> buffer) {
     switch (command) {
-    case CONSOLEIO_write: return write(count, buffer);
-    case CONSOLEIO_read: return read(count, buffer);
-    default: return fail(Errno::ENOSYS);
+    case CONSOLEIO_write:
+        return write(count, buffer);
+    case CONSOLEIO_read:
+        return read(count, buffer);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 

@@ -11,12 +11,13 @@ namespace {
 /// The SYSCALL instruction; a preempted call is made again by going back over it.
 constexpr u64 syscall_bytes = 2;
 
-[[nodiscard]] i64 value_of(const Return& result) { return result ? *result : -static_cast<i64>(result.error()); }
+[[nodiscard]] i64 value_of(const Return& result) {
+    return result ? *result : -static_cast<i64>(result.error());
+}
 
 } // namespace
 
-void set_argument(unsigned index, u64 value)
-{
+void set_argument(unsigned index, u64 value) {
     Vcpu& v = current();
     if (v.multicall_arguments) {
         v.multicall_arguments[index] = value;
@@ -26,8 +27,7 @@ void set_argument(unsigned index, u64 value)
     *registers[index] = value;
 }
 
-Return multicall(GuestHandle<multicall_entry_t> list, u32 count)
-{
+Return multicall(GuestHandle<multicall_entry_t> list, u32 count) {
     Vcpu& v = current();
     if (v.multicall_arguments)
         return fail(Errno::EINVAL);
@@ -69,8 +69,7 @@ Return multicall(GuestHandle<multicall_entry_t> list, u32 count)
 
 using namespace streak;
 
-extern "C" void handle_hypercall(Vcpu* vcpu)
-{
+extern "C" void handle_hypercall(Vcpu* vcpu) {
     using namespace streak::hypercall;
     arch::Registers& r = vcpu->regs;
     const u64 number = r.rax;

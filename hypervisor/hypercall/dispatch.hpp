@@ -13,8 +13,7 @@ namespace streak::hypercall {
 using Entry = Return (*)(u64, u64, u64, u64, u64, u64);
 
 template <class T>
-[[nodiscard]] constexpr T decode(u64 raw)
-{
+[[nodiscard]] constexpr T decode(u64 raw) {
     if constexpr (std::is_integral_v<T>)
         return static_cast<T>(raw);
     else if constexpr (requires { typename T::rep; })
@@ -28,16 +27,14 @@ struct Adapter;
 
 template <class... Args, Return (*Handler)(Args...)>
 struct Adapter<Handler> {
-    static Return call(u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5)
-    {
+    static Return call(u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5) {
         const u64 raw[] = {a0, a1, a2, a3, a4, a5};
         return unpack(raw, std::index_sequence_for<Args...>{});
     }
 
 private:
     template <std::size_t... I>
-    [[gnu::always_inline]] static Return unpack(const u64* raw, std::index_sequence<I...>)
-    {
+    [[gnu::always_inline]] static Return unpack(const u64* raw, std::index_sequence<I...>) {
         return Handler(decode<Args>(raw[I])...);
     }
 };

@@ -17,8 +17,7 @@ using evtchn::Fifo;
 /// A frame of the guest that stays writable as long as the hypervisor uses it; returned when not released.
 class WritableFrame {
 public:
-    [[nodiscard]] Result<> take(Domain& domain, Mfn frame)
-    {
+    [[nodiscard]] Result<> take(Domain& domain, Mfn frame) {
         mm::PageInfo* page = mm::page_of(frame);
         if (!page)
             return fail(Errno::EINVAL);
@@ -26,8 +25,7 @@ public:
         page_ = page;
         return {};
     }
-    ~WritableFrame()
-    {
+    ~WritableFrame() {
         if (page_)
             mm::put_page_and_type(*page_);
     }
@@ -42,8 +40,7 @@ private:
 };
 
 /// The domain turns to FIFO delivery. Ports that are pending now are remembered until they have event words.
-[[nodiscard]] Result<> start_fifo(Domain& domain)
-{
+[[nodiscard]] Result<> start_fifo(Domain& domain) {
     auto fifo = mm::make_owned<Fifo>(mm::heap_source, domain.max_vcpus);
     if (!fifo)
         return fail(Errno::ENOMEM);
@@ -58,8 +55,7 @@ private:
 }
 
 /// Raises what was raised before its event word existed.
-void raise_early_ones(Domain& domain, u32 page_index)
-{
+void raise_early_ones(Domain& domain, u32 page_index) {
     const u32 first = page_index * Fifo::words_per_page;
     for (u32 n = first; n < first + Fifo::words_per_page; ++n) {
         evtchn::Port* port = domain.ports->find(EvtchnPort(n));
@@ -70,8 +66,7 @@ void raise_early_ones(Domain& domain, u32 page_index)
 
 } // namespace
 
-Return fifo_init_control(RawHandle arg)
-{
+Return fifo_init_control(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_init_control_t>().read());
     Domain& d = caller();
     TRY(may(xsm::Hook::evtchn_fifo, d));
@@ -92,8 +87,7 @@ Return fifo_init_control(RawHandle arg)
     return 0;
 }
 
-Return fifo_expand_array(RawHandle arg)
-{
+Return fifo_expand_array(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_expand_array_t>().read());
     Domain& d = caller();
     TRY(may(xsm::Hook::evtchn_fifo, d));

@@ -17,13 +17,11 @@ using evtchn::PortState;
 using evtchn::PortTable;
 using xsm::Hook;
 
-[[nodiscard]] auto busy_in(const Domain& domain)
-{
+[[nodiscard]] auto busy_in(const Domain& domain) {
     return [&domain](EvtchnPort port) { return events::is_busy(domain, port); };
 }
 
-[[nodiscard]] Result<Vcpu*> vcpu_of(const Domain& domain, u32 id)
-{
+[[nodiscard]] Result<Vcpu*> vcpu_of(const Domain& domain, u32 id) {
     if (id >= domain.max_vcpus || !domain.vcpus[id])
         return fail(Errno::ENOENT);
     return domain.vcpus[id];
@@ -31,8 +29,7 @@ using xsm::Hook;
 
 /// Tells the guest about its new port; a port it can't learn of is closed again.
 template <class T>
-[[nodiscard]] Return give(RawHandle arg, const T& op, Domain& domain, EvtchnPort port)
-{
+[[nodiscard]] Return give(RawHandle arg, const T& op, Domain& domain, EvtchnPort port) {
     if (auto written = arg.as<T>().write(op); !written) {
         (void)events::close(domain, port);
         return fail(written.error());
@@ -40,8 +37,7 @@ template <class T>
     return 0;
 }
 
-Return alloc_unbound(RawHandle arg)
-{
+Return alloc_unbound(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_alloc_unbound_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::evtchn_alloc_unbound, *domain));
@@ -56,8 +52,7 @@ Return alloc_unbound(RawHandle arg)
     return give(arg, op, *domain, port);
 }
 
-Return bind_interdomain(RawHandle arg)
-{
+Return bind_interdomain(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_bind_interdomain_t>().read());
     Domain& local = caller();
     TRY_ASSIGN(remote, find_domain(DomId(op.remote_dom)));
@@ -75,8 +70,7 @@ Return bind_interdomain(RawHandle arg)
     return give(arg, op, local, port);
 }
 
-Return bind_virq(RawHandle arg)
-{
+Return bind_virq(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_bind_virq_t>().read());
     Domain& d = caller();
     if (op.virq >= NR_VIRQS)
@@ -100,8 +94,7 @@ Return bind_virq(RawHandle arg)
     return give(arg, op, d, port);
 }
 
-Return bind_ipi(RawHandle arg)
-{
+Return bind_ipi(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_bind_ipi_t>().read());
     Domain& d = caller();
     TRY(may(Hook::evtchn_bind_ipi, d));
@@ -116,8 +109,7 @@ Return bind_ipi(RawHandle arg)
     return give(arg, op, d, port);
 }
 
-Return bind_pirq(RawHandle arg)
-{
+Return bind_pirq(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_bind_pirq_t>().read());
     Domain& d = caller();
     TRY(may(Hook::evtchn_bind_pirq, d));
@@ -137,8 +129,7 @@ Return bind_pirq(RawHandle arg)
     return give(arg, op, d, port);
 }
 
-Return close(RawHandle arg)
-{
+Return close(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_close_t>().read());
     TRY(may(Hook::evtchn_close, caller()));
     TRY(events::close(caller(), EvtchnPort(op.port)));
@@ -146,8 +137,7 @@ Return close(RawHandle arg)
 }
 
 /// The far end in another domain; the sender's lock keeps the pair connected.
-[[gnu::noinline]] Return send_remote(const Port& port)
-{
+[[gnu::noinline]] Return send_remote(const Port& port) {
     const EvtchnPort far(port.detail);
     TRY_ASSIGN(remote, find_domain(port.remote_domain));
     if (Port* p = remote->ports->find(far))
@@ -155,8 +145,7 @@ Return close(RawHandle arg)
     return 0;
 }
 
-[[gnu::noinline]] Return send(RawHandle arg)
-{
+[[gnu::noinline]] Return send(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_send_t>().read());
     Domain& d = caller();
     TRY(may(Hook::evtchn_send, d));
@@ -181,8 +170,7 @@ Return close(RawHandle arg)
     return 0;
 }
 
-Return status(RawHandle arg)
-{
+Return status(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_status_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::evtchn_status, *domain));
@@ -198,8 +186,7 @@ Return status(RawHandle arg)
     return 0;
 }
 
-Return bind_vcpu(RawHandle arg)
-{
+Return bind_vcpu(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_bind_vcpu_t>().read());
     Domain& d = caller();
     TRY(may(Hook::evtchn_bind_vcpu, d));
@@ -212,8 +199,7 @@ Return bind_vcpu(RawHandle arg)
     return 0;
 }
 
-Return unmask(RawHandle arg)
-{
+Return unmask(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_unmask_t>().read());
     Domain& d = caller();
     TRY(may(Hook::evtchn_unmask, d));
@@ -225,8 +211,7 @@ Return unmask(RawHandle arg)
     return 0;
 }
 
-Return reset(RawHandle arg)
-{
+Return reset(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_reset_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::evtchn_reset, *domain));
@@ -242,8 +227,7 @@ Return reset(RawHandle arg)
     return 0;
 }
 
-Return set_priority(RawHandle arg)
-{
+Return set_priority(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_set_priority_t>().read());
     Domain& d = caller();
     TRY(may(Hook::evtchn_set_priority, d));
@@ -257,38 +241,49 @@ Return set_priority(RawHandle arg)
 /// EVTCHNOP_reset_cont: the public header keeps it from guests; the incumbent uses it for continuations.
 constexpr u32 reset_continued = 14;
 
-[[gnu::noinline]] Return other_op(u32 cmd, RawHandle arg)
-{
+[[gnu::noinline]] Return other_op(u32 cmd, RawHandle arg) {
     switch (cmd) {
-    case EVTCHNOP_unmask: return unmask(arg);
-    case EVTCHNOP_bind_interdomain: return bind_interdomain(arg);
-    case EVTCHNOP_bind_virq: return bind_virq(arg);
-    case EVTCHNOP_bind_pirq: return bind_pirq(arg);
-    case EVTCHNOP_close: return close(arg);
-    case EVTCHNOP_status: return status(arg);
-    case EVTCHNOP_alloc_unbound: return alloc_unbound(arg);
-    case EVTCHNOP_bind_ipi: return bind_ipi(arg);
-    case EVTCHNOP_bind_vcpu: return bind_vcpu(arg);
+    case EVTCHNOP_unmask:
+        return unmask(arg);
+    case EVTCHNOP_bind_interdomain:
+        return bind_interdomain(arg);
+    case EVTCHNOP_bind_virq:
+        return bind_virq(arg);
+    case EVTCHNOP_bind_pirq:
+        return bind_pirq(arg);
+    case EVTCHNOP_close:
+        return close(arg);
+    case EVTCHNOP_status:
+        return status(arg);
+    case EVTCHNOP_alloc_unbound:
+        return alloc_unbound(arg);
+    case EVTCHNOP_bind_ipi:
+        return bind_ipi(arg);
+    case EVTCHNOP_bind_vcpu:
+        return bind_vcpu(arg);
     case EVTCHNOP_reset:
-    case reset_continued: return reset(arg);
-    case EVTCHNOP_init_control: return fifo_init_control(arg);
-    case EVTCHNOP_expand_array: return fifo_expand_array(arg);
-    case EVTCHNOP_set_priority: return set_priority(arg);
-    default: return fail(Errno::ENOSYS);
+    case reset_continued:
+        return reset(arg);
+    case EVTCHNOP_init_control:
+        return fifo_init_control(arg);
+    case EVTCHNOP_expand_array:
+        return fifo_expand_array(arg);
+    case EVTCHNOP_set_priority:
+        return set_priority(arg);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 
 } // namespace
 
-Return event_channel_op(u32 cmd, RawHandle arg)
-{
+Return event_channel_op(u32 cmd, RawHandle arg) {
     // The frequent one pays for none of the others' stack frames.
     return cmd == EVTCHNOP_send ? send(arg) : other_op(cmd, arg);
 }
 
 /// The form before interface 0x00030202: command and argument in one structure.
-Return event_channel_op_compat(RawHandle op)
-{
+Return event_channel_op_compat(RawHandle op) {
     TRY_ASSIGN(cmd, op.as<u32>().read());
     if (cmd > EVTCHNOP_unmask)
         return fail(Errno::ENOSYS);

@@ -5,8 +5,7 @@
 namespace streak::hypercall {
 
 /// Sets or clears CR0.TS of the calling vCPU (xen/xen.h).
-Return fpu_taskswitch(i32 set)
-{
+Return fpu_taskswitch(i32 set) {
     TRY(may(xsm::Hook::fpu_taskswitch, caller()));
     pv::set_task_switched(current(), set != 0);
     return 0;

@@ -18,8 +18,7 @@ using grant::Status;
 /// A pin that ends with its scope.
 class Pin {
 public:
-    [[nodiscard]] Outcome<Granted> begin(Domain& granter, GrantRef ref, DomId user, bool write)
-    {
+    [[nodiscard]] Outcome<Granted> begin(Domain& granter, GrantRef ref, DomId user, bool write) {
         auto granted = grants::pin(granter, ref, {.user = user, .write = write, .map = false});
         if (granted) {
             granter_ = granter.id;
@@ -30,8 +29,7 @@ public:
         }
         return granted;
     }
-    ~Pin()
-    {
+    ~Pin() {
         if (active_)
             grants::unpin(granter_, generation_, ref_, write_);
     }
@@ -52,8 +50,7 @@ class CopyEnd {
 public:
     using Where = gnttab_copy::gnttab_copy_ptr;
 
-    [[nodiscard]] Outcome<> open(const Where& at, u16 length, bool by_reference, bool write)
-    {
+    [[nodiscard]] Outcome<> open(const Where& at, u16 length, bool by_reference, bool write) {
         write_ = write;
         if (u32{at.offset} + length > page_size)
             return refuse(Status::bad_copy_arg);
@@ -61,8 +58,7 @@ public:
             return open_own(at);
         return open_grant(at, length);
     }
-    ~CopyEnd()
-    {
+    ~CopyEnd() {
         if (page_)
             grants::drop_frame(mm::mfn_of(*page_), write_);
     }
@@ -73,21 +69,18 @@ public:
     [[nodiscard]] u8* memory(u16 offset) const { return mm::page_memory<u8>(*page_) + offset; }
 
 private:
-    [[nodiscard]] Outcome<> take(const Domain& owner, Mfn frame, Status otherwise)
-    {
+    [[nodiscard]] Outcome<> take(const Domain& owner, Mfn frame, Status otherwise) {
         page_ = grants::take_frame(owner, frame, write_);
         return page_ ? Outcome<>{} : refuse(otherwise);
     }
 
-    [[nodiscard]] Outcome<> open_own(const Where& at)
-    {
+    [[nodiscard]] Outcome<> open_own(const Where& at) {
         if (DomId(at.domid) != self_id)
             return refuse(Status::permission_denied);
         return take(caller(), Mfn(at.u.gmfn), Status::bad_page);
     }
 
-    [[nodiscard]] Outcome<> open_grant(const Where& at, u16 length)
-    {
+    [[nodiscard]] Outcome<> open_grant(const Where& at, u16 length) {
         auto granter = find_domain(DomId(at.domid));
         if (!granter)
             return refuse(Status::bad_domain);
@@ -102,8 +95,7 @@ private:
     }
 
     /// The grant leads to one that its granter got from a third domain. That one must not lead on.
-    [[nodiscard]] Outcome<> open_transitive(Domain& middle, const Granted& via, u16 offset, u16 length)
-    {
+    [[nodiscard]] Outcome<> open_transitive(Domain& middle, const Granted& via, u16 offset, u16 length) {
         auto owner = find_domain(via.via_domain);
         if (!owner || owner->get() == &middle)
             return refuse(Status::general_error);
@@ -115,8 +107,7 @@ private:
         return use(**owner, *granted, offset, length);
     }
 
-    [[nodiscard]] Outcome<> use(Domain& owner, const Granted& g, u16 offset, u16 length)
-    {
+    [[nodiscard]] Outcome<> use(Domain& owner, const Granted& g, u16 offset, u16 length) {
         if (offset < g.offset || u32{offset} + length > u32{g.offset} + g.length)
             return refuse(Status::general_error);
         return take(owner, g.frame, Status::general_error);
@@ -127,8 +118,7 @@ private:
     bool write_ = false;
 };
 
-[[nodiscard]] Status copy_one(const gnttab_copy_t& op)
-{
+[[nodiscard]] Status copy_one(const gnttab_copy_t& op) {
     CopyEnd source, destination;
     if (auto opened = source.open(op.source, op.len, op.flags & GNTCOPY_source_gref, false); !opened)
         return opened.error();
@@ -140,6 +130,8 @@ private:
 
 } // namespace
 
-Return grant_copy(GuestHandle<gnttab_copy_t> list, u32 count) { return for_each_grant(list, count, copy_one); }
+Return grant_copy(GuestHandle<gnttab_copy_t> list, u32 count) {
+    return for_each_grant(list, count, copy_one);
+}
 
 } // namespace streak::hypercall

@@ -21,30 +21,27 @@ using grant::Status;
 [[nodiscard]] auto refuse(Status s) { return std::unexpected(s); }
 
 /// The AVAIL and cache bits of the entry that the guest asked for.
-[[nodiscard]] u64 extra_bits(u32 flags, u8 cache_bits)
-{
+[[nodiscard]] u64 extra_bits(u32 flags, u8 cache_bits) {
     const u64 available = (u64{flags} >> _GNTMAP_guest_avail0 << 9) & mm::pte::available;
     const u64 cache = (cache_bits & 1 ? mm::pte::write_through : 0) |
                       (cache_bits & 2 ? mm::pte::cache_disable : 0) | (cache_bits & 4 ? mm::pte::pat : 0);
     return available | cache;
 }
 
-[[nodiscard]] Outcome<GrantHandle> take_handle()
-{
+[[nodiscard]] Outcome<GrantHandle> take_handle() {
     LockGuard guard(caller().maptrack_lock);
     auto handle = caller().maptrack->take();
     return handle ? Outcome<GrantHandle>(*handle) : refuse(Status::no_space);
 }
 
-void put_handle(GrantHandle handle)
-{
+void put_handle(GrantHandle handle) {
     LockGuard guard(caller().maptrack_lock);
     caller().maptrack->put(handle);
 }
 
 /// Takes the frame's references for each kind and writes the page-table entry. False: nothing is held.
-[[nodiscard]] bool map_pinned(const gnttab_map_grant_ref_t& op, const Domain& granter, const grant::Granted& granted)
-{
+[[nodiscard]] bool map_pinned(const gnttab_map_grant_ref_t& op, const Domain& granter,
+                              const grant::Granted& granted) {
     const bool write = !(op.flags & GNTMAP_readonly);
     const bool device = op.flags & GNTMAP_device_map;
     if (device && !grants::take_frame(granter, granted.frame, write))
@@ -52,9 +49,11 @@ void put_handle(GrantHandle handle)
     if (!(op.flags & GNTMAP_host_map))
         return true;
     if (grants::take_frame(granter, granted.frame, write)) {
-        const mm::GrantMapping wanted{.frame = granted.frame, .writable = write,
+        const mm::GrantMapping wanted{.frame = granted.frame,
+                                      .writable = write,
                                       .extra_bits = extra_bits(op.flags, granted.cache_bits)};
-        if (mm::map_grant_pte(current(), {op.host_addr, (op.flags & GNTMAP_contains_pte) != 0}, wanted)) [[likely]]
+        if (mm::map_grant_pte(current(), {op.host_addr, (op.flags & GNTMAP_contains_pte) != 0}, wanted))
+            [[likely]]
             return true;
         grants::drop_frame(granted.frame, write);
     }
@@ -64,8 +63,7 @@ void put_handle(GrantHandle handle)
 }
 
 /// Maps under a handle that is taken already; the mapping as it is to be recorded.
-[[nodiscard]] Outcome<Mapping> map_with_handle(const gnttab_map_grant_ref_t& op, Domain& granter)
-{
+[[nodiscard]] Outcome<Mapping> map_with_handle(const gnttab_map_grant_ref_t& op, Domain& granter) {
     const GrantRef ref(op.ref);
     const bool write = !(op.flags & GNTMAP_readonly);
     auto granted = grants::pin(granter, ref, {.user = caller().id, .write = write, .map = true});
@@ -77,12 +75,14 @@ void put_handle(GrantHandle handle)
         return refuse(Status::general_error);
     }
     constexpr u32 recorded = GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte;
-    return Mapping{.granter = granter.id, .flags = static_cast<u16>(op.flags & recorded), .ref = ref,
-                   .frame = static_cast<u32>(granted->frame.raw()), .generation = generation};
+    return Mapping{.granter = granter.id,
+                   .flags = static_cast<u16>(op.flags & recorded),
+                   .ref = ref,
+                   .frame = static_cast<u32>(granted->frame.raw()),
+                   .generation = generation};
 }
 
-[[nodiscard]] Status map_one(gnttab_map_grant_ref_t& op)
-{
+[[nodiscard]] Status map_one(gnttab_map_grant_ref_t& op) {
     if (!(op.flags & (GNTMAP_host_map | GNTMAP_device_map)))
         return Status::bad_gntref;
     auto granter = find_domain(DomId(op.dom));
@@ -129,8 +129,7 @@ private:
 };
 
 /// Gives back references, and with the last kind pin and handle.
-void end_use(const Ended& e)
-{
+void end_use(const Ended& e) {
     const Mapping& m = e.mapping;
     const bool write = !(m.flags & GNTMAP_readonly);
     if (e.kinds & GNTMAP_host_map)
@@ -145,8 +144,7 @@ void end_use(const Ended& e)
 }
 
 /// Stale translations go first.
-void complete(EndedList& list)
-{
+void complete(EndedList& list) {
     if (list.begin() == list.end())
         return;
     tlb::flush(caller().dirty_cpus, tlb::Flush::guest);
@@ -155,8 +153,7 @@ void complete(EndedList& list)
     list.clear();
 }
 
-[[nodiscard]] mm::GrantPteAt entry_of(const Mapping& m, u64 host_address)
-{
+[[nodiscard]] mm::GrantPteAt entry_of(const Mapping& m, u64 host_address) {
     return {host_address, (m.flags & GNTMAP_contains_pte) != 0};
 }
 
@@ -196,8 +193,7 @@ template <class Change>
 
 /// Goes through a list in rounds, with one flush for each.
 template <class T, class One>
-[[nodiscard]] Return unmap_list(GuestHandle<T> list, u32 count, One one)
-{
+[[nodiscard]] Return unmap_list(GuestHandle<T> list, u32 count, One one) {
     EndedList ended;
     for (u32 i = 0; i < count; ++i) {
         if (i != 0 && i % grant_round == 0) {
@@ -225,13 +221,11 @@ template <class T, class One>
 
 } // namespace
 
-Return grant_map(GuestHandle<gnttab_map_grant_ref_t> list, u32 count)
-{
+Return grant_map(GuestHandle<gnttab_map_grant_ref_t> list, u32 count) {
     return for_each_grant(list, count, map_one);
 }
 
-Return grant_unmap(GuestHandle<gnttab_unmap_grant_ref_t> list, u32 count)
-{
+Return grant_unmap(GuestHandle<gnttab_unmap_grant_ref_t> list, u32 count) {
     TRY(may(xsm::Hook::grant_unmap, caller()));
     return unmap_list(list, count, [](const gnttab_unmap_grant_ref_t& op, EndedList& ended) {
         const u16 kinds = static_cast<u16>((op.host_addr ? GNTMAP_host_map : 0) |
@@ -242,8 +236,7 @@ Return grant_unmap(GuestHandle<gnttab_unmap_grant_ref_t> list, u32 count)
     });
 }
 
-Return grant_unmap_and_replace(GuestHandle<gnttab_unmap_and_replace_t> list, u32 count)
-{
+Return grant_unmap_and_replace(GuestHandle<gnttab_unmap_and_replace_t> list, u32 count) {
     TRY(may(xsm::Hook::grant_unmap, caller()));
     return unmap_list(list, count, [](const gnttab_unmap_and_replace_t& op, EndedList& ended) {
         return end_mapping(GrantHandle(op.handle), GNTMAP_host_map, 0, ended, [&op](const Mapping& m) {

@@ -11,8 +11,7 @@ using grant::Status;
 using xsm::Hook;
 
 /// The domain an operation is about, for callers that may.
-[[nodiscard]] grant::Outcome<DomainRef> object_of(domid_t id, Hook hook)
-{
+[[nodiscard]] grant::Outcome<DomainRef> object_of(domid_t id, Hook hook) {
     auto domain = find_domain(DomId(id));
     if (!domain)
         return std::unexpected(Status::bad_domain);
@@ -23,8 +22,7 @@ using xsm::Hook;
 
 [[nodiscard]] i16 raw(Status s) { return static_cast<i16>(s); }
 
-[[nodiscard]] Result<Status> set_up(const gnttab_setup_table_t& op)
-{
+[[nodiscard]] Result<Status> set_up(const gnttab_setup_table_t& op) {
     auto domain = object_of(op.dom, Hook::grant_setup);
     if (!domain)
         return domain.error();
@@ -40,8 +38,7 @@ using xsm::Hook;
     return Status::okay;
 }
 
-[[nodiscard]] Result<Status> list_statuses(const gnttab_get_status_frames_t& op)
-{
+[[nodiscard]] Result<Status> list_statuses(const gnttab_get_status_frames_t& op) {
     auto domain = object_of(op.dom, Hook::grant_setup);
     if (!domain)
         return domain.error();
@@ -59,8 +56,7 @@ using xsm::Hook;
 
 } // namespace
 
-Return grant_setup_table(RawHandle arg, u32 count)
-{
+Return grant_setup_table(RawHandle arg, u32 count) {
     if (count != 1)
         return fail(Errno::EINVAL);
     TRY_ASSIGN(op, arg.as<gnttab_setup_table_t>().read());
@@ -70,8 +66,7 @@ Return grant_setup_table(RawHandle arg, u32 count)
     return 0;
 }
 
-Return grant_query_size(RawHandle arg, u32 count)
-{
+Return grant_query_size(RawHandle arg, u32 count) {
     if (count != 1)
         return fail(Errno::EINVAL);
     TRY_ASSIGN(op, arg.as<gnttab_query_size_t>().read());
@@ -87,8 +82,7 @@ Return grant_query_size(RawHandle arg, u32 count)
     return 0;
 }
 
-Return grant_set_version(RawHandle arg)
-{
+Return grant_set_version(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<gnttab_set_version_t>().read());
     TRY(may(Hook::grant_set_version, caller()));
     const auto set = grants::set_version(caller(), op.version);
@@ -98,8 +92,7 @@ Return grant_set_version(RawHandle arg)
     return 0;
 }
 
-Return grant_get_version(RawHandle arg)
-{
+Return grant_get_version(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<gnttab_get_version_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::grant_query, *domain));
@@ -108,8 +101,7 @@ Return grant_get_version(RawHandle arg)
     return 0;
 }
 
-Return grant_get_status_frames(RawHandle arg, u32 count)
-{
+Return grant_get_status_frames(RawHandle arg, u32 count) {
     if (count != 1)
         return fail(Errno::EINVAL);
     TRY_ASSIGN(op, arg.as<gnttab_get_status_frames_t>().read());
@@ -119,8 +111,7 @@ Return grant_get_status_frames(RawHandle arg, u32 count)
     return 0;
 }
 
-Return grant_swap(RawHandle arg, u32 count)
-{
+Return grant_swap(RawHandle arg, u32 count) {
     TRY(may(Hook::grant_swap, caller()));
     return for_each_grant(arg.as<gnttab_swap_grant_ref_t>(), count, [](const gnttab_swap_grant_ref_t& op) {
         LockGuard guard(caller().grant_lock);

@@ -14,8 +14,7 @@ using grant::Status;
 using xsm::Hook;
 
 /// Moves a frame that nobody but its allocation refers to between two accounts.
-[[nodiscard]] Status move_frame(Domain& from, Domain& to, mm::PageInfo& page)
-{
+[[nodiscard]] Status move_frame(Domain& from, Domain& to, mm::PageInfo& page) {
     if (!mm::steal_frame(from.pages, page))
         return Status::bad_page;
     tlb::flush(from.dirty_cpus, tlb::Flush::guest);
@@ -27,8 +26,7 @@ using xsm::Hook;
     return Status::general_error;
 }
 
-[[nodiscard]] Status transfer_one(const gnttab_transfer_t& op)
-{
+[[nodiscard]] Status transfer_one(const gnttab_transfer_t& op) {
     mm::PageInfo* page = mm::page_of(Mfn(op.mfn));
     if (!page || page->owner_id() != caller().id || (page->count.load() & mm::count_bits::shared_heap))
         return Status::bad_page;
@@ -55,8 +53,7 @@ using xsm::Hook;
 }
 
 /// May the caller's devices see this frame: its own, or granted to it?
-[[nodiscard]] bool may_flush(Mfn frame)
-{
+[[nodiscard]] bool may_flush(Mfn frame) {
     mm::PageInfo* page = mm::page_of(frame);
     if (!page)
         return false;
@@ -69,8 +66,7 @@ using xsm::Hook;
     return (*owner)->grants && (*owner)->grants->uses(caller().id, frame);
 }
 
-Return flush_one(const gnttab_cache_flush_t& op)
-{
+Return flush_one(const gnttab_cache_flush_t& op) {
     const u32 known = GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_SOURCE_GREF;
     if ((op.op & ~known) || u32{op.offset} + op.length > page_size)
         return fail(Errno::EINVAL);
@@ -92,8 +88,7 @@ Return grant_transfer(GuestHandle<gnttab_transfer_t> list, u32 count) {
     return for_each_grant(list, count, transfer_one);
 }
 
-Return grant_cache_flush(RawHandle arg, u32 count)
-{
+Return grant_cache_flush(RawHandle arg, u32 count) {
     const auto list = arg.as<gnttab_cache_flush_t>();
     TRY(may(Hook::grant_cache_flush, caller()));
     for (u32 i = 0; i < count; ++i) {

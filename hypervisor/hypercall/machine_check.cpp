@@ -13,8 +13,7 @@ namespace streak::hypercall {
 
 namespace {
 
-[[nodiscard]] Result<> fetch(xen_mc_fetch_t& op)
-{
+[[nodiscard]] Result<> fetch(xen_mc_fetch_t& op) {
     const u32 kind = op.flags & (XEN_MC_NONURGENT | XEN_MC_URGENT);
     if (kind != XEN_MC_NONURGENT && kind != XEN_MC_URGENT)
         return fail(Errno::EINVAL);
@@ -24,8 +23,7 @@ namespace {
     return {};
 }
 
-[[nodiscard]] xen_mc_logical_cpu_t describe(CpuId cpu)
-{
+[[nodiscard]] xen_mc_logical_cpu_t describe(CpuId cpu) {
     const arch::CpuFeatures& f = arch::cpu_features;
     xen_mc_logical_cpu_t c{};
     c.mc_cpunr = cpu.raw();
@@ -46,8 +44,7 @@ namespace {
     return c;
 }
 
-[[nodiscard]] Result<> list_cpus(xen_mc_physcpuinfo_t& op)
-{
+[[nodiscard]] Result<> list_cpus(xen_mc_physcpuinfo_t& op) {
     const u32 online = arch::online_cpu_count();
     const auto list = GUEST_HANDLE(op.info);
     if (!list.is_null()) {
@@ -59,23 +56,25 @@ namespace {
     return {};
 }
 
-[[nodiscard]] Result<> run(xen_mc_t& op)
-{
+[[nodiscard]] Result<> run(xen_mc_t& op) {
     switch (op.cmd) {
-    case XEN_MC_fetch: return fetch(op.u.mc_fetch);
-    case XEN_MC_physcpuinfo: return list_cpus(op.u.mc_physcpuinfo);
+    case XEN_MC_fetch:
+        return fetch(op.u.mc_fetch);
+    case XEN_MC_physcpuinfo:
+        return list_cpus(op.u.mc_physcpuinfo);
     case XEN_MC_notifydomain:
     case XEN_MC_msrinject:
     case XEN_MC_mceinject:
-    case XEN_MC_inject_v2: return fail(Errno::EOPNOTSUPP);
-    default: return fail(Errno::EINVAL);
+    case XEN_MC_inject_v2:
+        return fail(Errno::EOPNOTSUPP);
+    default:
+        return fail(Errno::EINVAL);
     }
 }
 
 } // namespace
 
-Return machine_check_op(RawHandle arg)
-{
+Return machine_check_op(RawHandle arg) {
     const auto handle = arg.as<xen_mc_t>();
     TRY(may(xsm::Hook::machine_check, caller()));
     TRY_ASSIGN(op, handle.read());

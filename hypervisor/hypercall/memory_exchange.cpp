@@ -27,28 +27,25 @@ struct Plan {
     [[nodiscard]] u64 chunks() const { return in.nr_extents / in_per_chunk(); }
 };
 
-Result<> check(const xen_memory_exchange_t& x)
-{
+Result<> check(const xen_memory_exchange_t& x) {
     if (x.in.domid != x.out.domid || x.nr_exchanged > x.in.nr_extents)
         return fail(Errno::EINVAL);
     if (x.in.extent_order > largest_order || x.out.extent_order > largest_order)
         return fail(Errno::EPERM);
-    if (x.in.nr_extents > (~0ull >> x.in.extent_order) || x.out.nr_extents > (~0ull >> x.out.extent_order)
-        || (x.in.nr_extents << x.in.extent_order) != (x.out.nr_extents << x.out.extent_order))
+    if (x.in.nr_extents > (~0ull >> x.in.extent_order) || x.out.nr_extents > (~0ull >> x.out.extent_order) ||
+        (x.in.nr_extents << x.in.extent_order) != (x.out.nr_extents << x.out.extent_order))
         return fail(Errno::EINVAL);
     return {};
 }
 
-void put_back(Domain& domain, Frames& frames, u64 count)
-{
+void put_back(Domain& domain, Frames& frames, u64 count) {
     for (u64 i = 0; i < count; ++i)
         // The domain owned these frames a moment ago and got none since: they fit its account.
         ASSERT(mm::assign_frames(domain.pages, *frames[i], 0));
 }
 
 /// Takes the chunk's old frames off the domain.
-Result<> take_old(const Plan& plan, u64 chunk, Frames& frames)
-{
+Result<> take_old(const Plan& plan, u64 chunk, Frames& frames) {
     u64 taken = 0;
     const auto fail_with = [&](Errno error) -> Result<> {
         put_back(plan.domain, frames, taken);
@@ -68,14 +65,12 @@ Result<> take_old(const Plan& plan, u64 chunk, Frames& frames)
     return {};
 }
 
-void free_blocks(const Plan& plan, Frames& blocks, u64 count)
-{
+void free_blocks(const Plan& plan, Frames& blocks, u64 count) {
     for (u64 i = 0; i < count; ++i)
         mm::free_frames(*blocks[i], plan.out.extent_order);
 }
 
-Result<> allocate_new(const Plan& plan, Frames& blocks)
-{
+Result<> allocate_new(const Plan& plan, Frames& blocks) {
     for (u64 i = 0; i < plan.out_per_chunk(); ++i) {
         blocks[i] = mm::alloc_frames(plan.out.extent_order, plan.address_bits);
         if (!blocks[i]) {
@@ -88,8 +83,7 @@ Result<> allocate_new(const Plan& plan, Frames& blocks)
 }
 
 /// Gives the new blocks to the domain, places them in the M2P and tells the guest.
-Result<> hand_over(const Plan& plan, u64 chunk, Frames& blocks)
-{
+Result<> hand_over(const Plan& plan, u64 chunk, Frames& blocks) {
     Result<> told{};
     const GuestHandle<xen_pfn_t> list = GUEST_HANDLE(plan.out.extent_start);
     for (u64 e = 0; e < plan.out_per_chunk(); ++e) {
@@ -105,8 +99,7 @@ Result<> hand_over(const Plan& plan, u64 chunk, Frames& blocks)
     return told;
 }
 
-Result<> exchange_chunk(const Plan& plan, u64 chunk)
-{
+Result<> exchange_chunk(const Plan& plan, u64 chunk) {
     Frames old, blocks;
     TRY(allocate_new(plan, blocks));
     if (auto taken = take_old(plan, chunk, old); !taken) {
@@ -120,8 +113,7 @@ Result<> exchange_chunk(const Plan& plan, u64 chunk)
 
 } // namespace
 
-Return exchange_memory(RawHandle argument)
-{
+Return exchange_memory(RawHandle argument) {
     const auto handle = argument.as<xen_memory_exchange_t>();
     TRY_ASSIGN(x, handle.read());
     TRY(check(x));
@@ -129,7 +121,8 @@ Return exchange_memory(RawHandle argument)
     TRY(may(xsm::Hook::memory_exchange, *domain));
 
     const unsigned bits = x.out.mem_flags & 0xff;
-    const Plan plan{*domain, x.in, x.out, std::max(x.in.extent_order, x.out.extent_order), bits == 0 ? 64 : bits};
+    const Plan plan{*domain, x.in, x.out, std::max(x.in.extent_order, x.out.extent_order),
+                    bits == 0 ? 64 : bits};
     if (x.in.nr_extents % plan.in_per_chunk() != 0)
         return fail(Errno::EINVAL);
 

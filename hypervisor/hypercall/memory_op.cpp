@@ -11,42 +11,37 @@ namespace {
 
 constexpr u64 m2p_chunk_bytes = 1ull << 21; ///< what one entry of machphys_mfn_list covers
 
-Result<DomainRef> domain_for(RawHandle argument, xsm::Hook hook)
-{
+Result<DomainRef> domain_for(RawHandle argument, xsm::Hook hook) {
     TRY_ASSIGN(id, argument.as<domid_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(id)));
     TRY(may(hook, *domain));
     return std::move(domain);
 }
 
-Return current_frames(RawHandle argument)
-{
+Return current_frames(RawHandle argument) {
     TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
     return static_cast<i64>(domain->pages.total);
 }
 
-Return maximum_frames(RawHandle argument)
-{
+Return maximum_frames(RawHandle argument) {
     TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
     return static_cast<i64>(domain->pages.max);
 }
 
-Return maximum_gpfn(RawHandle argument)
-{
+Return maximum_gpfn(RawHandle argument) {
     TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
     return static_cast<i64>(domain->shared_info->arch.max_pfn) - 1;
 }
 
-Return machphys_mapping(RawHandle argument)
-{
-    TRY(argument.as<xen_machphys_mapping_t>().write(
-        {.v_start = MACH2PHYS_VIRT_START, .v_end = MACH2PHYS_VIRT_END, .max_mfn = mm::frame_table_frames - 1}));
+Return machphys_mapping(RawHandle argument) {
+    TRY(argument.as<xen_machphys_mapping_t>().write({.v_start = MACH2PHYS_VIRT_START,
+                                                     .v_end = MACH2PHYS_VIRT_END,
+                                                     .max_mfn = mm::frame_table_frames - 1}));
     return 0;
 }
 
 /// The frames the M2P consists of, one number for each 2 MiB; holes repeat the previous one.
-Return machphys_mfn_list(RawHandle argument)
-{
+Return machphys_mfn_list(RawHandle argument) {
     TRY(may(xsm::Hook::memory_machine, caller()));
     const auto handle = argument.as<xen_machphys_mfn_list_t>();
     TRY_ASSIGN(list, handle.read());
@@ -65,8 +60,7 @@ Return machphys_mfn_list(RawHandle argument)
     return 0;
 }
 
-Return write_map(RawHandle argument, const e820_entry* entries, u32 count)
-{
+Return write_map(RawHandle argument, const e820_entry* entries, u32 count) {
     const auto handle = argument.as<xen_memory_map_t>();
     TRY_ASSIGN(request, handle.read());
     const GuestHandle<e820_entry> out(reinterpret_cast<u64>(request.buffer.p));
@@ -80,8 +74,7 @@ Return write_map(RawHandle argument, const e820_entry* entries, u32 count)
 }
 
 /// The machine's map, as dom0 has to see it: Streak's own APIC pages are reserved.
-Return machine_memory_map(RawHandle argument)
-{
+Return machine_memory_map(RawHandle argument) {
     TRY(may(xsm::Hook::memory_machine, caller()));
     const auto handle = argument.as<xen_memory_map_t>();
     TRY_ASSIGN(request, handle.read());
@@ -97,8 +90,7 @@ Return machine_memory_map(RawHandle argument)
     return 0;
 }
 
-Return memory_map(RawHandle argument)
-{
+Return memory_map(RawHandle argument) {
     const Domain& d = caller();
     if (d.memory_map_entries == 0)
         return fail(Errno::ENOSYS);
@@ -106,8 +98,7 @@ Return memory_map(RawHandle argument)
     return write_map(argument, d.memory_map.data(), d.memory_map_entries);
 }
 
-Return set_memory_map(RawHandle argument)
-{
+Return set_memory_map(RawHandle argument) {
     TRY_ASSIGN(request, argument.as<xen_foreign_memory_map_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(request.domid)));
     TRY(may(xsm::Hook::memory_set_map, *domain));
@@ -121,8 +112,7 @@ Return set_memory_map(RawHandle argument)
     return 0;
 }
 
-Return claim_pages(RawHandle argument)
-{
+Return claim_pages(RawHandle argument) {
     TRY_ASSIGN(request, argument.as<xen_memory_reservation_t>().read());
     if (!GUEST_HANDLE(request.extent_start).is_null() || request.extent_order != 0 || request.mem_flags != 0)
         return fail(Errno::EINVAL);
@@ -133,8 +123,7 @@ Return claim_pages(RawHandle argument)
 }
 
 /// Populate-on-demand and memory sharing belong to hardware-assisted guests.
-Return get_pod_target(RawHandle argument)
-{
+Return get_pod_target(RawHandle argument) {
     TRY(domain_for(argument, xsm::Hook::memory_claim));
     return fail(Errno::EINVAL);
 }
@@ -143,42 +132,58 @@ Return get_pod_target(RawHandle argument)
 
 /// Everything about a domain's memory. `command` carries the first extent to do in its upper bits, so that a
 /// long operation can go on where it stopped. (xen/memory.h)
-Return memory_op(u64 command, RawHandle argument)
-{
+Return memory_op(u64 command, RawHandle argument) {
     const u64 start = command >> extent_shift;
     const u32 op = command & command_mask;
     switch (op) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
-    case XENMEM_populate_physmap: return change_reservation(op, start, argument);
-    case XENMEM_exchange: return exchange_memory(argument);
-    default: break;
+    case XENMEM_populate_physmap:
+        return change_reservation(op, start, argument);
+    case XENMEM_exchange:
+        return exchange_memory(argument);
+    default:
+        break;
     }
     if (start != 0)
         return fail(Errno::EINVAL);
     switch (op) {
-    case XENMEM_maximum_ram_page: return static_cast<i64>(mm::frame_table_frames - 1);
-    case XENMEM_current_reservation: return current_frames(argument);
-    case XENMEM_maximum_reservation: return maximum_frames(argument);
-    case XENMEM_maximum_gpfn: return maximum_gpfn(argument);
-    case XENMEM_machphys_mapping: return machphys_mapping(argument);
-    case XENMEM_machphys_mfn_list: return machphys_mfn_list(argument);
-    case XENMEM_memory_map: return memory_map(argument);
-    case XENMEM_machine_memory_map: return machine_memory_map(argument);
-    case XENMEM_set_memory_map: return set_memory_map(argument);
-    case XENMEM_claim_pages: return claim_pages(argument);
+    case XENMEM_maximum_ram_page:
+        return static_cast<i64>(mm::frame_table_frames - 1);
+    case XENMEM_current_reservation:
+        return current_frames(argument);
+    case XENMEM_maximum_reservation:
+        return maximum_frames(argument);
+    case XENMEM_maximum_gpfn:
+        return maximum_gpfn(argument);
+    case XENMEM_machphys_mapping:
+        return machphys_mapping(argument);
+    case XENMEM_machphys_mfn_list:
+        return machphys_mfn_list(argument);
+    case XENMEM_memory_map:
+        return memory_map(argument);
+    case XENMEM_machine_memory_map:
+        return machine_memory_map(argument);
+    case XENMEM_set_memory_map:
+        return set_memory_map(argument);
+    case XENMEM_claim_pages:
+        return claim_pages(argument);
     case XENMEM_get_sharing_freed_pages:
-    case XENMEM_get_sharing_shared_pages: return 0;
+    case XENMEM_get_sharing_shared_pages:
+        return 0;
     case XENMEM_get_pod_target:
-    case XENMEM_set_pod_target: return get_pod_target(argument);
-    case XENMEM_get_vnumainfo: return fail(Errno::EOPNOTSUPP);
+    case XENMEM_set_pod_target:
+        return get_pod_target(argument);
+    case XENMEM_get_vnumainfo:
+        return fail(Errno::EOPNOTSUPP);
     // Both place frames in a translated physmap, which a PV guest does not have.
     case XENMEM_add_to_physmap:
     case XENMEM_add_to_physmap_batch:
     case XENMEM_remove_from_physmap:
         TRY(domain_for(argument, xsm::Hook::memory_add_to_physmap));
         return fail(Errno::EOPNOTSUPP);
-    default: return fail(Errno::ENOSYS);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 

@@ -16,14 +16,12 @@ struct Extents {
     unsigned address_bits;
 };
 
-unsigned address_bits_of(const xen_memory_reservation_t& r)
-{
+unsigned address_bits_of(const xen_memory_reservation_t& r) {
     const unsigned bits = r.mem_flags & 0xff;
     return bits == 0 ? 64 : bits;
 }
 
-Result<> give_back(Domain& domain, Mfn mfn)
-{
+Result<> give_back(Domain& domain, Mfn mfn) {
     mm::PageInfo* page = mm::page_of(mfn);
     if (!page || !mm::get_page(*page, domain.id))
         return fail(Errno::EINVAL);
@@ -35,16 +33,14 @@ Result<> give_back(Domain& domain, Mfn mfn)
     return released ? Result<>{} : fail(Errno::EINVAL);
 }
 
-Result<> decrease(const Extents& e, u64 index)
-{
+Result<> decrease(const Extents& e, u64 index) {
     TRY_ASSIGN(frame, e.list.read(index));
     for (u64 i = 0; i < (1ull << e.order); ++i)
         TRY(give_back(e.domain, Mfn(frame + i)));
     return {};
 }
 
-Result<> increase(const Extents& e, u64 index, bool populate)
-{
+Result<> increase(const Extents& e, u64 index, bool populate) {
     u64 pfn = 0;
     if (populate) {
         TRY_ASSIGN(wanted, e.list.read(index));
@@ -61,8 +57,7 @@ Result<> increase(const Extents& e, u64 index, bool populate)
 
 } // namespace
 
-Return change_reservation(u32 op, u64 start, RawHandle argument)
-{
+Return change_reservation(u32 op, u64 start, RawHandle argument) {
     TRY_ASSIGN(r, argument.as<xen_memory_reservation_t>().read());
     if (start >= r.nr_extents)
         return static_cast<i64>(start);
@@ -78,7 +73,9 @@ Return change_reservation(u32 op, u64 start, RawHandle argument)
             set_argument(0, op | (i << extent_shift));
             return fail(Errno::ERESTART);
         }
-        const Result<> done = op == XENMEM_decrease_reservation ? decrease(e, i) : increase(e, i, op == XENMEM_populate_physmap);
+        const Result<> done = op == XENMEM_decrease_reservation
+                                  ? decrease(e, i)
+                                  : increase(e, i, op == XENMEM_populate_physmap);
         if (!done && done.error() == Errno::ERESTART) {
             set_argument(0, op | (i << extent_shift));
             return fail(Errno::ERESTART);

@@ -24,8 +24,7 @@ struct Target {
 struct StoreEntry {
     bool preserve;
 
-    bool operator()(u64& slot, u64 old, u64 entry) const
-    {
+    bool operator()(u64& slot, u64 old, u64 entry) const {
         if (!preserve) {
             __atomic_store_n(&slot, entry, __ATOMIC_RELAXED);
             return true;
@@ -38,8 +37,7 @@ struct StoreEntry {
 };
 
 /// An ordinary frame of the guest is written as data.
-Result<> write_data(Domain& owner, mm::PageInfo& page, unsigned index, u64 value)
-{
+Result<> write_data(Domain& owner, mm::PageInfo& page, unsigned index, u64 value) {
     TRY(mm::get_page_and_type(page, owner.id, mm::PageType::writable));
     __atomic_store_n(&mm::HostEnv::entries(page)[index], value, __ATOMIC_RELAXED);
     mm::put_page_and_type(page);
@@ -47,8 +45,7 @@ Result<> write_data(Domain& owner, mm::PageInfo& page, unsigned index, u64 value
 }
 
 Result<> update_entry(LockedTables& tables, const Target& target, const mmu_update_t& request,
-                      mm::OwedTable& owed, StoreEntry write)
-{
+                      mm::OwedTable& owed, StoreEntry write) {
     mm::PageInfo* page = mm::HostEnv::page(to_mfn(Maddr(request.ptr)));
     if (!page || page->owner_id() != target.tables.id) [[unlikely]]
         return fail(Errno::EINVAL);
@@ -65,8 +62,7 @@ Result<> update_entry(LockedTables& tables, const Target& target, const mmu_upda
 }
 
 /// MMU_MACHPHYS_UPDATE
-Result<> update_m2p(const Target& target, const mmu_update_t& request)
-{
+Result<> update_m2p(const Target& target, const mmu_update_t& request) {
     const Mfn mfn = to_mfn(Maddr(request.ptr));
     mm::PageInfo* page = mm::page_of(mfn);
     if (!page || !mm::get_page(*page, target.frames))
@@ -76,8 +72,8 @@ Result<> update_m2p(const Target& target, const mmu_update_t& request)
     return {};
 }
 
-Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_t& request, mm::OwedTable& owed)
-{
+Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_t& request,
+                   mm::OwedTable& owed) {
     switch (request.ptr & command_mask) {
     case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE:
@@ -93,8 +89,7 @@ Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_
 
 /// Up to run_length requests under one hold of the lock; `at` counts those done.
 [[gnu::noinline]] Result<> run(GuestHandle<mmu_update_t> requests, u32 count, const Target& target,
-                               mm::OwedTable& owed, u32& at)
-{
+                               mm::OwedTable& owed, u32& at) {
     LockedTables tables(target.tables);
     u32 i = at;
     const u32 end = count - i > run_length ? i + run_length : count;
@@ -112,8 +107,7 @@ Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_
     return result;
 }
 
-Result<> settle(Domain& domain, mm::OwedTable& owed)
-{
+Result<> settle(Domain& domain, mm::OwedTable& owed) {
     LockedTables tables(domain);
     return tables->settle(owed);
 }
@@ -123,8 +117,7 @@ bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
 /// Goes on after a first run with `result`, until a request fails or all are done. ERESTART, if `preemptible`:
 /// something more urgent came up; `at` counts those done, and `owed` may hold a table.
 Result<> run_rest(GuestHandle<mmu_update_t> requests, u32 count, const Target& target, mm::OwedTable& owed,
-                  bool preemptible, u32& at, Result<> result)
-{
+                  bool preemptible, u32& at, Result<> result) {
     for (;; result = run(requests, count, target, owed, at)) {
         if (!result && !restart(result))
             return result;
@@ -138,8 +131,7 @@ Result<> run_rest(GuestHandle<mmu_update_t> requests, u32 count, const Target& t
 }
 
 /// Everything but a short list for the caller's own tables and frames.
-[[gnu::noinline]] Return update_any(const Batch<mmu_update_t>& batch, u32 foreign)
-{
+[[gnu::noinline]] Return update_any(const Batch<mmu_update_t>& batch, u32 foreign) {
     PageOwner owner;
     TRY(find_page_owner(foreign, true, owner));
     TRY(may(xsm::Hook::mmu_update, *owner.tables));
@@ -159,8 +151,7 @@ Result<> run_rest(GuestHandle<mmu_update_t> requests, u32 count, const Target& t
 
 } // namespace
 
-Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32> done, u32 foreign)
-{
+Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32> done, u32 foreign) {
     if (foreign != self_id.raw() || count > run_length) {
         TRY_ASSIGN(batch, Batch<mmu_update_t>::begin(requests, count, done));
         return update_any(batch, foreign);

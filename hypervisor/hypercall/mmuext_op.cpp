@@ -21,8 +21,7 @@ bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
 
 /// Repeats a step under the page lock until it is done, or something more urgent came up. ERESTART.
 template <class Step>
-Result<> preemptible(Domain& domain, Step step)
-{
+Result<> preemptible(Domain& domain, Step step) {
     for (;;) {
         Result<> result = [&] {
             LockedTables tables(domain);
@@ -36,8 +35,7 @@ Result<> preemptible(Domain& domain, Step step)
 }
 
 /// A frame of the owner, with a general reference.
-Result<mm::PageInfo*> frame_of(u64 mfn, const PageOwner& owner)
-{
+Result<mm::PageInfo*> frame_of(u64 mfn, const PageOwner& owner) {
     mm::PageInfo* page = mm::page_of(Mfn(mfn));
     if (!page || !mm::get_page(*page, owner.frames))
         return fail(Errno::EINVAL);
@@ -47,15 +45,13 @@ Result<mm::PageInfo*> frame_of(u64 mfn, const PageOwner& owner)
 Domain& frames_domain(const PageOwner& owner) { return owner.frames_ref ? *owner.frames_ref : caller(); }
 
 /// DOMID_IO and DOMID_XEN have no tables.
-Result<> check_has_tables(const PageOwner& owner)
-{
+Result<> check_has_tables(const PageOwner& owner) {
     if (owner.frames == io_id || owner.frames == xen_id)
         return fail(Errno::EPERM);
     return {};
 }
 
-Result<> pin(const mmuext_op_t& op, const PageOwner& owner)
-{
+Result<> pin(const mmuext_op_t& op, const PageOwner& owner) {
     TRY(check_has_tables(owner));
     Domain& domain = frames_domain(owner);
     TRY_ASSIGN(page, frame_of(op.arg1.mfn, owner));
@@ -68,8 +64,7 @@ Result<> pin(const mmuext_op_t& op, const PageOwner& owner)
     return result;
 }
 
-Result<> unpin(const mmuext_op_t& op, const PageOwner& owner)
-{
+Result<> unpin(const mmuext_op_t& op, const PageOwner& owner) {
     TRY(check_has_tables(owner));
     TRY_ASSIGN(page, frame_of(op.arg1.mfn, owner));
     const Result<> result =
@@ -81,8 +76,7 @@ Result<> unpin(const mmuext_op_t& op, const PageOwner& owner)
 /// The type references of base pointers: takes the new one, lets `install` use it, releases the old one.
 /// What can't be released at once is owed and settled before the vCPU's next such call.
 template <class Install>
-Result<> switch_base(u64& base, u64 wanted, Install install)
-{
+Result<> switch_base(u64& base, u64 wanted, Install install) {
     Vcpu& vcpu = current();
     mm::PageInfo* page = mm::page_of(to_mfn(Maddr(wanted)));
     if (wanted != 0 && (!page || wanted != (wanted & mm::pte::address_mask)))
@@ -100,8 +94,7 @@ Result<> switch_base(u64& base, u64 wanted, Install install)
     });
 }
 
-Result<> new_base(u64 mfn)
-{
+Result<> new_base(u64 mfn) {
     Vcpu& vcpu = current();
     const u64 wanted = to_maddr(Mfn(mfn)).raw();
     if (wanted == 0)
@@ -113,8 +106,7 @@ Result<> new_base(u64 mfn)
     return switch_base(vcpu.cr3_kernel, wanted, [&] { load_tables(vcpu); });
 }
 
-Result<> new_user_base(u64 mfn)
-{
+Result<> new_user_base(u64 mfn) {
     Vcpu& vcpu = current();
     const u64 wanted = to_maddr(Mfn(mfn)).raw();
     if (wanted == vcpu.cr3_user)
@@ -122,23 +114,20 @@ Result<> new_user_base(u64 mfn)
     return switch_base(vcpu.cr3_user, wanted, [] {});
 }
 
-Result<> set_ldt(u64 base, u32 entries)
-{
+Result<> set_ldt(u64 base, u32 entries) {
     constexpr u32 most = 8192;
     if (base % page_size != 0 || entries > most || !arch::guest_range_ok(base, entries * sizeof(u64)))
         return fail(Errno::EINVAL);
     return pv::set_ldt(current(), base, entries);
 }
 
-Result<> flush_vcpus(const mmuext_op_t& op, tlb::Flush kind)
-{
+Result<> flush_vcpus(const mmuext_op_t& op, tlb::Flush kind) {
     TRY_ASSIGN(cpus, cpus_of_vcpus(GuestHandle<u8>(reinterpret_cast<u64>(op.arg2.vcpumask.p))));
     tlb::flush(cpus, kind, Vaddr(op.arg1.linear_addr));
     return {};
 }
 
-Result<> flush_cache(bool everywhere)
-{
+Result<> flush_cache(bool everywhere) {
     if (!caller().privileged)
         return fail(Errno::EACCES);
     arch::write_back_caches();
@@ -153,8 +142,7 @@ Result<> flush_cache(bool everywhere)
 }
 
 /// MMUEXT_CLEAR_PAGE, MMUEXT_COPY_PAGE: `source` nullptr clears.
-Result<> fill_page(u64 mfn, const PageOwner& owner, const mm::PageInfo* source)
-{
+Result<> fill_page(u64 mfn, const PageOwner& owner, const mm::PageInfo* source) {
     mm::PageInfo* page = mm::page_of(Mfn(mfn));
     if (!page)
         return fail(Errno::EINVAL);
@@ -167,8 +155,7 @@ Result<> fill_page(u64 mfn, const PageOwner& owner, const mm::PageInfo* source)
     return {};
 }
 
-Result<> copy_page(const mmuext_op_t& op, const PageOwner& owner)
-{
+Result<> copy_page(const mmuext_op_t& op, const PageOwner& owner) {
     TRY_ASSIGN(source, frame_of(op.arg2.src_mfn, owner));
     const Result<> copied = fill_page(op.arg1.mfn, owner, source);
     mm::put_page(*source);
@@ -176,36 +163,55 @@ Result<> copy_page(const mmuext_op_t& op, const PageOwner& owner)
 }
 
 /// Operations on the caller itself.
-Result<> carry_out_own(const mmuext_op_t& op)
-{
+Result<> carry_out_own(const mmuext_op_t& op) {
     switch (op.cmd) {
-    case MMUEXT_NEW_BASEPTR: return new_base(op.arg1.mfn);
-    case MMUEXT_NEW_USER_BASEPTR: return new_user_base(op.arg1.mfn);
-    case MMUEXT_TLB_FLUSH_LOCAL: tlb::flush_local(tlb::Flush::guest); return {};
-    case MMUEXT_INVLPG_LOCAL: tlb::flush_local(tlb::Flush::page, Vaddr(op.arg1.linear_addr)); return {};
-    case MMUEXT_TLB_FLUSH_MULTI: return flush_vcpus(op, tlb::Flush::guest);
-    case MMUEXT_INVLPG_MULTI: return flush_vcpus(op, tlb::Flush::page);
-    case MMUEXT_TLB_FLUSH_ALL: tlb::flush(caller().dirty_cpus, tlb::Flush::guest); return {};
-    case MMUEXT_INVLPG_ALL: tlb::flush(caller().dirty_cpus, tlb::Flush::page, Vaddr(op.arg1.linear_addr)); return {};
-    case MMUEXT_FLUSH_CACHE: return flush_cache(false);
-    case MMUEXT_FLUSH_CACHE_GLOBAL: return flush_cache(true);
-    case MMUEXT_SET_LDT: return set_ldt(op.arg1.linear_addr, op.arg2.nr_ents);
+    case MMUEXT_NEW_BASEPTR:
+        return new_base(op.arg1.mfn);
+    case MMUEXT_NEW_USER_BASEPTR:
+        return new_user_base(op.arg1.mfn);
+    case MMUEXT_TLB_FLUSH_LOCAL:
+        tlb::flush_local(tlb::Flush::guest);
+        return {};
+    case MMUEXT_INVLPG_LOCAL:
+        tlb::flush_local(tlb::Flush::page, Vaddr(op.arg1.linear_addr));
+        return {};
+    case MMUEXT_TLB_FLUSH_MULTI:
+        return flush_vcpus(op, tlb::Flush::guest);
+    case MMUEXT_INVLPG_MULTI:
+        return flush_vcpus(op, tlb::Flush::page);
+    case MMUEXT_TLB_FLUSH_ALL:
+        tlb::flush(caller().dirty_cpus, tlb::Flush::guest);
+        return {};
+    case MMUEXT_INVLPG_ALL:
+        tlb::flush(caller().dirty_cpus, tlb::Flush::page, Vaddr(op.arg1.linear_addr));
+        return {};
+    case MMUEXT_FLUSH_CACHE:
+        return flush_cache(false);
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        return flush_cache(true);
+    case MMUEXT_SET_LDT:
+        return set_ldt(op.arg1.linear_addr, op.arg2.nr_ents);
     case MMUEXT_MARK_SUPER:
-    case MMUEXT_UNMARK_SUPER: return fail(Errno::EOPNOTSUPP);
-    default: return fail(Errno::ENOSYS);
+    case MMUEXT_UNMARK_SUPER:
+        return fail(Errno::EOPNOTSUPP);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 
-Result<> carry_out(const mmuext_op_t& op, const PageOwner& owner)
-{
+Result<> carry_out(const mmuext_op_t& op, const PageOwner& owner) {
     switch (op.cmd) {
     case MMUEXT_PIN_L1_TABLE:
     case MMUEXT_PIN_L2_TABLE:
     case MMUEXT_PIN_L3_TABLE:
-    case MMUEXT_PIN_L4_TABLE: return pin(op, owner);
-    case MMUEXT_UNPIN_TABLE: return unpin(op, owner);
-    case MMUEXT_CLEAR_PAGE: return fill_page(op.arg1.mfn, owner, nullptr);
-    case MMUEXT_COPY_PAGE: return copy_page(op, owner);
+    case MMUEXT_PIN_L4_TABLE:
+        return pin(op, owner);
+    case MMUEXT_UNPIN_TABLE:
+        return unpin(op, owner);
+    case MMUEXT_CLEAR_PAGE:
+        return fill_page(op.arg1.mfn, owner, nullptr);
+    case MMUEXT_COPY_PAGE:
+        return copy_page(op, owner);
     default:
         if (!owner.self())
             return fail(Errno::EPERM);
@@ -214,8 +220,7 @@ Result<> carry_out(const mmuext_op_t& op, const PageOwner& owner)
 }
 
 /// Undoes what base pointers left over. ERESTART.
-Result<> settle_owed()
-{
+Result<> settle_owed() {
     Vcpu& vcpu = current();
     if (!vcpu.owed_table) [[likely]]
         return {};
@@ -223,8 +228,7 @@ Result<> settle_owed()
 }
 
 /// All operations until one fails or the call is preempted; `at` counts those done.
-Result<> carry_out_all(GuestHandle<mmuext_op_t> ops, u32 count, const PageOwner& owner, u32& at)
-{
+Result<> carry_out_all(GuestHandle<mmuext_op_t> ops, u32 count, const PageOwner& owner, u32& at) {
     for (; at < count; ++at) {
         if (at != 0 && at % 8 == 0 && preempt_pending())
             return fail(Errno::ERESTART);
@@ -236,8 +240,7 @@ Result<> carry_out_all(GuestHandle<mmuext_op_t> ops, u32 count, const PageOwner&
 
 } // namespace
 
-Return mmuext_op(GuestHandle<mmuext_op_t> ops, u32 count, GuestHandle<u32> done, u32 foreign)
-{
+Return mmuext_op(GuestHandle<mmuext_op_t> ops, u32 count, GuestHandle<u32> done, u32 foreign) {
     TRY_ASSIGN(batch, Batch<mmuext_op_t>::begin(ops, count, done));
     PageOwner owner;
     TRY(find_page_owner(foreign & 0xffff, false, owner));

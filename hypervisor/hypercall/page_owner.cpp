@@ -5,8 +5,7 @@ namespace streak::hypercall {
 
 namespace {
 
-Result<> find_frames_owner(DomId id, PageOwner& owner)
-{
+Result<> find_frames_owner(DomId id, PageOwner& owner) {
     if (id == self_id)
         return {};
     if (id == io_id || id == xen_id) {
@@ -26,8 +25,7 @@ Result<> find_frames_owner(DomId id, PageOwner& owner)
 
 } // namespace
 
-Result<> find_foreign_owner(u32 foreign, bool packed, PageOwner& owner)
-{
+Result<> find_foreign_owner(u32 foreign, bool packed, PageOwner& owner) {
     const u32 tables = foreign >> 16;
     if (packed && tables != 0 && DomId(static_cast<u16>(tables - 1)) != caller().id) {
         TRY_ASSIGN(domain, find_domain(DomId(static_cast<u16>(tables - 1))));

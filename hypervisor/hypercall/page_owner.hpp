@@ -20,8 +20,7 @@ struct PageOwner {
 /// Decodes and authorises a "foreigndom": its low half names the owner of the frames (DOMID_SELF, DOMID_IO,
 /// DOMID_XEN or a domain); with `packed`, its high half, if not 0, is one more than the owner of the
 /// tables (xen/xen.h, mmu_update). ESRCH, EPERM, EINVAL.
-[[nodiscard]] inline Result<> find_page_owner(u32 foreign, bool packed, PageOwner& owner)
-{
+[[nodiscard]] inline Result<> find_page_owner(u32 foreign, bool packed, PageOwner& owner) {
     owner.tables = &caller();
     owner.frames = owner.tables->id;
     if (foreign == self_id.raw()) [[likely]]

@@ -14,24 +14,21 @@ namespace {
 
 using xsm::Hook;
 
-Return eoi(RawHandle arg)
-{
+Return eoi(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_eoi_t>().read());
     TRY(may(Hook::physdev_op, caller()));
     TRY(pirqs::eoi(caller(), Pirq(op.irq)));
     return 0;
 }
 
-Return share_eoi_map(RawHandle arg, bool auto_unmask)
-{
+Return share_eoi_map(RawHandle arg, bool auto_unmask) {
     TRY_ASSIGN(op, arg.as<physdev_pirq_eoi_gmfn_t>().read());
     TRY(may(Hook::physdev_op, caller()));
     TRY(pirqs::set_eoi_map(caller(), Mfn(op.gmfn), auto_unmask));
     return 0;
 }
 
-Return query_status(RawHandle arg)
-{
+Return query_status(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_irq_status_query_t>().read());
     TRY(may(Hook::physdev_op, caller()));
     {
@@ -43,8 +40,7 @@ Return query_status(RawHandle arg)
     return 0;
 }
 
-Return set_iopl(RawHandle arg)
-{
+Return set_iopl(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_set_iopl_t>().read());
     TRY(may(Hook::physdev_iopl, caller()));
     if (op.iopl > 3)
@@ -53,8 +49,7 @@ Return set_iopl(RawHandle arg)
     return 0;
 }
 
-Return set_iobitmap(RawHandle arg)
-{
+Return set_iobitmap(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_set_iobitmap_t>().read());
     TRY(may(Hook::physdev_iopl, caller()));
     const u64 bitmap = GUEST_HANDLE(op.bitmap).address().raw();
@@ -65,8 +60,7 @@ Return set_iobitmap(RawHandle arg)
     return 0;
 }
 
-Return read_ioapic(RawHandle arg)
-{
+Return read_ioapic(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_apic_t>().read());
     TRY(may(Hook::physdev_setup, caller()));
     if (op.reg > 0xff)
@@ -78,15 +72,13 @@ Return read_ioapic(RawHandle arg)
 }
 
 /// The I/O APICs are the hypervisor's; guests set lines up by PHYSDEVOP_setup_gsi.
-Return write_ioapic(RawHandle)
-{
+Return write_ioapic(RawHandle) {
     TRY(may(Hook::physdev_setup, caller()));
     return fail(Errno::EPERM);
 }
 
 /// A guest never sees vectors: any number will do, and it is the line's own.
-Return alloc_irq_vector(RawHandle arg)
-{
+Return alloc_irq_vector(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_irq_t>().read());
     TRY(may(Hook::physdev_setup, caller()));
     if (op.irq >= irq::gsi_count())
@@ -96,14 +88,12 @@ Return alloc_irq_vector(RawHandle arg)
     return 0;
 }
 
-[[nodiscard]] pci::Address pci_address(u32 bus, u32 devfn)
-{
+[[nodiscard]] pci::Address pci_address(u32 bus, u32 devfn) {
     return {.bus = static_cast<u8>(bus), .devfn = static_cast<u8>(devfn)};
 }
 
 /// Only segment 0 has a configuration mechanism here.
-[[nodiscard]] Result<pirqs::MsiRequest> msi_request(const physdev_map_pirq_t& op)
-{
+[[nodiscard]] Result<pirqs::MsiRequest> msi_request(const physdev_map_pirq_t& op) {
     const u32 bus = static_cast<u32>(op.bus);
     const u32 segment = op.type == MAP_PIRQ_TYPE_MSI ? 0 : bus >> 16;
     if (segment != 0 || op.devfn < 0 || op.devfn > 0xff || (op.type == MAP_PIRQ_TYPE_MSI && bus > 0xff))
@@ -120,8 +110,7 @@ Return alloc_irq_vector(RawHandle arg)
     return request;
 }
 
-[[nodiscard]] Result<Pirq> map_by_type(Domain& domain, const physdev_map_pirq_t& op)
-{
+[[nodiscard]] Result<Pirq> map_by_type(Domain& domain, const physdev_map_pirq_t& op) {
     switch (op.type) {
     case MAP_PIRQ_TYPE_GSI:
         if (op.index < 0)
@@ -136,12 +125,12 @@ Return alloc_irq_vector(RawHandle arg)
         TRY_ASSIGN(request, msi_request(op));
         return pirqs::map_msi(domain, request, op.pirq);
     }
-    default: return fail(Errno::EINVAL);
+    default:
+        return fail(Errno::EINVAL);
     }
 }
 
-Return map_pirq(RawHandle arg)
-{
+Return map_pirq(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_map_pirq_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(op.domid)));
     TRY(may(Hook::physdev_pirq_map, *domain));
@@ -158,8 +147,7 @@ Return map_pirq(RawHandle arg)
     return 0;
 }
 
-Return unmap_pirq(RawHandle arg)
-{
+Return unmap_pirq(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_unmap_pirq_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(op.domid)));
     TRY(may(Hook::physdev_pirq_map, *domain));
@@ -170,8 +158,7 @@ Return unmap_pirq(RawHandle arg)
     return 0;
 }
 
-Return get_free_pirq(RawHandle arg)
-{
+Return get_free_pirq(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_get_free_pirq_t>().read());
     TRY(may(Hook::physdev_op, caller()));
     if (op.type != MAP_PIRQ_TYPE_GSI && op.type != MAP_PIRQ_TYPE_MSI)
@@ -185,8 +172,7 @@ Return get_free_pirq(RawHandle arg)
     return 0;
 }
 
-Return setup_gsi(RawHandle arg)
-{
+Return setup_gsi(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_setup_gsi_t>().read());
     TRY(may(Hook::physdev_setup, caller()));
     if (op.gsi < 0 || static_cast<u32>(op.gsi) >= irq::gsi_count())
@@ -199,15 +185,13 @@ Return setup_gsi(RawHandle arg)
 
 /// dom0 tells of a PCI function; nothing is kept about it (there is no IOMMU to set up).
 template <class T>
-Return note_device(RawHandle arg)
-{
+Return note_device(RawHandle arg) {
     TRY(may(Hook::physdev_setup, caller()));
     TRY(arg.as<T>().read());
     return 0;
 }
 
-Return note_device_added(RawHandle arg)
-{
+Return note_device_added(RawHandle arg) {
     TRY(may(Hook::physdev_setup, caller()));
     // The structure ends in an optional array that need not be readable.
     struct Fixed {
@@ -221,15 +205,13 @@ Return note_device_added(RawHandle arg)
     return 0;
 }
 
-Return note_mmcfg(RawHandle arg)
-{
+Return note_mmcfg(RawHandle arg) {
     TRY(may(Hook::physdev_setup, caller()));
     TRY(arg.as<physdev_pci_mmcfg_reserved_t>().read());
     return 0;
 }
 
-Return restore_device_msi(u32 segment, u32 bus, u32 devfn)
-{
+Return restore_device_msi(u32 segment, u32 bus, u32 devfn) {
     TRY(may(Hook::physdev_setup, caller()));
     if (segment != 0)
         return fail(Errno::ENODEV);
@@ -237,21 +219,18 @@ Return restore_device_msi(u32 segment, u32 bus, u32 devfn)
     return 0;
 }
 
-Return restore_msi(RawHandle arg)
-{
+Return restore_msi(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_restore_msi_t>().read());
     return restore_device_msi(0, op.bus, op.devfn);
 }
 
-Return restore_msi_ext(RawHandle arg)
-{
+Return restore_msi_ext(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_pci_device_t>().read());
     return restore_device_msi(op.seg, op.bus, op.devfn);
 }
 
 /// A device with MSI-X is to be lent to, or comes back from, another domain: nothing to prepare without one.
-Return check_msix_device(RawHandle arg)
-{
+Return check_msix_device(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_pci_device_t>().read());
     TRY(may(Hook::physdev_setup, caller()));
     if (op.seg != 0 || pci::find_capability(pci_address(op.bus, op.devfn), pci::capability_msix) == 0)
@@ -260,58 +239,79 @@ Return check_msix_device(RawHandle arg)
 }
 
 /// The EHCI debug port: none is in use, so a reset of it needs no care.
-Return debug_port(RawHandle arg)
-{
+Return debug_port(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_dbgp_op_t>().read());
     TRY(may(Hook::physdev_setup, caller()));
     return fail(op.op == PHYSDEVOP_DBGP_RESET_PREPARE || op.op == PHYSDEVOP_DBGP_RESET_DONE ? Errno::ENODEV
                                                                                             : Errno::ENOSYS);
 }
 
-Return free_irq_vector(RawHandle)
-{
+Return free_irq_vector(RawHandle) {
     TRY(may(Hook::physdev_setup, caller()));
     return 0; // nothing was allocated
 }
 
 } // namespace
 
-Return physdev_op(i32 cmd, RawHandle arg)
-{
+Return physdev_op(i32 cmd, RawHandle arg) {
     switch (cmd) {
-    case PHYSDEVOP_eoi: return eoi(arg);
-    case PHYSDEVOP_pirq_eoi_gmfn_v1: return share_eoi_map(arg, true);
-    case PHYSDEVOP_pirq_eoi_gmfn_v2: return share_eoi_map(arg, false);
-    case PHYSDEVOP_IRQ_UNMASK_NOTIFY: return 0; // replaced by PHYSDEVOP_eoi
-    case PHYSDEVOP_irq_status_query: return query_status(arg);
-    case PHYSDEVOP_set_iopl: return set_iopl(arg);
-    case PHYSDEVOP_set_iobitmap: return set_iobitmap(arg);
-    case PHYSDEVOP_apic_read: return read_ioapic(arg);
-    case PHYSDEVOP_apic_write: return write_ioapic(arg);
-    case PHYSDEVOP_alloc_irq_vector: return alloc_irq_vector(arg);
-    case PHYSDEVOP_free_irq_vector: return free_irq_vector(arg);
-    case PHYSDEVOP_map_pirq: return map_pirq(arg);
-    case PHYSDEVOP_unmap_pirq: return unmap_pirq(arg);
-    case PHYSDEVOP_get_free_pirq: return get_free_pirq(arg);
-    case PHYSDEVOP_setup_gsi: return setup_gsi(arg);
+    case PHYSDEVOP_eoi:
+        return eoi(arg);
+    case PHYSDEVOP_pirq_eoi_gmfn_v1:
+        return share_eoi_map(arg, true);
+    case PHYSDEVOP_pirq_eoi_gmfn_v2:
+        return share_eoi_map(arg, false);
+    case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
+        return 0; // replaced by PHYSDEVOP_eoi
+    case PHYSDEVOP_irq_status_query:
+        return query_status(arg);
+    case PHYSDEVOP_set_iopl:
+        return set_iopl(arg);
+    case PHYSDEVOP_set_iobitmap:
+        return set_iobitmap(arg);
+    case PHYSDEVOP_apic_read:
+        return read_ioapic(arg);
+    case PHYSDEVOP_apic_write:
+        return write_ioapic(arg);
+    case PHYSDEVOP_alloc_irq_vector:
+        return alloc_irq_vector(arg);
+    case PHYSDEVOP_free_irq_vector:
+        return free_irq_vector(arg);
+    case PHYSDEVOP_map_pirq:
+        return map_pirq(arg);
+    case PHYSDEVOP_unmap_pirq:
+        return unmap_pirq(arg);
+    case PHYSDEVOP_get_free_pirq:
+        return get_free_pirq(arg);
+    case PHYSDEVOP_setup_gsi:
+        return setup_gsi(arg);
     case PHYSDEVOP_manage_pci_add:
-    case PHYSDEVOP_manage_pci_remove: return note_device<physdev_manage_pci_t>(arg);
-    case PHYSDEVOP_manage_pci_add_ext: return note_device<physdev_manage_pci_ext_t>(arg);
-    case PHYSDEVOP_pci_device_add: return note_device_added(arg);
-    case PHYSDEVOP_pci_device_remove: return note_device<physdev_pci_device_t>(arg);
-    case PHYSDEVOP_pci_mmcfg_reserved: return note_mmcfg(arg);
-    case PHYSDEVOP_restore_msi: return restore_msi(arg);
-    case PHYSDEVOP_restore_msi_ext: return restore_msi_ext(arg);
+    case PHYSDEVOP_manage_pci_remove:
+        return note_device<physdev_manage_pci_t>(arg);
+    case PHYSDEVOP_manage_pci_add_ext:
+        return note_device<physdev_manage_pci_ext_t>(arg);
+    case PHYSDEVOP_pci_device_add:
+        return note_device_added(arg);
+    case PHYSDEVOP_pci_device_remove:
+        return note_device<physdev_pci_device_t>(arg);
+    case PHYSDEVOP_pci_mmcfg_reserved:
+        return note_mmcfg(arg);
+    case PHYSDEVOP_restore_msi:
+        return restore_msi(arg);
+    case PHYSDEVOP_restore_msi_ext:
+        return restore_msi_ext(arg);
     case PHYSDEVOP_prepare_msix:
-    case PHYSDEVOP_release_msix: return check_msix_device(arg);
-    case PHYSDEVOP_dbgp_op: return debug_port(arg);
-    default: return fail(Errno::ENOSYS);
+    case PHYSDEVOP_release_msix:
+        return check_msix_device(arg);
+    case PHYSDEVOP_dbgp_op:
+        return debug_port(arg);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 
 /// The form before interface 0x00030202: command and argument in one structure.
-Return physdev_op_compat(RawHandle op)
-{
+Return physdev_op_compat(RawHandle op) {
     TRY_ASSIGN(cmd, op.as<u32>().read());
     const RawHandle arg(op.address().raw() + offsetof(physdev_op_t, u));
     switch (cmd) {
@@ -322,8 +322,10 @@ Return physdev_op_compat(RawHandle op)
     case PHYSDEVOP_apic_read:
     case PHYSDEVOP_apic_write:
     case PHYSDEVOP_alloc_irq_vector:
-    case PHYSDEVOP_free_irq_vector: return physdev_op(static_cast<i32>(cmd), arg);
-    default: return fail(Errno::ENOSYS);
+    case PHYSDEVOP_free_irq_vector:
+        return physdev_op(static_cast<i32>(cmd), arg);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 

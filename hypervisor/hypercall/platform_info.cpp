@@ -19,8 +19,7 @@ namespace {
 using EfiInfo = decltype(xenpf_firmware_info_t::u.efi_info);
 
 /// The firmware's vendor name, as long as the guest's buffer allows, ending in zero.
-[[nodiscard]] Result<> copy_vendor(const efi::Info& efi, EfiInfo& out)
-{
+[[nodiscard]] Result<> copy_vendor(const efi::Info& efi, EfiInfo& out) {
     out.vendor.revision = efi.firmware_revision;
     const GuestHandle<u16> name(reinterpret_cast<u64>(out.vendor.name.p));
     const u32 room = out.vendor.bufsz / sizeof(u16);
@@ -33,43 +32,48 @@ using EfiInfo = decltype(xenpf_firmware_info_t::u.efi_info);
     return {};
 }
 
-[[nodiscard]] Result<> efi_info(u32 index, EfiInfo& out)
-{
+[[nodiscard]] Result<> efi_info(u32 index, EfiInfo& out) {
     const auto& efi = efi::info();
     if (!efi)
         return fail(Errno::ENOSYS); // booted by BIOS
     switch (index) {
-    case XEN_FW_EFI_VERSION: out.version = efi->revision; return {};
+    case XEN_FW_EFI_VERSION:
+        out.version = efi->revision;
+        return {};
     case XEN_FW_EFI_CONFIG_TABLE:
         out.cfg.addr = efi->config_table.raw();
         out.cfg.nent = efi->config_entries;
         return {};
-    case XEN_FW_EFI_VENDOR: return copy_vendor(*efi, out);
-    case XEN_FW_EFI_RT_VERSION: return fail(Errno::EOPNOTSUPP);
-    default: return fail(Errno::EINVAL);
+    case XEN_FW_EFI_VENDOR:
+        return copy_vendor(*efi, out);
+    case XEN_FW_EFI_RT_VERSION:
+        return fail(Errno::EOPNOTSUPP);
+    default:
+        return fail(Errno::EINVAL);
     }
 }
 
 } // namespace
 
-Result<> platform_firmware_info(xenpf_firmware_info_t& op)
-{
+Result<> platform_firmware_info(xenpf_firmware_info_t& op) {
     switch (op.type) {
     case XEN_FW_DISK_INFO:
     case XEN_FW_DISK_MBR_SIGNATURE:
-    case XEN_FW_VBEDDC_INFO: return fail(Errno::ESRCH); // the BIOS is not asked at boot
-    case XEN_FW_EFI_INFO: return efi_info(op.index, op.u.efi_info);
+    case XEN_FW_VBEDDC_INFO:
+        return fail(Errno::ESRCH); // the BIOS is not asked at boot
+    case XEN_FW_EFI_INFO:
+        return efi_info(op.index, op.u.efi_info);
     case XEN_FW_KBD_SHIFT_FLAGS:
         if (op.index != 0)
             return fail(Errno::ESRCH);
         op.u.kbd_shift_flags = 0;
         return {};
-    default: return fail(Errno::EINVAL);
+    default:
+        return fail(Errno::EINVAL);
     }
 }
 
-Result<> platform_cpu_info(xenpf_pcpuinfo_t& op)
-{
+Result<> platform_cpu_info(xenpf_pcpuinfo_t& op) {
     op.max_present = arch::online_cpu_count() - 1;
     op.flags = XEN_PCPU_FLAGS_INVALID;
     op.apic_id = op.acpi_id = ~0u;
@@ -82,8 +86,7 @@ Result<> platform_cpu_info(xenpf_pcpuinfo_t& op)
     return {};
 }
 
-Result<> platform_cpu_version(xenpf_pcpu_version_t& op)
-{
+Result<> platform_cpu_version(xenpf_pcpu_version_t& op) {
     op.max_present = arch::online_cpu_count() - 1;
     std::memset(op.vendor_id, 0, sizeof op.vendor_id);
     op.family = op.model = op.stepping = 0;
@@ -100,8 +103,7 @@ Result<> platform_cpu_version(xenpf_pcpu_version_t& op)
     return {};
 }
 
-Result<> platform_idle_time(xenpf_getidletime_t& op)
-{
+Result<> platform_idle_time(xenpf_getidletime_t& op) {
     const auto bitmap = GUEST_HANDLE(op.cpumap_bitmap);
     const auto times = GUEST_HANDLE(op.idletime);
     const u32 cpus = std::min(op.cpumap_nr_cpus, max_cpus);
@@ -110,7 +112,8 @@ Result<> platform_idle_time(xenpf_getidletime_t& op)
         TRY_ASSIGN(wanted, bitmap.read(first / 8));
         u8 present = 0;
         for (u32 cpu = first; cpu < std::min(first + 8, cpus); ++cpu) {
-            if (!((wanted >> (cpu - first)) & 1) || !smp::online().test(CpuId(cpu)) || !arch::percpu(CpuId(cpu)).idle)
+            if (!((wanted >> (cpu - first)) & 1) || !smp::online().test(CpuId(cpu)) ||
+                !arch::percpu(CpuId(cpu)).idle)
                 continue;
             present |= static_cast<u8>(1u << (cpu - first));
             const RunStateTimes t = scheduler::runstate_now(*arch::percpu(CpuId(cpu)).idle);

@@ -17,21 +17,18 @@ namespace {
 
 constexpr unsigned max_poll_ports = 128;
 
-Return block()
-{
+Return block() {
     current().info->evtchn_upcall_mask = 0;
     scheduler::block_current();
     return 0;
 }
 
-Return yield()
-{
+Return yield() {
     scheduler::yield_current();
     return 0;
 }
 
-Return shut_down_caller(u32 reason)
-{
+Return shut_down_caller(u32 reason) {
     TRY(may(xsm::Hook::sched_op, caller()));
     log_info("d{}v{} shuts its domain down, reason {}", caller().id, current().id, reason);
     shut_down(caller(), reason);
@@ -39,8 +36,7 @@ Return shut_down_caller(u32 reason)
 }
 
 /// Sleeps until one of the ports is pending, an event is due, or the time has come (absolute; 0: never).
-Return poll(GuestHandle<sched_poll_t> arg)
-{
+Return poll(GuestHandle<sched_poll_t> arg) {
     TRY_ASSIGN(poll, arg.read());
     if (poll.nr_ports > max_poll_ports)
         return fail(Errno::EINVAL);
@@ -59,13 +55,13 @@ Return poll(GuestHandle<sched_poll_t> arg)
     else
         timers::stop(v.sched.poll);
     scheduler::poll_current([&] {
-        return std::ranges::any_of(wanted, [&](u32 port) { return events::is_pending(domain, EvtchnPort(port)); });
+        return std::ranges::any_of(wanted,
+                                   [&](u32 port) { return events::is_pending(domain, EvtchnPort(port)); });
     });
     return 0;
 }
 
-Return remote_shutdown(GuestHandle<sched_remote_shutdown_t> arg)
-{
+Return remote_shutdown(GuestHandle<sched_remote_shutdown_t> arg) {
     TRY_ASSIGN(request, arg.read());
     TRY_ASSIGN(domain, find_domain(DomId(request.domain_id)));
     TRY(may(xsm::Hook::sched_remote_shutdown, *domain));
@@ -73,23 +69,20 @@ Return remote_shutdown(GuestHandle<sched_remote_shutdown_t> arg)
     return 0;
 }
 
-Return shutdown_code(GuestHandle<sched_shutdown_t> arg)
-{
+Return shutdown_code(GuestHandle<sched_shutdown_t> arg) {
     TRY_ASSIGN(request, arg.read());
     latch_shutdown_code(caller(), static_cast<u8>(request.reason));
     return 0;
 }
 
-Return watchdog(GuestHandle<sched_watchdog_t> arg)
-{
+Return watchdog(GuestHandle<sched_watchdog_t> arg) {
     TRY_ASSIGN(request, arg.read());
     TRY(may(xsm::Hook::sched_watchdog, caller()));
     TRY_ASSIGN(id, set_watchdog(caller(), request.id, request.timeout));
     return id;
 }
 
-Return pin_override(GuestHandle<sched_pin_override_t> arg)
-{
+Return pin_override(GuestHandle<sched_pin_override_t> arg) {
     TRY(may(xsm::Hook::sched_pin_override, caller()));
     TRY_ASSIGN(request, arg.read());
     TRY(scheduler::pin_override(current(), request.pcpu));
@@ -98,32 +91,42 @@ Return pin_override(GuestHandle<sched_pin_override_t> arg)
 
 } // namespace
 
-Return sched_op(i32 cmd, RawHandle arg)
-{
+Return sched_op(i32 cmd, RawHandle arg) {
     switch (cmd) {
-    case SCHEDOP_yield: return yield();
-    case SCHEDOP_block: return block();
+    case SCHEDOP_yield:
+        return yield();
+    case SCHEDOP_block:
+        return block();
     case SCHEDOP_shutdown: {
         TRY_ASSIGN(request, arg.as<sched_shutdown_t>().read());
         return shut_down_caller(static_cast<u8>(request.reason));
     }
-    case SCHEDOP_poll: return poll(arg.as<sched_poll_t>());
-    case SCHEDOP_remote_shutdown: return remote_shutdown(arg.as<sched_remote_shutdown_t>());
-    case SCHEDOP_shutdown_code: return shutdown_code(arg.as<sched_shutdown_t>());
-    case SCHEDOP_watchdog: return watchdog(arg.as<sched_watchdog_t>());
-    case SCHEDOP_pin_override: return pin_override(arg.as<sched_pin_override_t>());
-    default: return fail(Errno::ENOSYS);
+    case SCHEDOP_poll:
+        return poll(arg.as<sched_poll_t>());
+    case SCHEDOP_remote_shutdown:
+        return remote_shutdown(arg.as<sched_remote_shutdown_t>());
+    case SCHEDOP_shutdown_code:
+        return shutdown_code(arg.as<sched_shutdown_t>());
+    case SCHEDOP_watchdog:
+        return watchdog(arg.as<sched_watchdog_t>());
+    case SCHEDOP_pin_override:
+        return pin_override(arg.as<sched_pin_override_t>());
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 
 /// The interface before 3.1: the argument is the shutdown reason itself.
-Return sched_op_compat(i32 cmd, u64 arg)
-{
+Return sched_op_compat(i32 cmd, u64 arg) {
     switch (cmd) {
-    case SCHEDOP_yield: return yield();
-    case SCHEDOP_block: return block();
-    case SCHEDOP_shutdown: return shut_down_caller(static_cast<u8>(arg));
-    default: return fail(Errno::ENOSYS);
+    case SCHEDOP_yield:
+        return yield();
+    case SCHEDOP_block:
+        return block();
+    case SCHEDOP_shutdown:
+        return shut_down_caller(static_cast<u8>(arg));
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 

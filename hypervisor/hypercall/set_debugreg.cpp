@@ -5,16 +5,14 @@
 namespace streak::hypercall {
 
 /// Writes a debug register of the calling vCPU. EPERM, EINVAL, ENODEV as write_debug_register.
-Return set_debugreg(u32 reg, u64 value)
-{
+Return set_debugreg(u32 reg, u64 value) {
     TRY(may(xsm::Hook::set_debugreg, caller()));
     TRY(pv::write_debug_register(current(), reg, value));
     return 0;
 }
 
 /// The register's value.
-Return get_debugreg(u32 reg)
-{
+Return get_debugreg(u32 reg) {
     TRY(may(xsm::Hook::set_debugreg, caller()));
     TRY_ASSIGN(value, pv::read_debug_register(current(), reg));
     return static_cast<i64>(value);

@@ -8,8 +8,7 @@ namespace streak::hypercall {
 
 /// Replaces the calling vCPU's GDT by `entries` descriptors in machine frames (xen/arch-x86/xen.h).
 /// EINVAL: too many entries, or a frame that can't hold descriptors; EFAULT.
-Return set_gdt(GuestHandle<xen_ulong_t> frames, u32 entries)
-{
+Return set_gdt(GuestHandle<xen_ulong_t> frames, u32 entries) {
     TRY(may(xsm::Hook::set_gdt, caller()));
     if (entries > pv::max_gdt_entries)
         return fail(Errno::EINVAL);

@@ -7,8 +7,7 @@ namespace streak::hypercall {
 
 /// VIRQ_TIMER at an absolute system time; 0 stops the timer (xen/xen.h). A time that is far away in either
 /// direction comes from arithmetic on a wrong clock: such a guest is woken soon, to look again.
-Return set_timer_op(i64 timeout)
-{
+Return set_timer_op(i64 timeout) {
     Vcpu& v = current();
     if (timeout == 0) {
         time::stop_singleshot(v);

@@ -4,8 +4,7 @@
 namespace streak::hypercall {
 
 /// The stack on which the guest kernel is entered from its user mode (xen/arch-x86/xen.h).
-Return stack_switch(u64 ss, u64 sp)
-{
+Return stack_switch(u64 ss, u64 sp) {
     TRY(may(xsm::Hook::stack_switch, caller()));
     Vcpu& v = current();
     v.pv.kernel_ss = (ss & 0xffff) | 3;

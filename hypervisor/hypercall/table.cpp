@@ -6,8 +6,7 @@ namespace streak::hypercall {
 
 namespace {
 
-constexpr std::array<Entry, table_size> make_table()
-{
+constexpr std::array<Entry, table_size> make_table() {
     std::array<Entry, table_size> t{};
     t[__HYPERVISOR_set_trap_table] = entry<&set_trap_table>;
     t[__HYPERVISOR_mmu_update] = entry<&mmu_update>;

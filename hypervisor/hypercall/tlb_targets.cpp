@@ -3,8 +3,7 @@
 
 namespace streak::hypercall {
 
-Result<CpuMask> cpus_of_vcpus(GuestHandle<u8> bitmap)
-{
+Result<CpuMask> cpus_of_vcpus(GuestHandle<u8> bitmap) {
     const Domain& domain = caller();
     std::array<u8, vcpu_limit / 8> bits{};
     TRY(bitmap.read_array(std::span(bits).first((domain.max_vcpus + 7) / 8)));

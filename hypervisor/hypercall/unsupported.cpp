@@ -7,15 +7,13 @@
 namespace streak::hypercall {
 
 /// XENPMU_*: there are no virtual performance counters, as with the incumbent's `vpmu=off`.
-Return xenpmu_op(u32, RawHandle)
-{
+Return xenpmu_op(u32, RawHandle) {
     TRY(may(xsm::Hook::xenpmu_op, caller()));
     return fail(Errno::EOPNOTSUPP);
 }
 
 /// XENNMI_* (xen/nmi.h): the older form of CALLBACKOP_register for NMIs. EINVAL: not vCPU 0 of the control domain.
-Return nmi_op(u32 cmd, RawHandle arg)
-{
+Return nmi_op(u32 cmd, RawHandle arg) {
     TRY(may(xsm::Hook::nmi_op, caller()));
     Vcpu& v = current();
     switch (cmd) {
@@ -26,8 +24,11 @@ Return nmi_op(u32 cmd, RawHandle arg)
         v.pv.nmi = {.address = op.handler_address, .masks_events = false};
         return 0;
     }
-    case XENNMI_unregister_callback: v.pv.nmi = {}; return 0;
-    default: return fail(Errno::ENOSYS);
+    case XENNMI_unregister_callback:
+        v.pv.nmi = {};
+        return 0;
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 

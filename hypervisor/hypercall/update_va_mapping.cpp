@@ -12,8 +12,7 @@ namespace streak::hypercall {
 
 namespace {
 
-Result<> change_entry(u64 va, u64 value, const PageOwner& owner)
-{
+Result<> change_entry(u64 va, u64 value, const PageOwner& owner) {
     LockedTables tables(caller());
     const mm::L1Slot slot = mm::find_l1_slot(current().cr3_kernel, Vaddr(va));
     if (!slot) [[unlikely]]
@@ -25,8 +24,7 @@ Result<> change_entry(u64 va, u64 value, const PageOwner& owner)
 }
 
 /// The flush that `flags` asks for (UVMF_*): kind in the low bits, then local, all or a pointer to a bitmap.
-Result<> flush_as_told(u64 va, u64 flags)
-{
+Result<> flush_as_told(u64 va, u64 flags) {
     const u64 kind = flags & UVMF_FLUSHTYPE_MASK, targets = flags & ~UVMF_FLUSHTYPE_MASK;
     if (kind == UVMF_NONE)
         return {};
@@ -42,8 +40,7 @@ Result<> flush_as_told(u64 va, u64 flags)
     return {};
 }
 
-Return update(u64 va, u64 value, u64 flags, u32 foreign)
-{
+Return update(u64 va, u64 value, u64 flags, u32 foreign) {
     TRY(may(xsm::Hook::update_va_mapping, caller()));
     PageOwner owner;
     TRY(find_page_owner(foreign, false, owner));
@@ -56,8 +53,7 @@ Return update(u64 va, u64 value, u64 flags, u32 foreign)
 
 Return update_va_mapping(u64 va, u64 value, u64 flags) { return update(va, value, flags, self_id.raw()); }
 
-Return update_va_mapping_otherdomain(u64 va, u64 value, u64 flags, DomId domain)
-{
+Return update_va_mapping_otherdomain(u64 va, u64 value, u64 flags, DomId domain) {
     return update(va, value, flags, domain.raw());
 }
 

@@ -20,8 +20,7 @@ namespace {
 
 constexpr u64 min_period_ns = 1'000'000, max_period_ns = 1ull << 60;
 
-Return initialise(Vcpu& v, GuestHandle<vcpu_guest_context_t> arg)
-{
+Return initialise(Vcpu& v, GuestHandle<vcpu_guest_context_t> arg) {
     // Beyond the shared page's vCPUs there is no place for events before one was registered.
     if (v.id.raw() >= XEN_LEGACY_MAX_VCPUS && v.info_page == nullptr)
         return fail(Errno::EINVAL);
@@ -40,8 +39,7 @@ Return initialise(Vcpu& v, GuestHandle<vcpu_guest_context_t> arg)
     return 0;
 }
 
-Return up(Vcpu& v)
-{
+Return up(Vcpu& v) {
     if (!v.initialised)
         return fail(Errno::EINVAL);
     scheduler::bring_up(v);
@@ -49,8 +47,7 @@ Return up(Vcpu& v)
 }
 
 /// The last one to go takes the domain along.
-Return down(Vcpu& v)
-{
+Return down(Vcpu& v) {
     Domain& domain = *v.domain;
     for (u32 i = 0; i < domain.max_vcpus; ++i) {
         const Vcpu* other = domain.vcpus[i];
@@ -63,14 +60,12 @@ Return down(Vcpu& v)
     return 0;
 }
 
-Return get_runstate_info(Vcpu& v, GuestHandle<vcpu_runstate_info_t> arg)
-{
+Return get_runstate_info(Vcpu& v, GuestHandle<vcpu_runstate_info_t> arg) {
     TRY(arg.write(time::as_abi(scheduler::runstate_now(v))));
     return 0;
 }
 
-Return register_runstate_area(Vcpu& v, GuestHandle<vcpu_register_runstate_memory_area_t> arg)
-{
+Return register_runstate_area(Vcpu& v, GuestHandle<vcpu_register_runstate_memory_area_t> arg) {
     TRY_ASSIGN(area, arg.read());
     if (!arch::guest_range_ok(area.addr.p, sizeof(vcpu_runstate_info_t)))
         return fail(Errno::EFAULT);
@@ -80,8 +75,7 @@ Return register_runstate_area(Vcpu& v, GuestHandle<vcpu_register_runstate_memory
     return 0;
 }
 
-Return register_time_area(Vcpu& v, GuestHandle<vcpu_register_time_memory_area_t> arg)
-{
+Return register_time_area(Vcpu& v, GuestHandle<vcpu_register_time_memory_area_t> arg) {
     TRY_ASSIGN(area, arg.read());
     if (!arch::guest_range_ok(area.addr.p, sizeof(vcpu_time_info_t)))
         return fail(Errno::EFAULT);
@@ -89,8 +83,7 @@ Return register_time_area(Vcpu& v, GuestHandle<vcpu_register_time_memory_area_t>
     return 0;
 }
 
-Return set_periodic_timer(Vcpu& v, GuestHandle<vcpu_set_periodic_timer_t> arg)
-{
+Return set_periodic_timer(Vcpu& v, GuestHandle<vcpu_set_periodic_timer_t> arg) {
     TRY_ASSIGN(request, arg.read());
     if (request.period_ns < min_period_ns || request.period_ns > max_period_ns)
         return fail(Errno::EINVAL);
@@ -98,8 +91,7 @@ Return set_periodic_timer(Vcpu& v, GuestHandle<vcpu_set_periodic_timer_t> arg)
     return 0;
 }
 
-Return set_singleshot_timer(Vcpu& v, GuestHandle<vcpu_set_singleshot_timer_t> arg)
-{
+Return set_singleshot_timer(Vcpu& v, GuestHandle<vcpu_set_singleshot_timer_t> arg) {
     if (&v != &current())
         return fail(Errno::EINVAL);
     TRY_ASSIGN(request, arg.read());
@@ -109,16 +101,14 @@ Return set_singleshot_timer(Vcpu& v, GuestHandle<vcpu_set_singleshot_timer_t> ar
     return 0;
 }
 
-Return stop_singleshot_timer(Vcpu& v)
-{
+Return stop_singleshot_timer(Vcpu& v) {
     if (&v != &current())
         return fail(Errno::EINVAL);
     time::stop_singleshot(v);
     return 0;
 }
 
-Return register_info(Vcpu& v, GuestHandle<vcpu_register_vcpu_info_t> arg)
-{
+Return register_info(Vcpu& v, GuestHandle<vcpu_register_vcpu_info_t> arg) {
     TRY_ASSIGN(request, arg.read());
     // Nobody may be using the old one: the vCPU itself asks, or it does not run.
     if (&v != &current() && v.sched.state.is_up())
@@ -128,8 +118,7 @@ Return register_info(Vcpu& v, GuestHandle<vcpu_register_vcpu_info_t> arg)
 }
 
 /// The processor behind a vCPU of the control domain, when it is pinned to one.
-Return get_physid(Vcpu& v, GuestHandle<vcpu_get_physid_t> arg)
-{
+Return get_physid(Vcpu& v, GuestHandle<vcpu_get_physid_t> arg) {
     if (!v.domain->privileged || v.sched.hard.count() != 1)
         return fail(Errno::EINVAL);
     CpuId cpu(v.sched.cpu.load());
@@ -139,8 +128,7 @@ Return get_physid(Vcpu& v, GuestHandle<vcpu_get_physid_t> arg)
     return 0;
 }
 
-Return send_nmi(Vcpu& v)
-{
+Return send_nmi(Vcpu& v) {
     v.exit_work.fetch_or(static_cast<u8>(ExitWork::nmi));
     kick(v);
     return 0;
@@ -148,31 +136,44 @@ Return send_nmi(Vcpu& v)
 
 } // namespace
 
-Return vcpu_op(i32 cmd, u32 vcpu, RawHandle arg)
-{
+Return vcpu_op(i32 cmd, u32 vcpu, RawHandle arg) {
     Domain& domain = caller();
     TRY(may(xsm::Hook::vcpu_op, domain));
     if (vcpu >= domain.max_vcpus || domain.vcpus[vcpu] == nullptr)
         return fail(Errno::ENOENT);
     Vcpu& v = *domain.vcpus[vcpu];
     switch (cmd) {
-    case VCPUOP_is_up: return v.sched.state.is_up() ? 1 : 0;
-    case VCPUOP_initialise: return initialise(v, arg.as<vcpu_guest_context_t>());
-    case VCPUOP_up: return up(v);
-    case VCPUOP_down: return down(v);
-    case VCPUOP_get_runstate_info: return get_runstate_info(v, arg.as<vcpu_runstate_info_t>());
+    case VCPUOP_is_up:
+        return v.sched.state.is_up() ? 1 : 0;
+    case VCPUOP_initialise:
+        return initialise(v, arg.as<vcpu_guest_context_t>());
+    case VCPUOP_up:
+        return up(v);
+    case VCPUOP_down:
+        return down(v);
+    case VCPUOP_get_runstate_info:
+        return get_runstate_info(v, arg.as<vcpu_runstate_info_t>());
     case VCPUOP_register_runstate_memory_area:
         return register_runstate_area(v, arg.as<vcpu_register_runstate_memory_area_t>());
-    case VCPUOP_set_periodic_timer: return set_periodic_timer(v, arg.as<vcpu_set_periodic_timer_t>());
-    case VCPUOP_stop_periodic_timer: time::set_periodic(v, 0); return 0;
-    case VCPUOP_set_singleshot_timer: return set_singleshot_timer(v, arg.as<vcpu_set_singleshot_timer_t>());
-    case VCPUOP_stop_singleshot_timer: return stop_singleshot_timer(v);
-    case VCPUOP_register_vcpu_info: return register_info(v, arg.as<vcpu_register_vcpu_info_t>());
-    case VCPUOP_send_nmi: return send_nmi(v);
-    case VCPUOP_get_physid: return get_physid(v, arg.as<vcpu_get_physid_t>());
+    case VCPUOP_set_periodic_timer:
+        return set_periodic_timer(v, arg.as<vcpu_set_periodic_timer_t>());
+    case VCPUOP_stop_periodic_timer:
+        time::set_periodic(v, 0);
+        return 0;
+    case VCPUOP_set_singleshot_timer:
+        return set_singleshot_timer(v, arg.as<vcpu_set_singleshot_timer_t>());
+    case VCPUOP_stop_singleshot_timer:
+        return stop_singleshot_timer(v);
+    case VCPUOP_register_vcpu_info:
+        return register_info(v, arg.as<vcpu_register_vcpu_info_t>());
+    case VCPUOP_send_nmi:
+        return send_nmi(v);
+    case VCPUOP_get_physid:
+        return get_physid(v, arg.as<vcpu_get_physid_t>());
     case VCPUOP_register_vcpu_time_memory_area:
         return register_time_area(v, arg.as<vcpu_register_time_memory_area_t>());
-    default: return fail(Errno::ENOSYS);
+    default:
+        return fail(Errno::ENOSYS);
     }
 }
 

@@ -12,18 +12,16 @@ namespace {
 constinit std::array<char, 1024> command_line_text{};
 constinit std::size_t command_line_size = 0;
 constexpr std::size_t note_header_bytes = 16; ///< Elf64_Nhdr and the name "GNU"
-}
+} // namespace
 
-std::span<const u8> build_id()
-{
+std::span<const u8> build_id() {
     const std::span<const u8> note(__build_id_start, __build_id_end);
     return note.size() > note_header_bytes ? note.subspan(note_header_bytes) : std::span<const u8>{};
 }
 
 std::string_view command_line() { return {command_line_text.data(), command_line_size}; }
 
-void set_command_line(std::string_view text)
-{
+void set_command_line(std::string_view text) {
     command_line_size = std::min(text.size(), command_line_text.size());
     std::copy_n(text.begin(), command_line_size, command_line_text.begin());
 }

@@ -19,14 +19,13 @@ namespace streak::init {
 
 namespace {
 
-[[noreturn]] void refuse_kernel(const loader::LoadError& error)
-{
-    panic("dom0's kernel: {} ({}): expected {}{:#x}, found {}{:#x}", loader::describe(error.code), error.item, error.expected_text,
-          error.expected, error.found_text, error.found);
+[[noreturn]] void refuse_kernel(const loader::LoadError& error) {
+    panic("dom0's kernel: {} ({}): expected {}{:#x}, found {}{:#x}", loader::describe(error.code), error.item,
+          error.expected_text, error.expected, error.found_text, error.found);
 }
 
-void load_segments(const GuestFrames& frames, const loader::PvKernel& kernel, const loader::PvLayout& layout)
-{
+void load_segments(const GuestFrames& frames, const loader::PvKernel& kernel,
+                   const loader::PvLayout& layout) {
     kernel.image.for_each_segment([&](const loader::Segment& s) {
         const u64 offset = kernel.address_of(s) - layout.virt_base;
         frames.write(Pfn(0), offset, s.data);
@@ -37,8 +36,7 @@ void load_segments(const GuestFrames& frames, const loader::PvKernel& kernel, co
 u64 address_in(const loader::PvLayout& layout, u64 va) { return va - layout.virt_base; }
 
 /// The screen as GRUB left it; dom0 uses it for its own console.
-dom0_vga_console_info_t screen(const loader::BootInfo& boot)
-{
+dom0_vga_console_info_t screen(const loader::BootInfo& boot) {
     dom0_vga_console_info_t info{};
     if (boot.framebuffer && boot.framebuffer->type == 1) {
         const loader::Framebuffer& fb = *boot.framebuffer;
@@ -62,8 +60,8 @@ dom0_vga_console_info_t screen(const loader::BootInfo& boot)
 }
 
 /// start_info and, behind it, the record of the screen; both fit one page.
-void write_start_info(const GuestFrames& frames, const loader::PvLayout& layout, const Dom0Request& request, Maddr shared_info)
-{
+void write_start_info(const GuestFrames& frames, const loader::PvLayout& layout, const Dom0Request& request,
+                      Maddr shared_info) {
     u8* page = frames.memory(layout.start_info.pfn);
     std::memset(page, 0, page_size);
     start_info_t si{};
@@ -92,22 +90,20 @@ void write_start_info(const GuestFrames& frames, const loader::PvLayout& layout,
     std::memcpy(page + sizeof si, &info, sizeof info);
 }
 
-void write_p2m(const GuestFrames& frames, const loader::PvLayout& layout)
-{
+void write_p2m(const GuestFrames& frames, const loader::PvLayout& layout) {
     frames.clear(layout.p2m.pfn, 0, layout.p2m.pages * page_size);
     frames.write(layout.p2m.pfn, 0, std::as_bytes(frames.p2m()));
 }
 
-void fill_hypercall_page(const GuestFrames& frames, const loader::PvKernel& kernel, const loader::PvLayout& layout)
-{
+void fill_hypercall_page(const GuestFrames& frames, const loader::PvKernel& kernel,
+                         const loader::PvLayout& layout) {
     if (!kernel.notes.hypercall_page)
         return;
     const u64 offset = address_in(layout, *kernel.notes.hypercall_page);
     pv::write_hypercall_page(frames.memory(Pfn(offset >> page_shift)));
 }
 
-void set_entry_state(Vcpu& v, const loader::PvLayout& layout)
-{
+void set_entry_state(Vcpu& v, const loader::PvLayout& layout) {
     v.regs = {};
     v.regs.rip = layout.entry;
     v.regs.rsp = layout.stack_top;
@@ -121,8 +117,7 @@ void set_entry_state(Vcpu& v, const loader::PvLayout& layout)
 }
 
 /// Pins the L4, which checks and types all of the start tables, and makes it vCPU 0's.
-void install_tables(Domain& d, const GuestFrames& frames, Pfn l4)
-{
+void install_tables(Domain& d, const GuestFrames& frames, Pfn l4) {
     if (!mm::pin_l4(d, frames.mfn(l4)))
         panic("dom0's start page tables break the typing rules");
     Vcpu& v = *d.vcpus[0];
@@ -132,8 +127,7 @@ void install_tables(Domain& d, const GuestFrames& frames, Pfn l4)
 }
 
 /// Everything but Streak's own devices: PICs, PIT, its serial port, and PCI configuration (which it follows).
-void allow_ports(Domain& d)
-{
+void allow_ports(Domain& d) {
     d.io_ports.fill(~0ull);
     const auto deny = [&](u32 first, u32 last) {
         for (u32 p = first; p <= last; ++p)
@@ -150,17 +144,18 @@ void allow_ports(Domain& d)
 
 } // namespace
 
-Domain& build_dom0(const Dom0Request& request)
-{
+Domain& build_dom0(const Dom0Request& request) {
     KernelImage image(request.kernel);
     const auto kernel = loader::read_pv_kernel(image.elf(), loader::StartAs::dom0);
     if (!kernel)
         refuse_kernel(kernel.error());
-    const auto layout = loader::plan_layout(*kernel, {loader::StartAs::dom0, request.pages, request.initrd.size()});
+    const auto layout =
+        loader::plan_layout(*kernel, {loader::StartAs::dom0, request.pages, request.initrd.size()});
     if (!layout)
         refuse_kernel(layout.error());
 
-    auto created = lifecycle::create({.id = dom0_id, .privileged = true, .max_vcpus = request.vcpus, .max_frames = request.pages});
+    auto created = lifecycle::create(
+        {.id = dom0_id, .privileged = true, .max_vcpus = request.vcpus, .max_frames = request.pages});
     if (!created)
         panic("the control domain can't be created (error {})", static_cast<i32>(created.error()));
     Domain& d = **created;
@@ -174,8 +169,8 @@ Domain& build_dom0(const Dom0Request& request)
     install_tables(d, frames, write_page_tables(frames, *layout));
     set_entry_state(*d.vcpus[0], *layout);
     d.pages.max = std::max(request.pages, request.max_pages);
-    log_info("dom0: {} MiB, {} vCPUs, kernel {:#x}-{:#x}, entry {:#x}", request.pages >> 8, request.vcpus, layout->kernel.address,
-             layout->kernel.end(), layout->entry);
+    log_info("dom0: {} MiB, {} vCPUs, kernel {:#x}-{:#x}, entry {:#x}", request.pages >> 8, request.vcpus,
+             layout->kernel.address, layout->kernel.end(), layout->entry);
     return d;
 }
 

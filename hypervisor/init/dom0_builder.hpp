@@ -10,11 +10,11 @@
 namespace streak::init {
 
 struct Dom0Request {
-    loader::Bytes kernel;                ///< the module as the boot loader left it
+    loader::Bytes kernel; ///< the module as the boot loader left it
     std::string_view kernel_command_line;
-    loader::Bytes initrd;                ///< empty: none
-    u64 pages = 0;                       ///< memory
-    u64 max_pages = 0;                   ///< how far it may grow, when more
+    loader::Bytes initrd; ///< empty: none
+    u64 pages = 0;        ///< memory
+    u64 max_pages = 0;    ///< how far it may grow, when more
     u32 vcpus = 1;
     const loader::BootInfo* boot_info = nullptr; ///< for the VGA record and EFI
 };

@@ -18,8 +18,7 @@ unsigned order_for(u64 bytes) { return std::bit_width((std::max<u64>(bytes, 1) -
 
 /// Calls `step(frame memory, bytes)` for each piece of [offset, offset + bytes) that lies in one frame.
 template <class Step>
-void for_each_piece(const GuestFrames& frames, Pfn first, u64 offset, u64 bytes, Step step)
-{
+void for_each_piece(const GuestFrames& frames, Pfn first, u64 offset, u64 bytes, Step step) {
     while (bytes != 0) {
         const u64 in_page = offset % page_size;
         const u64 n = std::min(bytes, page_size - in_page);
@@ -37,8 +36,7 @@ public:
     /// Further tables come from here.
     void use(Pfn first, u64 count) { next_ = first, end_ = first + count; }
 
-    void map(u64 va, Pfn pfn, bool may_write)
-    {
+    void map(u64 va, Pfn pfn, bool may_write) {
         u64* table = entries(l4_);
         for (unsigned level = 4; level > 1; --level)
             table = descend(table[(va >> (12 + 9 * (level - 1))) & 511]);
@@ -49,8 +47,7 @@ public:
 private:
     u64* entries(Pfn table) const { return reinterpret_cast<u64*>(frames_.memory(table)); }
 
-    u64* descend(u64& entry)
-    {
+    u64* descend(u64& entry) {
         if (!(entry & present)) {
             ASSERT(next_ < end_);
             std::memset(frames_.memory(next_), 0, page_size);
@@ -67,8 +64,8 @@ private:
 } // namespace
 
 GuestFrames::GuestFrames(Domain& domain, u64 count)
-    : table_(static_cast<u64*>(mm::alloc_zeroed_pages(order_for(count * 8)))), table_order_(order_for(count * 8)), count_(count)
-{
+    : table_(static_cast<u64*>(mm::alloc_zeroed_pages(order_for(count * 8)))),
+      table_order_(order_for(count * 8)), count_(count) {
     if (!table_)
         panic("no memory for dom0's frame list ({} KiB)", count * 8 / 1024);
     unsigned order = mm::max_order;
@@ -91,8 +88,7 @@ GuestFrames::GuestFrames(Domain& domain, u64 count)
 
 GuestFrames::~GuestFrames() { mm::free_pages(table_, table_order_); }
 
-void GuestFrames::write(Pfn first, u64 offset, std::span<const std::byte> data) const
-{
+void GuestFrames::write(Pfn first, u64 offset, std::span<const std::byte> data) const {
     const std::byte* from = data.data();
     for_each_piece(*this, first, offset, data.size(), [&](u8* to, u64 n) {
         std::memcpy(to, from, n);
@@ -100,13 +96,11 @@ void GuestFrames::write(Pfn first, u64 offset, std::span<const std::byte> data) 
     });
 }
 
-void GuestFrames::clear(Pfn first, u64 offset, u64 bytes) const
-{
+void GuestFrames::clear(Pfn first, u64 offset, u64 bytes) const {
     for_each_piece(*this, first, offset, bytes, [](u8* to, u64 n) { std::memset(to, 0, n); });
 }
 
-Pfn write_page_tables(const GuestFrames& frames, const loader::PvLayout& layout)
-{
+Pfn write_page_tables(const GuestFrames& frames, const loader::PvLayout& layout) {
     const Pfn l4 = layout.page_tables.pfn;
     std::memset(frames.memory(l4), 0, page_size);
     TableWriter writer(frames, l4);

@@ -15,8 +15,7 @@ namespace {
 
 unsigned order_for(u64 bytes) { return std::bit_width((bytes - 1) >> page_shift); }
 
-mm::PageInfo& room_for(u64 bytes, const char* what)
-{
+mm::PageInfo& room_for(u64 bytes, const char* what) {
     if (order_for(bytes) <= mm::max_order)
         if (mm::PageInfo* pages = mm::alloc_frames(order_for(bytes)))
             return *pages;
@@ -35,18 +34,19 @@ private:
 
 } // namespace
 
-KernelImage::KernelImage(loader::Bytes file)
-{
+KernelImage::KernelImage(loader::Bytes file) {
     const auto payload = loader::find_payload(file);
     if (!payload)
-        panic("dom0's kernel: {}: expected {}{:#x}, found {}{:#x}", loader::describe(payload.error().code), payload.error().expected_text,
-              payload.error().expected, payload.error().found_text, payload.error().found);
+        panic("dom0's kernel: {}: expected {}{:#x}, found {}{:#x}", loader::describe(payload.error().code),
+              payload.error().expected_text, payload.error().expected, payload.error().found_text,
+              payload.error().found);
     if (payload->format == loader::Format::elf) {
         elf_ = payload->data;
         return;
     }
     const u64 size = payload->decompressed_size;
-    log_info("dom0's kernel: {} payload, {} KiB to {} KiB", loader::name_of(payload->format), payload->data.size() >> 10, size >> 10);
+    log_info("dom0's kernel: {} payload, {} KiB to {} KiB", loader::name_of(payload->format),
+             payload->data.size() >> 10, size >> 10);
     order_ = order_for(size);
     unpacked_ = &room_for(size, "unpacking dom0's kernel");
     const u64 work = loader::work_space(payload->format, payload->data);
@@ -64,8 +64,7 @@ KernelImage::KernelImage(loader::Bytes file)
     elf_ = out.first(*written);
 }
 
-KernelImage::~KernelImage()
-{
+KernelImage::~KernelImage() {
     if (unpacked_)
         mm::free_frames(*unpacked_, order_);
 }

@@ -36,8 +36,7 @@ constexpr auto firmware_memory = [](u64 address, std::size_t bytes) -> loader::B
     return {static_cast<const std::byte*>(mm::map_firmware(Maddr(address), bytes)), bytes};
 };
 
-void read_tables(const loader::BootInfo& info)
-{
+void read_tables(const loader::BootInfo& info) {
     loader::Bytes rsdp = info.rsdp;
     if (rsdp.empty()) {
         const auto found = acpi::find_rsdp(firmware_memory);
@@ -53,15 +52,14 @@ void read_tables(const loader::BootInfo& info)
         log_warning("ACPI: {} damaged tables are ignored", tables.damaged);
 }
 
-volatile u32* device_page(u64 address)
-{
+volatile u32* device_page(u64 address) {
     mm::deny_io_frame(to_mfn(Maddr(address)));
     return static_cast<volatile u32*>(mm::map_mmio(Maddr(address), page_size));
 }
 
-void start_interrupts(const acpi::Madt& madt)
-{
-    const bool need_x2apic = std::ranges::any_of(madt.cpus, [](const acpi::LocalApic& c) { return c.enabled && c.apic_id > 254; });
+void start_interrupts(const acpi::Madt& madt) {
+    const bool need_x2apic =
+        std::ranges::any_of(madt.cpus, [](const acpi::LocalApic& c) { return c.enabled && c.apic_id > 254; });
     pic::disable();
     lapic::init_boot(device_page(madt.lapic_address), need_x2apic);
     lapic::init_cpu();
@@ -72,8 +70,7 @@ void start_interrupts(const acpi::Madt& madt)
     irq::init();
 }
 
-void start_clock()
-{
+void start_clock() {
     clock::References references;
     if (tables.hpet)
         references.hpet = static_cast<volatile u32*>(mm::map_mmio(Maddr(tables.hpet->address), page_size));
@@ -83,10 +80,11 @@ void start_clock()
     lapic::calibrate_timer();
 }
 
-u16 port_of(const acpi::Register& r) { return r.space == acpi::Register::Space::io ? static_cast<u16>(r.address) : 0; }
+u16 port_of(const acpi::Register& r) {
+    return r.space == acpi::Register::Space::io ? static_cast<u16>(r.address) : 0;
+}
 
-void set_power_ports()
-{
+void set_power_ports() {
     machine::PowerPorts ports;
     if (tables.fadt) {
         const acpi::Fadt& fadt = *tables.fadt;
@@ -108,8 +106,7 @@ void set_power_ports()
     machine::set_power_ports(ports);
 }
 
-void* memory_for_cpu(u64 bytes)
-{
+void* memory_for_cpu(u64 bytes) {
     const unsigned order = std::bit_width((bytes - 1) >> page_shift);
     mm::PageInfo* pages = mm::alloc_frames(order, 32);
     if (!pages)
@@ -118,31 +115,30 @@ void* memory_for_cpu(u64 bytes)
     return mm::page_memory(*pages);
 }
 
-void run_secondary_cpu()
-{
+void run_secondary_cpu() {
     scheduler::start_cpu();
     arch::exit_to_current();
 }
 
-void list_processors(const acpi::Madt& madt)
-{
+void list_processors(const acpi::Madt& madt) {
     smp::init_boot_cpu();
     for (const acpi::LocalApic& cpu : madt.cpus)
         if (cpu.enabled)
             smp::add_processor(ApicId(cpu.apic_id), cpu.processor_uid);
     if (madt.cpus.dropped() != 0)
         log_warning("{} processors beyond {} are not used", madt.cpus.dropped(), acpi::max_cpus);
-    smp::set_plan({.trampoline = mm::low_free_page(), .cr3 = mm::hypervisor_cr3().raw(), .allocate = memory_for_cpu, .run = run_secondary_cpu});
+    smp::set_plan({.trampoline = mm::low_free_page(),
+                   .cr3 = mm::hypervisor_cr3().raw(),
+                   .allocate = memory_for_cpu,
+                   .run = run_secondary_cpu});
 }
 
-void serial_interrupt(Irq, void*)
-{
+void serial_interrupt(Irq, void*) {
     if (uart::handle_interrupt())
         arch::raise_local_work(arch::Work::console);
 }
 
-void start_serial_input()
-{
+void start_serial_input() {
     if (!uart::present() || uart::isa_irq() == 0)
         return;
     const auto line = irq::gsi_to_irq(irq::isa_to_gsi(uart::isa_irq()));
@@ -157,8 +153,7 @@ void start_serial_input()
 
 } // namespace
 
-void start_consoles(const loader::Options& options, const loader::BootInfo& info)
-{
+void start_consoles(const loader::Options& options, const loader::BootInfo& info) {
     set_log_level(static_cast<LogLevel>(std::clamp<int>(static_cast<int>(options.log), 1, 4)));
     if (options.console_serial && !uart::init(options.com1, 1))
         log_warning("console: no serial port at COM1");
@@ -169,11 +164,11 @@ void start_consoles(const loader::Options& options, const loader::BootInfo& info
         vga::init(info.framebuffer, nullptr);
 }
 
-void start_platform(const loader::Options& options, const loader::BootInfo& info)
-{
+void start_platform(const loader::Options& options, const loader::BootInfo& info) {
     if (options.console_vga && info.framebuffer && info.framebuffer->type == 1) {
         const loader::Framebuffer& fb = *info.framebuffer;
-        vga::init(info.framebuffer, mm::map_mmio(Maddr(fb.address), u64{fb.pitch} * fb.height, mm::Access::write_combining));
+        vga::init(info.framebuffer,
+                  mm::map_mmio(Maddr(fb.address), u64{fb.pitch} * fb.height, mm::Access::write_combining));
     }
     if (info.efi_system_table)
         efi::note_system_table(Maddr(*info.efi_system_table));

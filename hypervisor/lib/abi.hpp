@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#define __XEN_TOOLS__ 1
+#define __XEN_TOOLS__             1
 #define __XEN_INTERFACE_VERSION__ 0x00041100
 
 // Some public headers use anonymous structures, which they only allow outside strict mode.

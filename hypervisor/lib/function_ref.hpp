@@ -15,9 +15,9 @@ template <class Out, class... In>
 class FunctionRef<Out(In...)> {
 public:
     template <class Callable>
-    requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef> &&
-             std::is_invocable_r_v<Out, Callable&, In...>)
-        FunctionRef(Callable&& callable) // NOLINT: a lambda is meant to convert
+        requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef> &&
+                 std::is_invocable_r_v<Out, Callable&, In...>)
+    FunctionRef(Callable&& callable) // NOLINT: a lambda is meant to convert
         : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
           call_([](void* object, In... in) -> Out {
               return (*static_cast<std::remove_reference_t<Callable>*>(object))(std::forward<In>(in)...);

@@ -86,7 +86,8 @@ Spec parse_spec(std::string_view text) {
 
 void put_number(Line& line, const LogArg& arg, const Spec& spec) {
     u64 value = arg.number;
-    const bool negative = arg.kind == LogArg::Kind::signed_number && static_cast<i64>(value) < 0 && !spec.hexadecimal;
+    const bool negative =
+        arg.kind == LogArg::Kind::signed_number && static_cast<i64>(value) < 0 && !spec.hexadecimal;
     if (negative)
         value = 0 - value;
     char digits[20];
@@ -116,8 +117,11 @@ void put_argument(Line& line, const LogArg& arg, const Spec& spec) {
             line.put(' ');
         break;
     }
-    case LogArg::Kind::character: line.put(static_cast<char>(arg.number)); break;
-    default: put_number(line, arg, spec);
+    case LogArg::Kind::character:
+        line.put(static_cast<char>(arg.number));
+        break;
+    default:
+        put_number(line, arg, spec);
     }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/panic.hpp"
 
-
 namespace streak {
 
 void panic_message(const char* file, unsigned line, const char* text) {
@@ -22,8 +21,9 @@ void __glibcxx_assert_fail(const char* file, int line, const char* function, con
 }
 
 // std::string_view's checked functions.
-void __throw_out_of_range_fmt(const char* format, ...) { streak::panic("out of range in the library: {}", format); }
+void __throw_out_of_range_fmt(const char* format, ...) {
+    streak::panic("out of range in the library: {}", format);
+}
 } // namespace std
 
 extern "C" [[noreturn]] void __cxa_pure_virtual() { streak::panic("pure virtual function called"); }
-

@@ -15,19 +15,22 @@ void spin_wait();
 /// there is one kind only (docs/locking.md).
 class SpinLock {
 public:
-    void lock()
-    {
+    void lock() {
         const u16 mine = next_.fetch_add(1, std::memory_order_relaxed);
         while (serving_.load(std::memory_order_acquire) != mine)
             spin_wait();
     }
-    [[nodiscard]] bool try_lock()
-    {
+    [[nodiscard]] bool try_lock() {
         u16 now = serving_.load(std::memory_order_acquire);
         return next_.compare_exchange_strong(now, static_cast<u16>(now + 1), std::memory_order_acquire);
     }
-    void unlock() { serving_.store(static_cast<u16>(serving_.load(std::memory_order_relaxed) + 1), std::memory_order_release); }
-    [[nodiscard]] bool is_locked() const { return next_.load(std::memory_order_relaxed) != serving_.load(std::memory_order_relaxed); }
+    void unlock() {
+        serving_.store(static_cast<u16>(serving_.load(std::memory_order_relaxed) + 1),
+                       std::memory_order_release);
+    }
+    [[nodiscard]] bool is_locked() const {
+        return next_.load(std::memory_order_relaxed) != serving_.load(std::memory_order_relaxed);
+    }
 
 private:
     std::atomic<u16> next_{0};

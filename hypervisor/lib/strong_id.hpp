@@ -24,7 +24,10 @@ public:
     constexpr StrongId operator+(Rep n) const { return StrongId(static_cast<Rep>(value_ + n)); }
     constexpr StrongId operator-(Rep n) const { return StrongId(static_cast<Rep>(value_ - n)); }
     constexpr Rep operator-(StrongId other) const { return static_cast<Rep>(value_ - other.value_); }
-    constexpr StrongId& operator++() { ++value_; return *this; }
+    constexpr StrongId& operator++() {
+        ++value_;
+        return *this;
+    }
 
 private:
     Rep value_{};

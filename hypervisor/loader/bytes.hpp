@@ -22,7 +22,7 @@ using Bytes = std::span<const std::byte>;
 
 /// A copy of the T at `offset`, any alignment.
 template <class T>
-requires std::is_trivially_copyable_v<T>
+    requires std::is_trivially_copyable_v<T>
 [[nodiscard]] std::optional<T> read_at(Bytes data, std::uint64_t offset) {
     const auto from = slice(data, offset, sizeof(T));
     if (!from)

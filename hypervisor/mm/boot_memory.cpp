@@ -27,11 +27,11 @@ constinit u64 tables_next = 0, tables_end = 0;
 u64 up(u64 value, u64 unit) { return (value + unit - 1) & ~(unit - 1); }
 u64 down(u64 value, u64 unit) { return value & ~(unit - 1); }
 
-void collect_free_ram()
-{
+void collect_free_ram() {
     for (const MemoryRange& r : map_)
         if (r.type == e820_ram && down(r.end, page_size) > std::max(up(r.start, page_size), low_limit))
-            (void)free_ram.push_back({std::max(up(r.start, page_size), low_limit), down(r.end, page_size), e820_ram});
+            (void)free_ram.push_back(
+                {std::max(up(r.start, page_size), low_limit), down(r.end, page_size), e820_ram});
     for (const MemoryRange& used : reserved) {
         for (std::size_t i = 0; i < free_ram.size(); ++i) {
             MemoryRange& f = free_ram[i];
@@ -47,8 +47,7 @@ void collect_free_ram()
 }
 
 /// Cuts `bytes` off the top of the highest free range that ends at or below `limit`.
-Maddr take(u64 bytes, u64 align, u64 limit)
-{
+Maddr take(u64 bytes, u64 align, u64 limit) {
     MemoryRange* best = nullptr;
     u64 best_start = 0;
     for (MemoryRange& f : free_ram) {
@@ -68,8 +67,7 @@ Maddr take(u64 bytes, u64 align, u64 limit)
     return Maddr(best_start);
 }
 
-Maddr take_table()
-{
+Maddr take_table() {
     if (tables_next == tables_end) {
         // Early tables are written through the boot direct map, which covers 4 GiB.
         tables_next = take(64 * page_size, page_size, four_gib).raw();
@@ -80,10 +78,11 @@ Maddr take_table()
     return table;
 }
 
-bool mapped_directly(const MemoryRange& r) { return r.type == e820_ram || r.type == e820_acpi || r.type == e820_nvs; }
+bool mapped_directly(const MemoryRange& r) {
+    return r.type == e820_ram || r.type == e820_acpi || r.type == e820_nvs;
+}
 
-void map_ram()
-{
+void map_ram() {
     u32 a, b, c, d;
     asm("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(0x80000001u), "c"(0));
     const bool gigabyte_pages = d & (1u << 26);
@@ -91,19 +90,18 @@ void map_ram()
     for (const MemoryRange& r : map_) {
         const u64 start = std::max(down(r.start, page_size), low_limit), end = up(r.end, page_size);
         if (mapped_directly(r) && start < end)
-            map_range(arch::direct_map_base + start, Maddr(start), end - start, Access::read_write, gigabyte_pages);
+            map_range(arch::direct_map_base + start, Maddr(start), end - start, Access::read_write,
+                      gigabyte_pages);
     }
 }
 
-void map_section(const char* start, const char* end, Access access)
-{
+void map_section(const char* start, const char* end, Access access) {
     const u64 va = reinterpret_cast<u64>(start);
     if (end > start)
         map_range(va, arch::image_maddr(start), up(static_cast<u64>(end - start), page_size), access, false);
 }
 
-void map_image()
-{
+void map_image() {
     using namespace arch;
     map_section(__text_start, __text_end, Access::execute);
     map_section(__rodata_start, __rodata_end, Access::read);
@@ -118,8 +116,7 @@ void map_image()
 bool group_in_use(u64 group) { return (frame_chunks[group * 4 / 64] >> (group * 4 % 64)) & 0xf; }
 
 /// Gives every 256 MiB chunk with RAM its piece of the frame table and of the M2P.
-void map_frame_tables()
-{
+void map_frame_tables() {
     u64 top = 0;
     for (const MemoryRange& r : map_)
         if (r.type == e820_ram)
@@ -129,14 +126,18 @@ void map_frame_tables()
     frame_table_frames = up(top, frames_per_chunk);
 
     for (u64 chunk = 0; chunk < frame_table_frames / frames_per_chunk; ++chunk) {
-        const u64 start = (chunk * frames_per_chunk) << page_shift, end = start + (frames_per_chunk << page_shift);
-        const bool used = start < four_gib || std::ranges::any_of(map_, [&](const MemoryRange& r) {
-            return r.type == e820_ram && r.start < end && r.end > start;
-        });
+        const u64 start = (chunk * frames_per_chunk) << page_shift,
+                  end = start + (frames_per_chunk << page_shift);
+        const bool used =
+            start < four_gib ||
+            std::ranges::any_of(
+                map_,
+                [&](const MemoryRange& r) { return r.type == e820_ram && r.start < end && r.end > start; });
         if (!used)
             continue;
         frame_chunks[chunk / 64] |= 1ull << (chunk % 64);
-        map_range(arch::frame_table_base + chunk * size_2m, take(size_2m, size_2m, ~0ull), size_2m, Access::read_write, false);
+        map_range(arch::frame_table_base + chunk * size_2m, take(size_2m, size_2m, ~0ull), size_2m,
+                  Access::read_write, false);
     }
     for (u64 group = 0; group * 4 < frame_table_frames / frames_per_chunk; ++group) {
         if (!group_in_use(group))
@@ -148,8 +149,7 @@ void map_frame_tables()
     }
 }
 
-void fill_frame_tables()
-{
+void fill_frame_tables() {
     for (u64 chunk = 0; chunk < frame_table_frames / frames_per_chunk; ++chunk) {
         if (!((frame_chunks[chunk / 64] >> (chunk % 64)) & 1))
             continue;
@@ -168,8 +168,7 @@ void fill_frame_tables()
 }
 
 /// The control domain may map the M2P's frames read-only, as DOMID_XEN's (tools do so to save a guest).
-void show_m2p_frames()
-{
+void show_m2p_frames() {
     for (u64 group = 0; group * 4 < frame_table_frames / frames_per_chunk; ++group)
         for (u64 i = 0; group_in_use(group) && i < size_2m / page_size; ++i) {
             PageInfo& page = page_of_unchecked(to_mfn(m2p_pieces[group]) + i);
@@ -181,8 +180,7 @@ void show_m2p_frames()
 
 } // namespace
 
-std::optional<Maddr> m2p_chunk(Mfn mfn)
-{
+std::optional<Maddr> m2p_chunk(Mfn mfn) {
     const u64 group = mfn.raw() / (4 * frames_per_chunk);
     if (mfn.raw() >= frame_table_frames || !group_in_use(group))
         return {};
@@ -191,30 +189,26 @@ std::optional<Maddr> m2p_chunk(Mfn mfn)
 
 const MemoryMap& machine_map() { return map_; }
 
-bool direct_map_covers(Maddr address, u64 bytes)
-{
+bool direct_map_covers(Maddr address, u64 bytes) {
     const u64 start = address.raw(), end = start + bytes;
     if (end <= low_limit)
         return true;
-    return std::ranges::any_of(map_, [&](const MemoryRange& r) {
-        return mapped_directly(r) && r.start <= start && end <= r.end;
-    });
+    return std::ranges::any_of(
+        map_, [&](const MemoryRange& r) { return mapped_directly(r) && r.start <= start && end <= r.end; });
 }
 
-void reserve_boot_range(Maddr start, u64 bytes)
-{
+void reserve_boot_range(Maddr start, u64 bytes) {
     if (bytes != 0 && !reserved.push_back({start.raw(), start.raw() + bytes, e820_ram}))
         panic("more than {} boot modules", reserved.capacity());
 }
 
-void init_memory(MemoryMap map)
-{
+void init_memory(MemoryMap map) {
     normalise(map);
     map_ = map;
     collect_free_ram();
     start_tables(take_table);
-    for (u64 va : {arch::m2p_guest_base, arch::percpu_window_base, arch::mmio_base, arch::m2p_base, arch::image_base,
-                   arch::direct_map_base})
+    for (u64 va : {arch::m2p_guest_base, arch::percpu_window_base, arch::mmio_base, arch::m2p_base,
+                   arch::image_base, arch::direct_map_base})
         prepare_slot(va);
     map_ram();
     map_image();
@@ -231,21 +225,21 @@ void init_memory(MemoryMap map)
     log_info("memory: {} MiB free of {} MiB", totals.free_frames >> 8, totals.total_frames >> 8);
 }
 
-Maddr low_free_page()
-{
+Maddr low_free_page() {
     constexpr u64 top = 0xa0000, bottom = 0x8000; // interrupt vectors and BIOS data stay below
     for (u64 page = top - page_size; page >= bottom; page -= page_size) {
         const u64 end = page + page_size;
         const auto touches = [&](const MemoryRange& r) { return r.start < end && r.end > page; };
-        const bool ram = std::ranges::any_of(map_, [&](const MemoryRange& r) { return r.type == e820_ram && r.start <= page && end <= r.end; });
+        const bool ram = std::ranges::any_of(map_, [&](const MemoryRange& r) {
+            return r.type == e820_ram && r.start <= page && end <= r.end;
+        });
         if (ram && std::ranges::none_of(reserved, touches))
             return Maddr(page);
     }
     panic("a free page below 640 KiB expected (processors start there), none found");
 }
 
-void release_boot_range(Maddr start, u64 bytes)
-{
+void release_boot_range(Maddr start, u64 bytes) {
     const u64 first = up(start.raw(), page_size), end = down(start.raw() + bytes, page_size);
     if (first < end)
         add_free_range(to_mfn(Maddr(first)), (end - first) >> page_shift);

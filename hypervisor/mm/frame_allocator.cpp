@@ -35,14 +35,12 @@ constinit std::array<DomainPages*, 0x8000> accounts{};
 PageInfo& at(u32 frame) { return page_of_unchecked(Mfn(frame)); }
 u32 index_of(const PageInfo& page) { return static_cast<u32>(mfn_of(page).raw()); }
 
-unsigned zone_of(u64 frame, unsigned order)
-{
+unsigned zone_of(u64 frame, unsigned order) {
     const u64 last_byte = ((frame + (1ull << order)) << page_shift) - 1;
     return std::bit_width(last_byte) - first_zone - (last_byte == 0);
 }
 
-void list_add(u32& head, PageInfo& page)
-{
+void list_add(u32& head, PageInfo& page) {
     page.prev = no_frame;
     page.next = head;
     if (head != no_frame)
@@ -50,8 +48,7 @@ void list_add(u32& head, PageInfo& page)
     head = index_of(page);
 }
 
-void list_remove(u32& head, PageInfo& page)
-{
+void list_remove(u32& head, PageInfo& page) {
     if (page.prev != no_frame)
         at(page.prev).next = page.next;
     else
@@ -60,30 +57,26 @@ void list_remove(u32& head, PageInfo& page)
         at(page.next).prev = page.prev;
 }
 
-void add_block(u64 frame, unsigned order)
-{
+void add_block(u64 frame, unsigned order) {
     PageInfo& page = at(static_cast<u32>(frame));
     page.count.store(free_head, std::memory_order_relaxed);
     page.progress = static_cast<u16>(order);
     list_add(free_lists[zone_of(frame, order)][order], page);
 }
 
-void remove_block(PageInfo& page, unsigned order)
-{
+void remove_block(PageInfo& page, unsigned order) {
     list_remove(free_lists[zone_of(mfn_of(page).raw(), order)][order], page);
     page.count.store(0, std::memory_order_relaxed);
 }
 
-bool is_free_block(u64 frame, unsigned order)
-{
+bool is_free_block(u64 frame, unsigned order) {
     if (!has_page_info(Mfn(frame)))
         return false;
     const PageInfo& page = at(static_cast<u32>(frame));
     return page.count.load(std::memory_order_relaxed) == free_head && page.progress == order;
 }
 
-void free_block(u64 frame, unsigned order)
-{
+void free_block(u64 frame, unsigned order) {
     free_frame_count += 1ull << order;
     for (; order < max_order && is_free_block(frame ^ (1ull << order), order); ++order) {
         remove_block(at(static_cast<u32>(frame ^ (1ull << order))), order);
@@ -92,8 +85,7 @@ void free_block(u64 frame, unsigned order)
     add_block(frame, order);
 }
 
-PageInfo* take_block(unsigned order, unsigned address_bits)
-{
+PageInfo* take_block(unsigned order, unsigned address_bits) {
     const unsigned top = std::min(address_bits, first_zone + zones) - first_zone;
     for (int zone = static_cast<int>(std::min(top, zones - 1)); zone >= 0; --zone) {
         for (unsigned o = order; o <= max_order; ++o) {
@@ -116,8 +108,7 @@ PageInfo* take_block(unsigned order, unsigned address_bits)
     return nullptr;
 }
 
-void reset(PageInfo& page, DomId owner)
-{
+void reset(PageInfo& page, DomId owner) {
     page.count.store(0, std::memory_order_relaxed);
     page.type.store(0, std::memory_order_relaxed);
     page.owner = owner.raw();
@@ -126,8 +117,7 @@ void reset(PageInfo& page, DomId owner)
 }
 
 /// A guest that owned one of these frames may still have it in a TLB: nobody else gets it before that is over.
-void flush_stale_entries(const PageInfo* block, unsigned order)
-{
+void flush_stale_entries(const PageInfo* block, unsigned order) {
     u32 newest = 0;
     for (u64 i = 0; i < (1ull << order); ++i)
         newest = std::max(newest, block[i].tlb_stamp);
@@ -140,8 +130,7 @@ void flush_stale_entries(const PageInfo* block, unsigned order)
 }
 
 /// `claim`: frames promised to the asking domain, which it may use.
-PageInfo* allocate_block(unsigned order, unsigned address_bits, u64 claim)
-{
+PageInfo* allocate_block(unsigned order, unsigned address_bits, u64 claim) {
     if (order > max_order || address_bits < first_zone)
         return nullptr;
     PageInfo* block = nullptr;
@@ -155,8 +144,7 @@ PageInfo* allocate_block(unsigned order, unsigned address_bits, u64 claim)
     return block;
 }
 
-void use_claim(DomainPages& of, u64 frames)
-{
+void use_claim(DomainPages& of, u64 frames) {
     const u64 used = std::min(of.claim, frames);
     if (used == 0)
         return;
@@ -170,14 +158,14 @@ void use_claim(DomainPages& of, u64 frames)
 void register_account(DomId id, DomainPages* pages) { accounts[id.raw() & 0x7fff] = pages; }
 DomainPages* account_of(DomId id) { return accounts[id.raw() & 0x7fff]; }
 
-void add_free_range(Mfn first, u64 frames)
-{
+void add_free_range(Mfn first, u64 frames) {
     LockGuard guard(allocator_lock);
     total_frames += frames;
     u64 frame = first.raw();
     while (frames != 0) {
         const unsigned align = frame == 0 ? max_order : std::countr_zero(frame);
-        const unsigned order = std::min({align, max_order, static_cast<unsigned>(std::bit_width(frames)) - 1});
+        const unsigned order =
+            std::min({align, max_order, static_cast<unsigned>(std::bit_width(frames)) - 1});
         for (u64 i = 0; i < (1ull << order); ++i)
             reset(at(static_cast<u32>(frame + i)), invalid_domid);
         free_block(frame, order);
@@ -186,24 +174,21 @@ void add_free_range(Mfn first, u64 frames)
     }
 }
 
-PageInfo* alloc_frames(unsigned order, unsigned address_bits)
-{
+PageInfo* alloc_frames(unsigned order, unsigned address_bits) {
     PageInfo* block = allocate_block(order, address_bits, 0);
     for (u64 i = 0; block && i < (1ull << order); ++i)
         reset((&*block)[i], xen_id);
     return block;
 }
 
-void free_frames(PageInfo& first, unsigned order)
-{
+void free_frames(PageInfo& first, unsigned order) {
     for (u64 i = 0; i < (1ull << order); ++i)
         reset((&first)[i], invalid_domid);
     LockGuard guard(allocator_lock);
     free_block(mfn_of(first).raw(), order);
 }
 
-void* alloc_zeroed_pages(unsigned order)
-{
+void* alloc_zeroed_pages(unsigned order) {
     PageInfo* block = alloc_frames(order);
     if (!block)
         return nullptr;
@@ -212,10 +197,11 @@ void* alloc_zeroed_pages(unsigned order)
     return memory;
 }
 
-void free_pages(void* memory, unsigned order) { free_frames(page_of_unchecked(to_mfn(arch::direct_map_maddr(memory))), order); }
+void free_pages(void* memory, unsigned order) {
+    free_frames(page_of_unchecked(to_mfn(arch::direct_map_maddr(memory))), order);
+}
 
-Result<> assign_frames(DomainPages& to, PageInfo& first, unsigned order)
-{
+Result<> assign_frames(DomainPages& to, PageInfo& first, unsigned order) {
     const u64 frames = 1ull << order;
     LockGuard guard(to.lock);
     if (to.total + frames > to.max)
@@ -230,8 +216,7 @@ Result<> assign_frames(DomainPages& to, PageInfo& first, unsigned order)
     return {};
 }
 
-Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order, unsigned address_bits)
-{
+Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order, unsigned address_bits) {
     PageInfo* block = allocate_block(order, address_bits, to.claim);
     if (!block)
         return fail(Errno::ENOMEM);
@@ -244,12 +229,11 @@ Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order, unsigned 
     return block;
 }
 
-Result<> steal_frame(DomainPages& from, PageInfo& page)
-{
+Result<> steal_frame(DomainPages& from, PageInfo& page) {
     LockGuard guard(from.lock);
     u64 expected = count_bits::allocated | 1;
-    if (page.owner_id() != from.id || (page.type.load() & type_bits::count_mask) != 0
-        || !page.count.compare_exchange_strong(expected, 0))
+    if (page.owner_id() != from.id || (page.type.load() & type_bits::count_mask) != 0 ||
+        !page.count.compare_exchange_strong(expected, 0))
         return fail(Errno::EBUSY);
     list_remove(from.first, page);
     --from.total;
@@ -257,8 +241,7 @@ Result<> steal_frame(DomainPages& from, PageInfo& page)
     return {};
 }
 
-void free_stolen_frame(PageInfo& page)
-{
+void free_stolen_frame(PageInfo& page) {
     m2p(mfn_of(page)) = invalid_m2p_entry;
     page.tlb_stamp = std::max<u32>(1, tlb::stamp_now());
     free_frames(page, 0);
@@ -266,8 +249,7 @@ void free_stolen_frame(PageInfo& page)
 
 void clear_frames(PageInfo& first, unsigned order) { std::memset(page_memory(first), 0, page_size << order); }
 
-bool release_allocation(PageInfo& page)
-{
+bool release_allocation(PageInfo& page) {
     const u64 old = page.count.fetch_and(~count_bits::allocated);
     if (!(old & count_bits::allocated))
         return false;
@@ -275,8 +257,7 @@ bool release_allocation(PageInfo& page)
     return true;
 }
 
-void free_domain_page(PageInfo& page)
-{
+void free_domain_page(PageInfo& page) {
     DomainPages* account = account_of(page.owner_id());
     ASSERT(account);
     {
@@ -287,8 +268,7 @@ void free_domain_page(PageInfo& page)
     free_stolen_frame(page);
 }
 
-void share_heap_page(void* memory, DomId owner, bool writable)
-{
+void share_heap_page(void* memory, DomId owner, bool writable) {
     PageInfo& page = page_of_unchecked(to_mfn(arch::direct_map_maddr(memory)));
     // A read-only page has a type reference that no guest can drop, of a type that excludes writing.
     page.type.store(type_bits::of(writable ? PageType::writable : PageType::none) | type_bits::validated | 1);
@@ -298,8 +278,7 @@ void share_heap_page(void* memory, DomId owner, bool writable)
         ++account->shared_heap;
 }
 
-bool unshare_heap_page(void* memory)
-{
+bool unshare_heap_page(void* memory) {
     PageInfo& page = page_of_unchecked(to_mfn(arch::direct_map_maddr(memory)));
     u64 expected = count_bits::shared_heap | count_bits::allocated | 1;
     const DomId owner = page.owner_id();
@@ -311,14 +290,15 @@ bool unshare_heap_page(void* memory)
     return true;
 }
 
-MemoryTotals memory_totals()
-{
+MemoryTotals memory_totals() {
     LockGuard guard(allocator_lock);
-    return {.total_frames = total_frames, .free_frames = free_frame_count, .claimed_frames = claimed_frames, .first_free_dma32 = 0};
+    return {.total_frames = total_frames,
+            .free_frames = free_frame_count,
+            .claimed_frames = claimed_frames,
+            .first_free_dma32 = 0};
 }
 
-Result<> set_claim(DomainPages& of, u64 frames)
-{
+Result<> set_claim(DomainPages& of, u64 frames) {
     LockGuard guard(allocator_lock);
     const u64 others = claimed_frames - of.claim;
     const u64 wanted = frames > of.total ? frames - of.total : 0;

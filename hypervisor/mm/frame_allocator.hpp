@@ -16,11 +16,11 @@ inline constexpr unsigned max_order = 18; ///< 1 GiB
 struct DomainPages {
     DomId id = invalid_domid;
     SpinLock lock;
-    u32 first = no_frame;    ///< list of owned frames through PageInfo::next/prev
-    u64 total = 0;           ///< frames charged to the domain
-    u64 max = 0;             ///< frames it may own
-    u64 shared_heap = 0;     ///< hypervisor frames shown to it
-    u64 claim = 0;           ///< frames promised by XENMEM_claim_pages and not yet allocated
+    u32 first = no_frame; ///< list of owned frames through PageInfo::next/prev
+    u64 total = 0;        ///< frames charged to the domain
+    u64 max = 0;          ///< frames it may own
+    u64 shared_heap = 0;  ///< hypervisor frames shown to it
+    u64 claim = 0;        ///< frames promised by XENMEM_claim_pages and not yet allocated
 };
 
 /// Makes `pages` the account of its domain id (nullptr with `id`: removes it).
@@ -37,7 +37,8 @@ void free_pages(void* memory, unsigned order);
 
 /// 2^order contiguous zeroed frames charged to a domain, each with its allocation reference and type
 /// none. ENOMEM: none free, or the domain's maximum would be passed.
-[[nodiscard]] Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order, unsigned address_bits = 64);
+[[nodiscard]] Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order,
+                                                    unsigned address_bits = 64);
 
 /// Puts frames taken by alloc_frames on a domain's account (dom0 builder, exchange). `charge`: counts
 /// against the maximum.
@@ -63,7 +64,10 @@ void share_heap_page(void* memory, DomId owner, bool writable);
 /// Ends the sharing; false while the guest still maps it.
 [[nodiscard]] bool unshare_heap_page(void* memory);
 
-struct MemoryTotals { u64 total_frames, free_frames, claimed_frames; u64 first_free_dma32; };
+struct MemoryTotals {
+    u64 total_frames, free_frames, claimed_frames;
+    u64 first_free_dma32;
+};
 [[nodiscard]] MemoryTotals memory_totals();
 
 /// Frame claims (XENMEM_claim_pages). ENOMEM when not that many are free and unclaimed.

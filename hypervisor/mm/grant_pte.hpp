@@ -26,7 +26,7 @@ struct GrantPteAt {
 struct GrantMapping {
     Mfn frame{};
     bool writable = false;
-    u64 extra_bits = 0;     ///< AVAIL bits (GNTMAP_guest_avail*), cache attributes
+    u64 extra_bits = 0; ///< AVAIL bits (GNTMAP_guest_avail*), cache attributes
 };
 
 /// Writes the entry. What it mapped before is let go. On success the caller's references (get_page or

@@ -22,32 +22,33 @@ public:
 
     [[nodiscard]] constexpr bool is_null() const { return address_ == 0; }
     [[nodiscard]] constexpr Vaddr address() const { return Vaddr(address_); }
-    template <class U> [[nodiscard]] constexpr GuestHandle<U> as() const { return GuestHandle<U>(address_); }
-    [[nodiscard]] constexpr GuestHandle offset(u64 elements) const { return GuestHandle(address_ + elements * sizeof(T)); }
+    template <class U>
+    [[nodiscard]] constexpr GuestHandle<U> as() const {
+        return GuestHandle<U>(address_);
+    }
+    [[nodiscard]] constexpr GuestHandle offset(u64 elements) const {
+        return GuestHandle(address_ + elements * sizeof(T));
+    }
 
     /// Element `index`, copied in. EFAULT.
-    [[nodiscard]] Result<T> read(u64 index = 0) const
-    {
+    [[nodiscard]] Result<T> read(u64 index = 0) const {
         T value;
         if (!arch::copy_from_guest(&value, at(index), sizeof(T)))
             return fail(Errno::EFAULT);
         return value;
     }
     /// Copies `value` out to element `index`. EFAULT.
-    [[nodiscard]] Result<> write(const T& value, u64 index = 0) const
-    {
+    [[nodiscard]] Result<> write(const T& value, u64 index = 0) const {
         if (!arch::copy_to_guest(at(index), &value, sizeof(T)))
             return fail(Errno::EFAULT);
         return {};
     }
-    [[nodiscard]] Result<> read_array(std::span<T> to, u64 first = 0) const
-    {
+    [[nodiscard]] Result<> read_array(std::span<T> to, u64 first = 0) const {
         if (!arch::copy_from_guest(to.data(), at(first), to.size_bytes()))
             return fail(Errno::EFAULT);
         return {};
     }
-    [[nodiscard]] Result<> write_array(std::span<const T> from, u64 first = 0) const
-    {
+    [[nodiscard]] Result<> write_array(std::span<const T> from, u64 first = 0) const {
         if (!arch::copy_to_guest(at(first), from.data(), from.size_bytes()))
             return fail(Errno::EFAULT);
         return {};
@@ -60,8 +61,9 @@ private:
 };
 
 /// The typed handle of an ABI structure's XEN_GUEST_HANDLE member.
-#define GUEST_HANDLE(member) \
-    ::streak::mm::GuestHandle<std::remove_pointer_t<decltype((member).p)>>(reinterpret_cast<::streak::u64>((member).p))
+#define GUEST_HANDLE(member)                                                                                 \
+    ::streak::mm::GuestHandle<std::remove_pointer_t<decltype((member).p)>>(                                  \
+        reinterpret_cast<::streak::u64>((member).p))
 
 /// For handlers of void pointers (sub-operation dependent).
 using RawHandle = GuestHandle<u8>;

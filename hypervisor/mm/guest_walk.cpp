@@ -5,8 +5,7 @@
 
 namespace streak::mm {
 
-L1Slot find_l1_slot(u64 cr3, Vaddr address)
-{
+L1Slot find_l1_slot(u64 cr3, Vaddr address) {
     const u64 va = address.raw();
     if (!arch::guest_range_ok(va, 1)) [[unlikely]]
         return {};
@@ -27,8 +26,7 @@ L1Slot find_l1_slot(u64 cr3, Vaddr address)
     return {table, HostEnv::entries(*table) + pte::index(va, 1)};
 }
 
-u64 guest_l1_entry(u64 cr3, Vaddr address)
-{
+u64 guest_l1_entry(u64 cr3, Vaddr address) {
     const L1Slot slot = find_l1_slot(cr3, address);
     return slot ? __atomic_load_n(slot.entry, __ATOMIC_RELAXED) : 0;
 }

@@ -14,16 +14,19 @@ namespace streak::mm {
 namespace {
 
 // Objects below a page come from free lists of powers of two; a page once cut stays cut.
-struct FreeObject { FreeObject* next; };
+struct FreeObject {
+    FreeObject* next;
+};
 
 constexpr unsigned smallest_shift = 4, classes = page_shift - smallest_shift;
 constinit std::array<FreeObject*, classes> free_lists{};
 constinit SpinLock heap_lock;
 
-unsigned shift_for(u64 bytes) { return std::max<unsigned>(smallest_shift, std::bit_width(std::max<u64>(bytes, 1) - 1)); }
+unsigned shift_for(u64 bytes) {
+    return std::max<unsigned>(smallest_shift, std::bit_width(std::max<u64>(bytes, 1) - 1));
+}
 
-bool refill(unsigned shift)
-{
+bool refill(unsigned shift) {
     auto* page = static_cast<u8*>(alloc_zeroed_pages(0));
     if (!page)
         return false;
@@ -38,8 +41,7 @@ bool refill(unsigned shift)
 
 } // namespace
 
-void* allocate(u64 bytes)
-{
+void* allocate(u64 bytes) {
     const unsigned shift = shift_for(bytes);
     if (shift >= page_shift)
         return alloc_zeroed_pages(shift - page_shift);
@@ -54,8 +56,7 @@ void* allocate(u64 bytes)
     return object;
 }
 
-void deallocate(void* memory, u64 bytes)
-{
+void deallocate(void* memory, u64 bytes) {
     if (!memory)
         return;
     const unsigned shift = shift_for(bytes);

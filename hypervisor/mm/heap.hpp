@@ -19,11 +19,13 @@ public:
     Owned() = default;
     explicit Owned(T* object) : object_(object) {}
     Owned(Owned&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
-    Owned& operator=(Owned&& other) noexcept { std::swap(object_, other.object_); return *this; }
+    Owned& operator=(Owned&& other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
     ~Owned() { reset(); }
 
-    void reset()
-    {
+    void reset() {
         if (T* old = std::exchange(object_, nullptr)) {
             old->~T();
             deallocate(old, sizeof(T));
@@ -41,8 +43,7 @@ private:
 
 /// nullptr inside when memory is out.
 template <class T, class... Args>
-[[nodiscard]] Owned<T> make_owned(Args&&... args)
-{
+[[nodiscard]] Owned<T> make_owned(Args&&... args) {
     void* memory = allocate(sizeof(T));
     return Owned<T>(memory ? ::new (memory) T(std::forward<Args>(args)...) : nullptr);
 }

@@ -11,10 +11,11 @@ namespace streak::mm {
 
 /// The machine, as the page-type algorithms see it. Stateless.
 struct HostEnv {
-    [[nodiscard]] static PageInfo* page(Mfn mfn) { return frame_is_ram(mfn) ? &page_of_unchecked(mfn) : nullptr; }
+    [[nodiscard]] static PageInfo* page(Mfn mfn) {
+        return frame_is_ram(mfn) ? &page_of_unchecked(mfn) : nullptr;
+    }
     [[nodiscard]] static u64* entries(const PageInfo& page) { return page_memory<u64>(page); }
-    [[gnu::always_inline]] static void put_page(PageInfo& page)
-    {
+    [[gnu::always_inline]] static void put_page(PageInfo& page) {
         const u64 before = page.count.fetch_sub(1, std::memory_order_acq_rel);
         if ((before & count_bits::mask) <= 1) [[unlikely]]
             last_reference_gone(page, before);
@@ -29,9 +30,9 @@ struct HostEnv {
     /// Judges (and adjusts) the descriptors in a page.
     [[nodiscard]] static bool descriptors_ok(const PageInfo& page);
     /// Is this a frame of device space that a privileged domain may map?
-    [[nodiscard]] static bool device_frame_allowed(Mfn mfn)
-    {
-        return mfn.raw() < 1ull << (arch::cpu_features.physical_address_bits - page_shift) && !io_frame_denied(mfn);
+    [[nodiscard]] static bool device_frame_allowed(Mfn mfn) {
+        return mfn.raw() < 1ull << (arch::cpu_features.physical_address_bits - page_shift) &&
+               !io_frame_denied(mfn);
     }
     static void install_hypervisor_slots(u64* l4);
 };

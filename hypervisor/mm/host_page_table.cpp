@@ -15,8 +15,8 @@ namespace streak::mm {
 
 namespace {
 
-constexpr u64 present = 1, writable = 2, user = 4, write_through = 8, cache_off = 0x10, large = 0x80, global = 0x100,
-              no_execute = 1ull << 63;
+constexpr u64 present = 1, writable = 2, user = 4, write_through = 8, cache_off = 0x10, large = 0x80,
+              global = 0x100, no_execute = 1ull << 63;
 constexpr u64 address_mask = 0x000ffffffffff000;
 
 constinit u64* top_table = nullptr;
@@ -24,17 +24,23 @@ constinit SpinLock table_lock;
 constinit u64 next_mmio = arch::mmio_base;
 constinit TableAllocator allocate_table = nullptr;
 
-u64 bits_of(Access access)
-{
+u64 bits_of(Access access) {
     switch (access) {
-    case Access::none: return 0;
-    case Access::read: return present | global | no_execute;
-    case Access::read_write: return present | writable | global | no_execute;
-    case Access::execute: return present | global;
-    case Access::guest_read: return present | user | global | no_execute;
-    case Access::device: return present | writable | cache_off | write_through | global | no_execute;
+    case Access::none:
+        return 0;
+    case Access::read:
+        return present | global | no_execute;
+    case Access::read_write:
+        return present | writable | global | no_execute;
+    case Access::execute:
+        return present | global;
+    case Access::guest_read:
+        return present | user | global | no_execute;
+    case Access::device:
+        return present | writable | cache_off | write_through | global | no_execute;
     // PAT entry 4 (index bit 7 of a 4 KiB entry) is write-combining in Streak's PAT.
-    case Access::write_combining: return present | writable | 0x80 | global | no_execute;
+    case Access::write_combining:
+        return present | writable | 0x80 | global | no_execute;
     }
     return 0;
 }
@@ -44,8 +50,7 @@ u64* table_at(u64 entry) { return arch::direct_map<u64>(Maddr(entry & address_ma
 unsigned slot(u64 va, unsigned level) { return (va >> (12 + 9 * (level - 1))) & 511; }
 
 /// The table below `table[slot]`, made when missing.
-u64* descend(u64* table, unsigned index)
-{
+u64* descend(u64* table, unsigned index) {
     if (!(table[index] & present)) {
         const Maddr fresh = allocate_table();
         std::memset(arch::direct_map(fresh), 0, page_size);
@@ -56,16 +61,14 @@ u64* descend(u64* table, unsigned index)
     return table_at(table[index]);
 }
 
-u64* entry_for(u64 va, unsigned leaf_level)
-{
+u64* entry_for(u64 va, unsigned leaf_level) {
     u64* table = top_table;
     for (unsigned level = 4; level > leaf_level; --level)
         table = descend(table, slot(va, level));
     return &table[slot(va, leaf_level)];
 }
 
-Maddr table_from_heap()
-{
+Maddr table_from_heap() {
     PageInfo* page = alloc_frames(0);
     if (!page)
         panic("no memory for a page table of the hypervisor");
@@ -74,23 +77,20 @@ Maddr table_from_heap()
 
 } // namespace
 
-void start_tables(TableAllocator allocator)
-{
+void start_tables(TableAllocator allocator) {
     allocate_table = allocator;
     top_table = arch::direct_map<u64>(allocator());
     std::memset(top_table, 0, page_size);
 }
 
-void install_tables()
-{
+void install_tables() {
     std::memcpy(&arch::boot_l4[arch::first_hypervisor_slot], &top_table[arch::first_hypervisor_slot],
                 (arch::last_hypervisor_slot - arch::first_hypervisor_slot + 1) * sizeof(u64));
     top_table = arch::boot_l4;
     tlb::flush_local(tlb::Flush::all);
 }
 
-void drop_low_mappings()
-{
+void drop_low_mappings() {
     arch::boot_l4[0] = 0;
     tlb::flush_local(tlb::Flush::all);
 }
@@ -99,8 +99,7 @@ void use_heap_for_tables() { allocate_table = table_from_heap; }
 
 void prepare_slot(u64 va) { (void)descend(top_table, slot(va, 4)); }
 
-void map_range(u64 va, Maddr address, u64 bytes, Access access, bool gigabyte_pages)
-{
+void map_range(u64 va, Maddr address, u64 bytes, Access access, bool gigabyte_pages) {
     constexpr u64 size_2m = 1ull << 21, size_1g = 1ull << 30;
     u64 pa = address.raw();
     while (bytes != 0) {
@@ -117,15 +116,13 @@ void map_range(u64 va, Maddr address, u64 bytes, Access access, bool gigabyte_pa
     }
 }
 
-void map_hypervisor_page(u64 va, Mfn mfn, Access access)
-{
+void map_hypervisor_page(u64 va, Mfn mfn, Access access) {
     LockGuard guard(table_lock);
     *entry_for(va, 1) = access == Access::none ? 0 : to_maddr(mfn).raw() | bits_of(access);
     asm volatile("invlpg (%0)" ::"r"(va) : "memory");
 }
 
-void* map_mmio(Maddr address, u64 bytes, Access access)
-{
+void* map_mmio(Maddr address, u64 bytes, Access access) {
     const u64 offset = address.raw() % page_size;
     const u64 pages = (offset + bytes + page_size - 1) / page_size;
     u64 va = 0;
@@ -139,8 +136,7 @@ void* map_mmio(Maddr address, u64 bytes, Access access)
     return reinterpret_cast<void*>(va + offset);
 }
 
-const void* map_firmware(Maddr address, u64 bytes)
-{
+const void* map_firmware(Maddr address, u64 bytes) {
     if (direct_map_covers(address, bytes))
         return arch::direct_map(address);
     return map_mmio(address, bytes, Access::read);

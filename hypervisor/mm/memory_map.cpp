@@ -13,16 +13,14 @@ namespace {
 constinit StaticVector<Mfn, 64> denied_frames;
 
 /// Which of two overlapping descriptions to believe: RAM only where nothing else is claimed.
-u32 stricter(u32 a, u32 b)
-{
+u32 stricter(u32 a, u32 b) {
     if (a == e820_ram)
         return b;
     return b == e820_ram ? a : std::max(a, b);
 }
 
 /// The type at every address of [start, end), which no range boundary divides; 0 when undescribed.
-u32 type_of(const MemoryMap& map, u64 start)
-{
+u32 type_of(const MemoryMap& map, u64 start) {
     u32 type = 0;
     for (const MemoryRange& r : map)
         if (r.start <= start && start < r.end)
@@ -32,8 +30,7 @@ u32 type_of(const MemoryMap& map, u64 start)
 
 } // namespace
 
-void normalise(MemoryMap& map)
-{
+void normalise(MemoryMap& map) {
     StaticVector<u64, 2 * MemoryMap::capacity()> edges;
     for (const MemoryRange& r : map)
         if (r.start < r.end) {

@@ -31,15 +31,13 @@ inline constexpr u64 max_chunks = 65536; ///< 16 TiB
 extern std::array<u64, max_chunks / 64> frame_chunks;
 
 /// Does the frame table have a record for this frame?
-[[nodiscard]] inline bool has_page_info(Mfn mfn)
-{
+[[nodiscard]] inline bool has_page_info(Mfn mfn) {
     const u64 chunk = mfn.raw() / frames_per_chunk;
     return mfn.raw() < frame_table_frames && ((frame_chunks.data()[chunk / 64] >> (chunk % 64)) & 1);
 }
 
 /// Is this frame RAM (whoever owns it)? Reserved and device frames are not.
-[[nodiscard]] inline bool frame_is_ram(Mfn mfn)
-{
+[[nodiscard]] inline bool frame_is_ram(Mfn mfn) {
     return has_page_info(mfn) && page_of_unchecked(mfn).owner_id() != io_id;
 }
 

@@ -21,14 +21,12 @@ bool get_page(PageInfo& page, DomId owner) { return take_reference(host_env, pag
 
 void put_page(PageInfo& page) { HostEnv::put_page(page); }
 
-void HostEnv::last_reference_gone(PageInfo& page, u64 before)
-{
+void HostEnv::last_reference_gone(PageInfo& page, u64 before) {
     ASSERT((before & count_bits::mask) == 1 && !(before & count_bits::shared_heap));
     free_domain_page(page);
 }
 
-Result<> get_page_type(PageInfo& page, PageType type)
-{
+Result<> get_page_type(PageInfo& page, PageType type) {
     if (type != PageType::writable && type != PageType::segment_descriptor)
         return fail(Errno::EINVAL);
     if (!take_shared_type(host_env, page, type)) [[unlikely]]
@@ -38,8 +36,7 @@ Result<> get_page_type(PageInfo& page, PageType type)
 
 void put_page_type(PageInfo& page) { drop_shared_type(host_env, page); }
 
-Result<> get_page_and_type(PageInfo& page, DomId owner, PageType type)
-{
+Result<> get_page_and_type(PageInfo& page, DomId owner, PageType type) {
     if (!get_page(page, owner)) [[unlikely]]
         return fail(Errno::EINVAL);
     if (auto typed = get_page_type(page, type); !typed) [[unlikely]] {
@@ -49,14 +46,12 @@ Result<> get_page_and_type(PageInfo& page, DomId owner, PageType type)
     return {};
 }
 
-void put_page_and_type(PageInfo& page)
-{
+void put_page_and_type(PageInfo& page) {
     put_page_type(page);
     put_page(page);
 }
 
-void HostEnv::flush_stale(const PageInfo& page)
-{
+void HostEnv::flush_stale(const PageInfo& page) {
     // Other domains may have mapped the frame, too: any CPU may hold an entry.
     CpuMask cpus = smp::online();
     tlb::filter(cpus, page.tlb_stamp);
@@ -64,24 +59,24 @@ void HostEnv::flush_stale(const PageInfo& page)
         tlb::flush(cpus, tlb::Flush::guest);
 }
 
-bool HostEnv::descriptors_ok(const PageInfo& page)
-{
+bool HostEnv::descriptors_ok(const PageInfo& page) {
     u64* const table = page_memory<u64>(page);
     return std::all_of(table, table + page_size / sizeof(u64), [](u64& d) { return fix_descriptor(d); });
 }
 
-void HostEnv::install_hypervisor_slots(u64* l4)
-{
+void HostEnv::install_hypervisor_slots(u64* l4) {
     constexpr unsigned first = arch::first_hypervisor_slot, slots = arch::last_hypervisor_slot - first + 1;
     std::memcpy(l4 + first, hypervisor_l4() + first, slots * sizeof(u64));
     l4[first] = 0; // the guest's M2P: show_m2p()
 }
 
-void show_m2p(u64 l4)
-{
-    arch::direct_map<u64>(Maddr(l4))[arch::first_hypervisor_slot] = hypervisor_l4()[arch::first_hypervisor_slot];
+void show_m2p(u64 l4) {
+    arch::direct_map<u64>(Maddr(l4))[arch::first_hypervisor_slot] =
+        hypervisor_l4()[arch::first_hypervisor_slot];
 }
 
-void install_hypervisor_slots(Mfn l4) { HostEnv::install_hypervisor_slots(arch::direct_map<u64>(to_maddr(l4))); }
+void install_hypervisor_slots(Mfn l4) {
+    HostEnv::install_hypervisor_slots(arch::direct_map<u64>(to_maddr(l4)));
+}
 
 } // namespace streak::mm

@@ -15,8 +15,7 @@ namespace streak::mm {
 
 /// Takes a general reference if `page` is in use and belongs to `owner`.
 template <class Env>
-[[nodiscard]] inline bool take_reference(Env& env, PageInfo& page, DomId owner)
-{
+[[nodiscard]] inline bool take_reference(Env& env, PageInfo& page, DomId owner) {
     u64 count = page.count.load(std::memory_order_relaxed);
     do {
         if ((count & count_bits::mask) == 0 || page.owner != owner.raw()) [[unlikely]]
@@ -32,8 +31,7 @@ template <class Env>
 
 /// Ends a change of type that was announced by `busy`: waits for stale translations to go, judges contents.
 template <class Env>
-[[nodiscard]] bool complete_type_change(Env& env, PageInfo& page, PageType type, PageType before)
-{
+[[nodiscard]] bool complete_type_change(Env& env, PageInfo& page, PageType type, PageType before) {
     if (before != PageType::none && before != type)
         env.flush_stale(page);
     if (type == PageType::segment_descriptor && !env.descriptors_ok(page)) {
@@ -46,8 +44,7 @@ template <class Env>
 
 /// take_shared_type() for all but one more use of the present type.
 template <class Env>
-[[nodiscard, gnu::noinline]] bool take_new_type(Env& env, PageInfo& page, PageType type)
-{
+[[nodiscard, gnu::noinline]] bool take_new_type(Env& env, PageInfo& page, PageType type) {
     u64 word = page.type.load(std::memory_order_relaxed);
     for (;;) {
         const bool same = (word & type_bits::type_mask) == type_bits::of(type);
@@ -74,13 +71,13 @@ template <class Env>
 /// Takes a writable or segment-descriptor reference. False when the frame is in use as something else, or
 /// its descriptors are bad.
 template <class Env>
-[[nodiscard, gnu::always_inline]] inline bool take_shared_type(Env& env, PageInfo& page, PageType type)
-{
+[[nodiscard, gnu::always_inline]] inline bool take_shared_type(Env& env, PageInfo& page, PageType type) {
     u64 word = page.type.load(std::memory_order_relaxed);
     // A frame that was writable last needs no flush, used at present or not.
-    if (type == PageType::writable
-        && (word & (type_bits::type_mask | type_bits::busy)) == type_bits::of(PageType::writable)
-        && page.type.compare_exchange_strong(word, word + 1, std::memory_order_acquire, std::memory_order_relaxed))
+    if (type == PageType::writable &&
+        (word & (type_bits::type_mask | type_bits::busy)) == type_bits::of(PageType::writable) &&
+        page.type.compare_exchange_strong(word, word + 1, std::memory_order_acquire,
+                                          std::memory_order_relaxed))
         return true;
     return take_new_type(env, page, type);
 }
@@ -88,8 +85,7 @@ template <class Env>
 /// drop_shared_type() when it may be the last one. The stamp is written first: whoever sees the count at zero
 /// sees it.
 template <class Env>
-[[gnu::noinline]] void drop_last_type(Env& env, PageInfo& page)
-{
+[[gnu::noinline]] void drop_last_type(Env& env, PageInfo& page) {
     u64 word = page.type.load(std::memory_order_relaxed);
     do {
         if (type_bits::count(word) == 1)
@@ -100,19 +96,18 @@ template <class Env>
 
 /// Drops a writable or segment-descriptor reference.
 template <class Env>
-[[gnu::always_inline]] inline void drop_shared_type(Env& env, PageInfo& page)
-{
+[[gnu::always_inline]] inline void drop_shared_type(Env& env, PageInfo& page) {
     u64 word = page.type.load(std::memory_order_relaxed);
-    if (type_bits::count(word) == 1
-        || !page.type.compare_exchange_strong(word, word - 1, std::memory_order_release, std::memory_order_relaxed))
+    if (type_bits::count(word) == 1 ||
+        !page.type.compare_exchange_strong(word, word - 1, std::memory_order_release,
+                                           std::memory_order_relaxed))
         drop_last_type(env, page);
 }
 
 /// Makes an unused frame a table of `type` with one reference and nothing validated. The caller holds the
 /// owner's page lock. False when the frame is in use.
 template <class Env>
-[[nodiscard]] bool begin_table(Env& env, PageInfo& page, PageType type)
-{
+[[nodiscard]] bool begin_table(Env& env, PageInfo& page, PageType type) {
     u64 word = page.type.load(std::memory_order_relaxed);
     do {
         if ((word & type_bits::busy) || type_bits::count(word) != 0)
@@ -128,11 +123,11 @@ template <class Env>
 
 /// The last reference to a table whose contents hold no references any more goes.
 template <class Env>
-void end_table(Env& env, PageInfo& page)
-{
+void end_table(Env& env, PageInfo& page) {
     page.progress = 0;
     page.tlb_stamp = env.stamp();
-    page.type.store(page.type.load(std::memory_order_relaxed) & type_bits::type_mask, std::memory_order_release);
+    page.type.store(page.type.load(std::memory_order_relaxed) & type_bits::type_mask,
+                    std::memory_order_release);
 }
 
 } // namespace streak::mm

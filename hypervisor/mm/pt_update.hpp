@@ -22,8 +22,7 @@ public:
     using Base::Base;
 
     /// Takes what is owed back to nothing. ERESTART.
-    [[nodiscard]] Result<> settle(OwedTable& owed)
-    {
+    [[nodiscard]] Result<> settle(OwedTable& owed) {
         if (!owed) [[likely]]
             return {};
         TRY(this->drop(*owed));
@@ -32,8 +31,7 @@ public:
     }
 
     /// General and type references to a table of this domain. ERESTART: `owed` keeps the progress.
-    [[nodiscard, gnu::noinline]] Result<> acquire(PageInfo& page, unsigned level, OwedTable& owed)
-    {
+    [[nodiscard, gnu::noinline]] Result<> acquire(PageInfo& page, unsigned level, OwedTable& owed) {
         if (owed) [[unlikely]] {
             if (owed == &page && type_bits::type(page.type) == static_cast<PageType>(level))
                 return finish_owed(owed);
@@ -48,8 +46,7 @@ public:
     }
 
     /// Drops such references; what can't be done within the budget is owed. `owed` is empty before.
-    [[gnu::noinline]] void release(PageInfo& page, OwedTable& owed)
-    {
+    [[gnu::noinline]] void release(PageInfo& page, OwedTable& owed) {
         if (this->drop(page)) [[likely]]
             this->env().put_page(page);
         else
@@ -57,8 +54,7 @@ public:
     }
 
     /// MMUEXT_PIN_Ln_TABLE. A pinned table that is partial is what an earlier call left. EINVAL, ERESTART.
-    [[nodiscard, gnu::noinline]] Result<> pin(PageInfo& page, unsigned level)
-    {
+    [[nodiscard, gnu::noinline]] Result<> pin(PageInfo& page, unsigned level) {
         const u64 word = page.type.load(std::memory_order_relaxed);
         if (word & type_bits::pinned)
             return pin_again(page, level, word);
@@ -74,8 +70,7 @@ public:
     }
 
     /// MMUEXT_UNPIN_TABLE. The pin stays, and owns the partial table, until all is undone. EINVAL, ERESTART.
-    [[nodiscard, gnu::noinline]] Result<> unpin(PageInfo& page)
-    {
+    [[nodiscard, gnu::noinline]] Result<> unpin(PageInfo& page) {
         const u64 word = page.type.load(std::memory_order_relaxed);
         if (!(word & type_bits::pinned) || page.owner_id() != this->rules().domain)
             return fail(Errno::EINVAL);
@@ -93,8 +88,8 @@ public:
     /// sees the processor's accessed and dirty bits change at any time. The frame must belong to `frames_of`.
     /// EINVAL; EAGAIN: `write` declined.
     template <class Write>
-    [[nodiscard, gnu::always_inline]] Result<> change_l1(u64& slot, u64 entry, DomId frames_of, Write&& write)
-    {
+    [[nodiscard, gnu::always_inline]] Result<> change_l1(u64& slot, u64 entry, DomId frames_of,
+                                                         Write&& write) {
         const u64 old = __atomic_load_n(&slot, __ATOMIC_RELAXED);
         if (entry & pte::present) {
             if (entry & this->l1_forbidden()) [[unlikely]]
@@ -118,8 +113,8 @@ public:
     /// Writes an entry of a validated table of level 2 to 4. EINVAL; ERESTART: see acquire(); and `owed` may
     /// hold the former table afterwards.
     template <class Write>
-    [[nodiscard]] Result<> change_upper(PageInfo& table, unsigned index, u64 entry, Write&& write, OwedTable& owed)
-    {
+    [[nodiscard]] Result<> change_upper(PageInfo& table, unsigned index, u64 entry, Write&& write,
+                                        OwedTable& owed) {
         const u64 word = table.type.load(std::memory_order_relaxed);
         const unsigned level = static_cast<unsigned>(type_bits::type(word));
         u64& slot = this->env().entries(table)[index];
@@ -140,8 +135,7 @@ public:
     }
 
 private:
-    [[nodiscard, gnu::noinline]] Result<> finish_owed(OwedTable& owed)
-    {
+    [[nodiscard, gnu::noinline]] Result<> finish_owed(OwedTable& owed) {
         const Result<> finished = this->finish(*owed);
         if (!finished && finished.error() == Errno::ERESTART)
             return finished;
@@ -151,8 +145,7 @@ private:
         return finished;
     }
 
-    [[nodiscard, gnu::noinline]] Result<> keep_or_put(PageInfo& page, OwedTable& owed, Errno error)
-    {
+    [[nodiscard, gnu::noinline]] Result<> keep_or_put(PageInfo& page, OwedTable& owed, Errno error) {
         if (error == Errno::ERESTART)
             owed = &page;
         else
@@ -160,10 +153,9 @@ private:
         return fail(error == Errno::EAGAIN ? Errno::ERESTART : error);
     }
 
-    [[nodiscard, gnu::noinline]] Result<> pin_again(PageInfo& page, unsigned level, u64 word)
-    {
-        if (page.owner_id() != this->rules().domain || type_bits::type(word) != static_cast<PageType>(level)
-            || !(word & type_bits::partial))
+    [[nodiscard, gnu::noinline]] Result<> pin_again(PageInfo& page, unsigned level, u64 word) {
+        if (page.owner_id() != this->rules().domain ||
+            type_bits::type(word) != static_cast<PageType>(level) || !(word & type_bits::partial))
             return fail(Errno::EINVAL);
         const Result<> finished = this->finish(page);
         if (!finished && finished.error() != Errno::ERESTART)
@@ -174,12 +166,11 @@ private:
     /// The same frame with other rights or attributes.
     template <class Write>
     [[nodiscard, gnu::always_inline]] Result<> change_access(u64& slot, u64 old, u64 entry, DomId frames_of,
-                                                             Write&& write)
-    {
+                                                             Write&& write) {
         const bool more = (entry & ~old) & pte::writable, less = (old & ~entry) & pte::writable;
         PageInfo* page = more || less ? this->env().page(pte::frame(entry)) : nullptr;
-        if (page && more
-            && (page->owner_id() != frames_of || !take_shared_type(this->env(), *page, PageType::writable)))
+        if (page && more &&
+            (page->owner_id() != frames_of || !take_shared_type(this->env(), *page, PageType::writable)))
             return fail(Errno::EINVAL);
         const bool written = write(slot, old, entry);
         if (page && (written ? less : more))
@@ -187,8 +178,8 @@ private:
         return written ? Result<>{} : fail(Errno::EAGAIN);
     }
 
-    [[nodiscard, gnu::noinline]] Result<> get_upper(PageInfo& table, unsigned level, u64 entry, OwedTable& owed)
-    {
+    [[nodiscard, gnu::noinline]] Result<> get_upper(PageInfo& table, unsigned level, u64 entry,
+                                                    OwedTable& owed) {
         PageInfo* child = this->env().page(pte::frame(entry));
         if ((entry & pte::upper_forbidden) || !child)
             return fail(Errno::EINVAL);
@@ -198,8 +189,7 @@ private:
         return this->get_child(table, level, entry);
     }
 
-    [[gnu::noinline]] void put_upper(PageInfo& table, u64 entry, OwedTable& owed)
-    {
+    [[gnu::noinline]] void put_upper(PageInfo& table, u64 entry, OwedTable& owed) {
         PageInfo& child = *this->env().page(pte::frame(entry));
         if (&child != &table)
             release(child, owed);

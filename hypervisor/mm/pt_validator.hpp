@@ -28,7 +28,7 @@ namespace pt_progress {
 inline constexpr u16 index_mask = 0x3ff;
 inline constexpr u16 child_owned = 1u << 15;
 inline constexpr u16 failed = 1u << 14; ///< contents were found bad: only undoing is left
-}
+} // namespace pt_progress
 
 template <class Env>
 class PageTables {
@@ -36,7 +36,8 @@ public:
     static constexpr int l1_cost = 64, default_budget = 64 * l1_cost;
     static constexpr unsigned group_size = 8;
 
-    PageTables(Env& env, TableRules rules, int budget = default_budget) : env_(env), rules_(rules), budget_(budget) {}
+    PageTables(Env& env, TableRules rules, int budget = default_budget)
+        : env_(env), rules_(rules), budget_(budget) {}
 
     void refill(int budget = default_budget) { budget_ = budget; }
     [[nodiscard]] Env& env() { return env_; }
@@ -45,8 +46,7 @@ public:
     // ---- Type references to tables (the caller holds a general reference for each) ----
 
     /// A new reference to `page` as a table of `level`. EINVAL, ERESTART, EAGAIN.
-    [[nodiscard]] Result<> take(PageInfo& page, unsigned level)
-    {
+    [[nodiscard]] Result<> take(PageInfo& page, unsigned level) {
         const u64 word = page.type.load(std::memory_order_relaxed);
         if (type_bits::count(word) == 0)
             return promote(page, level);
@@ -59,8 +59,7 @@ public:
     }
 
     /// Completes a reference the caller owns. ERESTART: still owned; other errors: it is gone.
-    [[nodiscard, gnu::noinline]] Result<> finish(PageInfo& page)
-    {
+    [[nodiscard, gnu::noinline]] Result<> finish(PageInfo& page) {
         const u64 word = page.type.load(std::memory_order_relaxed);
         if (word & type_bits::validated)
             return {};
@@ -68,8 +67,7 @@ public:
     }
 
     /// Drops a reference the caller owns. ERESTART: still owned, partial now.
-    [[nodiscard]] Result<> drop(PageInfo& page)
-    {
+    [[nodiscard]] Result<> drop(PageInfo& page) {
         const u64 word = page.type.load(std::memory_order_relaxed);
         if (type_bits::count(word) > 1) [[likely]] {
             page.type.store(word - 1, std::memory_order_release);
@@ -84,14 +82,12 @@ public:
 
     // ---- Level 1 contents, also used by mm/pt_update.hpp ----
 
-    [[nodiscard]] u64 l1_forbidden() const
-    {
+    [[nodiscard]] u64 l1_forbidden() const {
         return rules_.devices ? pte::l1_forbidden : pte::l1_forbidden | pte::cache_attributes;
     }
 
     /// References for a present entry that maps a frame of `frames_of`; false: it may not.
-    [[nodiscard, gnu::always_inline]] bool get_l1(u64 entry, DomId frames_of)
-    {
+    [[nodiscard, gnu::always_inline]] bool get_l1(u64 entry, DomId frames_of) {
         PageInfo* page = env_.page(pte::frame(entry));
         if (!page) [[unlikely]]
             return may_map_device(entry, frames_of);
@@ -104,8 +100,7 @@ public:
         return true;
     }
 
-    [[gnu::always_inline]] void put_l1(u64 entry)
-    {
+    [[gnu::always_inline]] void put_l1(u64 entry) {
         PageInfo* page = env_.page(pte::frame(entry));
         if (!page) [[unlikely]]
             return;
@@ -116,14 +111,12 @@ public:
 
     // ---- Contents of levels 2 to 4 ----
 
-    [[nodiscard]] static constexpr bool is_hypervisor_slot(unsigned level, unsigned index)
-    {
+    [[nodiscard]] static constexpr bool is_hypervisor_slot(unsigned level, unsigned index) {
         return level == 4 && index >= arch::first_hypervisor_slot && index <= arch::last_hypervisor_slot;
     }
 
     /// References for a present entry of `table`. ERESTART: taken, but partial; EAGAIN, EINVAL: none.
-    [[nodiscard, gnu::noinline]] Result<> get_child(PageInfo& table, unsigned level, u64 entry)
-    {
+    [[nodiscard, gnu::noinline]] Result<> get_child(PageInfo& table, unsigned level, u64 entry) {
         PageInfo* child = env_.page(pte::frame(entry));
         if ((entry & pte::upper_forbidden) || !child) [[unlikely]]
             return fail(Errno::EINVAL);
@@ -138,8 +131,7 @@ public:
     }
 
     /// Lets go what a present entry of `table` points at. ERESTART: the entry owns a partial reference.
-    [[nodiscard]] Result<> put_child(PageInfo& table, u64 entry)
-    {
+    [[nodiscard]] Result<> put_child(PageInfo& table, u64 entry) {
         PageInfo& child = *env_.page(pte::frame(entry));
         if (&child == &table)
             return {};
@@ -149,8 +141,7 @@ public:
     }
 
     /// Is this frame in use as an L4 table, so that an L4 entry to it makes a linear page table?
-    [[nodiscard]] static bool is_linear(const PageInfo& page)
-    {
+    [[nodiscard]] static bool is_linear(const PageInfo& page) {
         const u64 word = page.type.load(std::memory_order_relaxed);
         return type_bits::type(word) == PageType::l4 && type_bits::count(word) != 0;
     }
@@ -165,23 +156,21 @@ private:
     void spend(int cost) { budget_ -= cost; }
     [[nodiscard]] bool exhausted() const { return budget_ <= 0; }
 
-    [[nodiscard, gnu::noinline]] bool may_map_device(u64 entry, DomId frames_of)
-    {
+    [[nodiscard, gnu::noinline]] bool may_map_device(u64 entry, DomId frames_of) {
         const bool own = frames_of == rules_.domain || frames_of == io_id;
         return rules_.devices && own && env_.device_frame_allowed(pte::frame(entry));
     }
 
-    [[nodiscard, gnu::noinline]] Result<> promote(PageInfo& page, unsigned level)
-    {
+    [[nodiscard, gnu::noinline]] Result<> promote(PageInfo& page, unsigned level) {
         if (!begin_table(env_, page, static_cast<PageType>(level)))
             return fail(Errno::EINVAL);
-        page.type.store(page.type.load(std::memory_order_relaxed) | type_bits::partial, std::memory_order_relaxed);
+        page.type.store(page.type.load(std::memory_order_relaxed) | type_bits::partial,
+                        std::memory_order_relaxed);
         return go_on(page, level);
     }
 
     /// The owner of a partial table goes on: validation, or undoing once the contents were found bad.
-    [[nodiscard, gnu::noinline]] Result<> go_on(PageInfo& page, unsigned level)
-    {
+    [[nodiscard, gnu::noinline]] Result<> go_on(PageInfo& page, unsigned level) {
         if (!(page.progress & pt_progress::failed)) {
             const Result<> valid = validate(page, level);
             if (valid || over(valid))
@@ -193,18 +182,16 @@ private:
     }
 
     /// Somebody who doesn't own the only reference needs the table validated.
-    [[nodiscard, gnu::noinline]] Result<> complete_for_others(PageInfo& page, unsigned level)
-    {
-        if (!(page.type.load(std::memory_order_relaxed) & type_bits::partial)
-            || (page.progress & pt_progress::failed))
+    [[nodiscard, gnu::noinline]] Result<> complete_for_others(PageInfo& page, unsigned level) {
+        if (!(page.type.load(std::memory_order_relaxed) & type_bits::partial) ||
+            (page.progress & pt_progress::failed))
             return fail(Errno::EINVAL);
         const Result<> valid = validate(page, level);
         return over(valid) ? fail(Errno::EAGAIN) : valid;
     }
 
     /// Validates from `progress` on and marks the table so. On an error `progress` is where it stopped.
-    [[nodiscard]] Result<> validate(PageInfo& page, unsigned level)
-    {
+    [[nodiscard]] Result<> validate(PageInfo& page, unsigned level) {
         TRY(level == 1 ? validate_l1(page) : validate_upper(page, level));
         if (level == 4)
             env_.install_hypervisor_slots(env_.entries(page));
@@ -215,8 +202,7 @@ private:
     }
 
     /// Is there nothing in eight entries? Most L1 tables are sparse.
-    [[nodiscard]] static bool group_is_empty(const u64* group)
-    {
+    [[nodiscard]] static bool group_is_empty(const u64* group) {
         u64 any = 0;
 #pragma GCC unroll 8
         for (unsigned i = 0; i < group_size; ++i)
@@ -225,8 +211,7 @@ private:
     }
 
     /// L1 tables are never left half-way: this starts at entry 0.
-    [[nodiscard, gnu::noinline]] Result<> validate_l1(PageInfo& page)
-    {
+    [[nodiscard, gnu::noinline]] Result<> validate_l1(PageInfo& page) {
         u64* const table = env_.entries(page);
         spend(l1_cost);
         for (unsigned first = 0; first < pte::entries; first += group_size) {
@@ -242,8 +227,7 @@ private:
     }
 
     /// How many entries of a group are good; those hold references.
-    [[nodiscard, gnu::always_inline]] unsigned validate_group(u64* group)
-    {
+    [[nodiscard, gnu::always_inline]] unsigned validate_group(u64* group) {
         const u64 forbidden = l1_forbidden();
         const DomId domain = rules_.domain;
         for (unsigned i = 0; i < group_size; ++i) {
@@ -258,8 +242,7 @@ private:
         return group_size;
     }
 
-    [[nodiscard, gnu::noinline]] Result<> validate_upper(PageInfo& page, unsigned level)
-    {
+    [[nodiscard, gnu::noinline]] Result<> validate_upper(PageInfo& page, unsigned level) {
         u64* const table = env_.entries(page);
         for (unsigned i = page.progress & pt_progress::index_mask; i < pte::entries; ++i) {
             const u64 entry = load(table[i]);
@@ -279,14 +262,12 @@ private:
     }
 
     /// Validation can't pass entry `index` now.
-    [[nodiscard]] Result<> stop(PageInfo& page, unsigned index, Errno error)
-    {
+    [[nodiscard]] Result<> stop(PageInfo& page, unsigned index, Errno error) {
         page.progress = static_cast<u16>(index | (error == Errno::ERESTART ? pt_progress::child_owned : 0));
         return fail(error == Errno::EAGAIN ? Errno::ERESTART : error);
     }
 
-    [[nodiscard]] Result<> finish_child(u64 entry)
-    {
+    [[nodiscard]] Result<> finish_child(u64 entry) {
         PageInfo& child = *env_.page(pte::frame(entry));
         const Result<> finished = finish(child);
         if (!finished && finished.error() != Errno::ERESTART)
@@ -295,8 +276,7 @@ private:
     }
 
     /// Takes back the references of a partial table's entries from `progress` down to 0, then the type.
-    [[nodiscard, gnu::noinline]] Result<> undo(PageInfo& page, unsigned level)
-    {
+    [[nodiscard, gnu::noinline]] Result<> undo(PageInfo& page, unsigned level) {
         if (level == 1)
             undo_l1(page);
         else
@@ -305,8 +285,7 @@ private:
         return {};
     }
 
-    [[gnu::noinline]] void undo_l1(PageInfo& page)
-    {
+    [[gnu::noinline]] void undo_l1(PageInfo& page) {
         const u64* const table = env_.entries(page);
         const unsigned end = page.progress & pt_progress::index_mask;
         spend(l1_cost);
@@ -320,8 +299,7 @@ private:
         }
     }
 
-    [[nodiscard, gnu::noinline]] Result<> undo_upper(PageInfo& page, unsigned level)
-    {
+    [[nodiscard, gnu::noinline]] Result<> undo_upper(PageInfo& page, unsigned level) {
         const u64* const table = env_.entries(page);
         const u16 failed = page.progress & pt_progress::failed;
         unsigned i = page.progress & pt_progress::index_mask;
@@ -345,16 +323,15 @@ private:
 
     /// A read-only L4 entry to an L4 table: itself (no references), or another validated one, which must not
     /// have such entries itself, so that there are no cycles.
-    [[nodiscard, gnu::noinline]] Result<> get_linear(PageInfo& table, PageInfo& target, u64 entry)
-    {
+    [[nodiscard, gnu::noinline]] Result<> get_linear(PageInfo& table, PageInfo& target, u64 entry) {
         if (entry & pte::writable)
             return fail(Errno::EINVAL);
         if (&table == &target)
             return {};
         const u64 from = table.type.load(std::memory_order_relaxed);
         const u64 to = target.type.load(std::memory_order_relaxed);
-        if (!(to & type_bits::validated) || (to & type_bits::linear_source) || (from & type_bits::linear_target)
-            || !take_reference(env_, target, rules_.domain))
+        if (!(to & type_bits::validated) || (to & type_bits::linear_source) ||
+            (from & type_bits::linear_target) || !take_reference(env_, target, rules_.domain))
             return fail(Errno::EINVAL);
         table.type.store(from | type_bits::linear_source, std::memory_order_relaxed);
         target.type.store((to | type_bits::linear_target) + 1, std::memory_order_relaxed);

@@ -37,8 +37,7 @@ inline constexpr u64 upper_forbidden = write_through | cache_disable | large | g
 [[nodiscard]] constexpr bool same_frame(u64 a, u64 b) { return ((a ^ b) & address_mask) == 0; }
 
 /// Index into a table of `level` (1..4) for a virtual address.
-[[nodiscard]] constexpr unsigned index(u64 va, unsigned level)
-{
+[[nodiscard]] constexpr unsigned index(u64 va, unsigned level) {
     return static_cast<unsigned>(va >> (page_shift + 9 * (level - 1))) & (entries - 1);
 }
 

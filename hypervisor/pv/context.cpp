@@ -34,19 +34,18 @@ bool in_kernel(const Context& c) { return (c.flags & VGCF_in_kernel) != 0; }
 constexpr u64 frame_part(u64 cr3) { return cr3 & ~(page_size - 1); }
 
 /// Hypervisor segments have DPL 0: with RPL 3 they can't be loaded for the guest.
-constexpr u16 guest_selector(u64 selector)
-{
+constexpr u16 guest_selector(u64 selector) {
     const u16 value = static_cast<u16>(selector);
     return value > 3 ? value | 3 : value;
 }
 
 // ---- Checks: nothing changes here ----
 
-Result<> check_addresses(const Context& c)
-{
-    const u64 addresses[] = {c.user_regs.rip,   c.user_regs.rsp, c.kernel_sp,          c.event_callback_eip,
-                             c.failsafe_callback_eip, c.syscall_callback_eip, c.fs_base, c.gs_base_kernel,
-                             c.gs_base_user};
+Result<> check_addresses(const Context& c) {
+    const u64 addresses[] = {
+        c.user_regs.rip,         c.user_regs.rsp,        c.kernel_sp, c.event_callback_eip,
+        c.failsafe_callback_eip, c.syscall_callback_eip, c.fs_base,   c.gs_base_kernel,
+        c.gs_base_user};
     if (!std::ranges::all_of(addresses, arch::is_canonical))
         return fail(Errno::EINVAL);
     for (const trap_info_t& gate : c.trap_ctxt)
@@ -55,18 +54,16 @@ Result<> check_addresses(const Context& c)
     return {};
 }
 
-Result<> check_descriptor_tables(const Context& c)
-{
+Result<> check_descriptor_tables(const Context& c) {
     if (c.gdt_ents > max_gdt_entries || c.ldt_ents > max_ldt_entries)
         return fail(Errno::EINVAL);
-    if (c.ldt_ents != 0
-        && (c.ldt_base % page_size != 0 || !arch::guest_range_ok(c.ldt_base, c.ldt_ents * sizeof(u64))))
+    if (c.ldt_ents != 0 &&
+        (c.ldt_base % page_size != 0 || !arch::guest_range_ok(c.ldt_base, c.ldt_ents * sizeof(u64))))
         return fail(Errno::EINVAL);
     return {};
 }
 
-Result<> check_bases(const Vcpu& v, const Context& c)
-{
+Result<> check_bases(const Vcpu& v, const Context& c) {
     const u64 kernel = frame_part(c.ctrlreg[3]), user = frame_part(c.ctrlreg[1]);
     if (!mm::page_of(to_mfn(Maddr(kernel))) || (user != 0 && !mm::page_of(to_mfn(Maddr(user)))))
         return fail(Errno::EINVAL);
@@ -80,8 +77,7 @@ Result<> check_bases(const Vcpu& v, const Context& c)
 // ---- What takes references, and may fail ----
 
 /// The table at `wanted` becomes a base of the vCPU, whose former one is let go. ERESTART.
-Result<> take_base(Vcpu& v, u64& base, u64 wanted)
-{
+Result<> take_base(Vcpu& v, u64& base, u64 wanted) {
     if (wanted == base)
         return {};
     LockedTables tables(*v.domain);
@@ -98,8 +94,7 @@ Result<> take_base(Vcpu& v, u64& base, u64 wanted)
 
 /// Base pointers of a vCPU that isn't initialised mean nothing: one that was taken before the other was
 /// refused may stay.
-Result<> take_tables(Vcpu& v, const Context& c)
-{
+Result<> take_tables(Vcpu& v, const Context& c) {
     TRY(take_base(v, v.cr3_kernel, frame_part(c.ctrlreg[3])));
     if (v.cr3_kernel != 0)
         mm::show_m2p(v.cr3_kernel);
@@ -109,16 +104,30 @@ Result<> take_tables(Vcpu& v, const Context& c)
 
 // ---- What can't fail ----
 
-void commit_registers(Vcpu& v, const cpu_user_regs_t& from)
-{
+void commit_registers(Vcpu& v, const cpu_user_regs_t& from) {
     arch::Registers& r = v.regs;
-    r = {.r15 = from.r15, .r14 = from.r14, .r13 = from.r13, .r12 = from.r12,
-         .rbp = from.rbp, .rbx = from.rbx, .r11 = from.r11, .r10 = from.r10,
-         .r9 = from.r9,   .r8 = from.r8,   .rax = from.rax, .rcx = from.rcx,
-         .rdx = from.rdx, .rsi = from.rsi, .rdi = from.rdi, .error_code = 0,
-         .vector = 0,     .rip = from.rip, .cs = u64(from.cs) | 3,
+    r = {.r15 = from.r15,
+         .r14 = from.r14,
+         .r13 = from.r13,
+         .r12 = from.r12,
+         .rbp = from.rbp,
+         .rbx = from.rbx,
+         .r11 = from.r11,
+         .r10 = from.r10,
+         .r9 = from.r9,
+         .r8 = from.r8,
+         .rax = from.rax,
+         .rcx = from.rcx,
+         .rdx = from.rdx,
+         .rsi = from.rsi,
+         .rdi = from.rdi,
+         .error_code = 0,
+         .vector = 0,
+         .rip = from.rip,
+         .cs = u64(from.cs) | 3,
          .rflags = (from.rflags & guest_flags) | flags::if_ | flags::fixed,
-         .rsp = from.rsp, .ss = u64(from.ss) | 3};
+         .rsp = from.rsp,
+         .ss = u64(from.ss) | 3};
     v.pv.iopl = (from.rflags >> iopl_shift) & 3;
     v.pv.ds = guest_selector(from.ds);
     v.pv.es = guest_selector(from.es);
@@ -126,8 +135,7 @@ void commit_registers(Vcpu& v, const cpu_user_regs_t& from)
     v.pv.gs = guest_selector(from.gs);
 }
 
-void commit_entries(PvState& pv, const Context& c)
-{
+void commit_entries(PvState& pv, const Context& c) {
     for (u64 i = 0; i < pv.traps.size(); ++i) {
         const trap_info_t& gate = c.trap_ctxt[i];
         pv.traps[i] = {.address = gate.address,
@@ -143,15 +151,13 @@ void commit_entries(PvState& pv, const Context& c)
 }
 
 /// A refused register keeps the value it has after a reset.
-void commit_debug_registers(Vcpu& v, const Context& c)
-{
+void commit_debug_registers(Vcpu& v, const Context& c) {
     v.pv.dr = {};
     for (const unsigned reg : {0u, 1u, 2u, 3u, 6u, 7u})
         (void)write_debug_register(v, reg, c.debugreg[reg]);
 }
 
-void commit(Vcpu& v, const Context& c)
-{
+void commit(Vcpu& v, const Context& c) {
     PvState& pv = v.pv;
     v.in_kernel = in_kernel(c);
     commit_registers(v, c.user_regs);
@@ -172,8 +178,7 @@ void commit(Vcpu& v, const Context& c)
 
 // ---- Reading ----
 
-void read_registers(const Vcpu& v, cpu_user_regs_t& to)
-{
+void read_registers(const Vcpu& v, cpu_user_regs_t& to) {
     const arch::Registers& r = v.regs;
     to.r15 = r.r15, to.r14 = r.r14, to.r13 = r.r13, to.r12 = r.r12, to.r11 = r.r11, to.r10 = r.r10;
     to.r9 = r.r9, to.r8 = r.r8, to.rbp = r.rbp, to.rbx = r.rbx, to.rax = r.rax, to.rcx = r.rcx;
@@ -184,8 +189,7 @@ void read_registers(const Vcpu& v, cpu_user_regs_t& to)
     to.ds = v.pv.ds, to.es = v.pv.es, to.fs = v.pv.fs, to.gs = v.pv.gs;
 }
 
-void read_entries(const PvState& pv, Context& c)
-{
+void read_entries(const PvState& pv, Context& c) {
     for (u64 i = 0; i < pv.traps.size(); ++i) {
         const TrapEntry& entry = pv.traps[i];
         c.trap_ctxt[i] = {.vector = static_cast<u8>(i),
@@ -200,8 +204,7 @@ void read_entries(const PvState& pv, Context& c)
     c.kernel_sp = pv.kernel_sp;
 }
 
-void read_tables(const Vcpu& v, Context& c)
-{
+void read_tables(const Vcpu& v, Context& c) {
     c.gdt_ents = v.pv.gdt_entries;
     for (u32 i = 0; i < v.pv.gdt_frame_count; ++i)
         c.gdt_frames[i] = mm::mfn_of(*v.pv.gdt_frames[i]).raw();
@@ -216,18 +219,16 @@ void read_tables(const Vcpu& v, Context& c)
     c.ctrlreg[3] = v.cr3_kernel;
 }
 
-u64 read_flags(const Vcpu& v)
-{
-    return VGCF_i387_valid | (v.in_kernel ? VGCF_in_kernel : 0)
-           | (v.pv.failsafe.masks_events ? VGCF_failsafe_disables_events : 0)
-           | (v.pv.syscall.masks_events ? VGCF_syscall_disables_events : 0)
-           | (v.sched.state.is_up() ? VGCF_online : 0);
+u64 read_flags(const Vcpu& v) {
+    return VGCF_i387_valid | (v.in_kernel ? VGCF_in_kernel : 0) |
+           (v.pv.failsafe.masks_events ? VGCF_failsafe_disables_events : 0) |
+           (v.pv.syscall.masks_events ? VGCF_syscall_disables_events : 0) |
+           (v.sched.state.is_up() ? VGCF_online : 0);
 }
 
 } // namespace
 
-Result<> set_context(Vcpu& v, const Context& context)
-{
+Result<> set_context(Vcpu& v, const Context& context) {
     TRY(check_addresses(context));
     TRY(check_descriptor_tables(context));
     TRY(check_bases(v, context));
@@ -237,8 +238,7 @@ Result<> set_context(Vcpu& v, const Context& context)
     return set_ldt(v, has_ldt ? context.ldt_base : 0, static_cast<u32>(context.ldt_ents)); // checked before
 }
 
-void get_context(const Vcpu& v, Context& context)
-{
+void get_context(const Vcpu& v, Context& context) {
     std::memset(&context, 0, sizeof context);
     context.flags = read_flags(v);
     arch::fpu_export(v.fpu, &context.fpu_ctxt);

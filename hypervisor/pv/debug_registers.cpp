@@ -15,8 +15,7 @@ constexpr u64 dr7_enables = 0xff;
 constexpr unsigned io_access = 2;
 
 /// DR4 and DR5 are DR6 and DR7, unless CR4.DE takes them away.
-Result<unsigned> resolve(const Vcpu& v, unsigned reg)
-{
+Result<unsigned> resolve(const Vcpu& v, unsigned reg) {
     if (reg > 7)
         return fail(Errno::EINVAL);
     if (reg != 4 && reg != 5)
@@ -26,8 +25,7 @@ Result<unsigned> resolve(const Vcpu& v, unsigned reg)
     return reg + 2;
 }
 
-Result<> check_control(u64 value)
-{
+Result<> check_control(u64 value) {
     if ((value >> 32) != 0 || (value & dr7_general_detect))
         return fail(Errno::EPERM);
     for (unsigned i = 0; i < 4; ++i) {
@@ -39,8 +37,7 @@ Result<> check_control(u64 value)
 }
 
 /// The processor only holds the addresses while a breakpoint is on (domain/context_switch.cpp).
-void load_hardware(const PvState& pv)
-{
+void load_hardware(const PvState& pv) {
     if ((pv.dr[7] & dr7_enables) != 0) {
         arch::write_dr0(pv.dr[0]);
         arch::write_dr1(pv.dr[1]);
@@ -52,8 +49,7 @@ void load_hardware(const PvState& pv)
 
 } // namespace
 
-Result<> write_debug_register(Vcpu& v, unsigned reg, u64 value)
-{
+Result<> write_debug_register(Vcpu& v, unsigned reg, u64 value) {
     TRY_ASSIGN(which, resolve(v, reg));
     if (which < 4) {
         // No breakpoint may hit the hypervisor, not even with its last byte.
@@ -73,8 +69,7 @@ Result<> write_debug_register(Vcpu& v, unsigned reg, u64 value)
     return {};
 }
 
-Result<u64> read_debug_register(const Vcpu& v, unsigned reg)
-{
+Result<u64> read_debug_register(const Vcpu& v, unsigned reg) {
     TRY_ASSIGN(which, resolve(v, reg));
     if (which == 6)
         return v.pv.dr[6] | dr6_default;
@@ -83,8 +78,7 @@ Result<u64> read_debug_register(const Vcpu& v, unsigned reg)
     return v.pv.dr[which];
 }
 
-void note_debug_status(Vcpu& v, u64 dr6)
-{
+void note_debug_status(Vcpu& v, u64 dr6) {
     const u64 had = v.pv.dr[6] | dr6_default;
     v.pv.dr[6] = (had | (dr6 & ~dr6_default)) & (dr6 | ~dr6_default);
 }

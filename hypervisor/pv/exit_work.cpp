@@ -21,8 +21,7 @@ constinit ConsoleWork console_work = nullptr;
 
 bool asks(u32 work, arch::Work what) { return (work & static_cast<u32>(what)) != 0; }
 
-void serve(u32 work)
-{
+void serve(u32 work) {
     if (asks(work, arch::Work::timer))
         timers::run_due();
     if (asks(work, arch::Work::custom))
@@ -33,8 +32,7 @@ void serve(u32 work)
         scheduler::schedule();
 }
 
-void serve_exit_reasons(Vcpu& v)
-{
+void serve_exit_reasons(Vcpu& v) {
     constexpr u8 nmi = static_cast<u8>(ExitWork::nmi), crashed = static_cast<u8>(ExitWork::crashed);
     const u8 reasons = v.exit_work.load();
     if ((reasons & crashed) != 0) {
@@ -54,8 +52,7 @@ void set_console_work(void (*function)()) { console_work = function; }
 
 } // namespace streak::pv
 
-extern "C" void handle_exit_work()
-{
+extern "C" void handle_exit_work() {
     using namespace streak;
     arch::PerCpu& cpu = arch::this_cpu();
     while (const u32 work = cpu.work.exchange(0))

@@ -9,8 +9,7 @@ namespace streak::mm {
 namespace {
 
 /// The L1 entry; the page lock is held.
-u64* find_entry(Vcpu& mapper, GrantPteAt at)
-{
+u64* find_entry(Vcpu& mapper, GrantPteAt at) {
     if (!at.is_pte_address)
         return find_l1_slot(mapper.cr3_kernel, Vaddr(at.address)).entry;
     PageInfo* page = HostEnv::page(to_mfn(Maddr(at.address)));
@@ -28,11 +27,10 @@ bool maps(u64 entry, Mfn frame) { return (entry & pte::present) && pte::frame(en
 
 } // namespace
 
-Result<> map_grant_pte(Vcpu& mapper, GrantPteAt at, const GrantMapping& mapping)
-{
+Result<> map_grant_pte(Vcpu& mapper, GrantPteAt at, const GrantMapping& mapping) {
     constexpr u64 allowed = pte::available | pte::available_high | pte::cache_attributes | pte::no_execute;
-    const u64 flags = pte::present | pte::user | pte::accessed | (mapping.extra_bits & allowed)
-                      | (mapping.writable ? pte::writable | pte::dirty : 0);
+    const u64 flags = pte::present | pte::user | pte::accessed | (mapping.extra_bits & allowed) |
+                      (mapping.writable ? pte::writable | pte::dirty : 0);
     LockedTables tables(*mapper.domain);
     u64* slot = find_entry(mapper, at);
     if (!slot)
@@ -42,8 +40,7 @@ Result<> map_grant_pte(Vcpu& mapper, GrantPteAt at, const GrantMapping& mapping)
     return {};
 }
 
-Result<bool> unmap_grant_pte(Vcpu& mapper, GrantPteAt at, Mfn frame)
-{
+Result<bool> unmap_grant_pte(Vcpu& mapper, GrantPteAt at, Mfn frame) {
     LockedTables tables(*mapper.domain);
     u64* slot = find_entry(mapper, at);
     if (!slot)
@@ -53,8 +50,7 @@ Result<bool> unmap_grant_pte(Vcpu& mapper, GrantPteAt at, Mfn frame)
     return (exchange(*slot, 0) & pte::writable) != 0;
 }
 
-Result<bool> replace_grant_pte(Vcpu& mapper, GrantPteAt at, u64 new_va, Mfn frame)
-{
+Result<bool> replace_grant_pte(Vcpu& mapper, GrantPteAt at, u64 new_va, Mfn frame) {
     LockedTables tables(*mapper.domain);
     u64* slot = find_entry(mapper, at);
     u64* source = find_l1_slot(mapper.cr3_kernel, Vaddr(new_va)).entry;

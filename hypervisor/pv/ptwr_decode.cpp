@@ -11,13 +11,11 @@ public:
     explicit Reader(std::span<const u8> code) : code_(code.first(code.size() < 15 ? code.size() : 15)) {}
 
     u8 next() { return at_ < code_.size() ? code_[at_++] : (ok_ = false, u8(0)); }
-    void skip(unsigned n)
-    {
+    void skip(unsigned n) {
         at_ += n;
         ok_ = ok_ && at_ <= code_.size();
     }
-    u64 signed_value(unsigned bytes)
-    {
+    u64 signed_value(unsigned bytes) {
         u64 value = 0;
         for (unsigned i = 0; i < bytes; ++i)
             value |= static_cast<u64>(next()) << (8 * i);
@@ -38,14 +36,26 @@ struct Prefixes {
     u8 rex = 0;
 };
 
-u8 read_prefixes(Reader& code, Prefixes& p)
-{
+u8 read_prefixes(Reader& code, Prefixes& p) {
     for (;;) {
         const u8 byte = code.next();
         switch (byte) {
-        case 0x66: p.operand16 = true; break;
-        case 0xf2: case 0xf3: p.repeat = true; break;
-        case 0xf0: case 0x2e: case 0x36: case 0x3e: case 0x26: case 0x64: case 0x65: case 0x67: break;
+        case 0x66:
+            p.operand16 = true;
+            break;
+        case 0xf2:
+        case 0xf3:
+            p.repeat = true;
+            break;
+        case 0xf0:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x26:
+        case 0x64:
+        case 0x65:
+        case 0x67:
+            break;
         default:
             if ((byte & 0xf0) != 0x40 || !code.ok())
                 return byte;
@@ -56,8 +66,7 @@ u8 read_prefixes(Reader& code, Prefixes& p)
 }
 
 /// Skips a ModRM operand in memory and returns ModRM.reg; empty when the operand is a register.
-std::optional<u8> read_modrm(Reader& code)
-{
+std::optional<u8> read_modrm(Reader& code) {
     const u8 modrm = code.next();
     const unsigned mod = modrm >> 6, rm = modrm & 7;
     if (mod == 3)
@@ -72,25 +81,33 @@ std::optional<u8> read_modrm(Reader& code)
 }
 
 /// The two-operand arithmetic whose opcodes are 8 × operation; reg field of the immediate forms.
-std::optional<PtwrKind> arithmetic(unsigned operation)
-{
+std::optional<PtwrKind> arithmetic(unsigned operation) {
     switch (operation) {
-    case 0: return PtwrKind::add;
-    case 1: return PtwrKind::or_;
-    case 4: return PtwrKind::and_;
-    case 5: return PtwrKind::sub;
-    case 6: return PtwrKind::xor_;
-    default: return {};
+    case 0:
+        return PtwrKind::add;
+    case 1:
+        return PtwrKind::or_;
+    case 4:
+        return PtwrKind::and_;
+    case 5:
+        return PtwrKind::sub;
+    case 6:
+        return PtwrKind::xor_;
+    default:
+        return {};
     }
 }
 
-std::optional<PtwrKind> bit_operation(unsigned operation)
-{
+std::optional<PtwrKind> bit_operation(unsigned operation) {
     switch (operation) {
-    case 5: return PtwrKind::bts;
-    case 6: return PtwrKind::btr;
-    case 7: return PtwrKind::btc;
-    default: return {};
+    case 5:
+        return PtwrKind::bts;
+    case 6:
+        return PtwrKind::btr;
+    case 7:
+        return PtwrKind::btc;
+    default:
+        return {};
     }
 }
 
@@ -104,64 +121,82 @@ struct Form {
     enum class Group : u8 { none, arithmetic, bits, mov } group = Group::none;
 };
 
-Form one_byte_form(u8 op)
-{
+Form one_byte_form(u8 op) {
     if (op < 0x40 && (op & 7) <= 1)
         return {.kind = arithmetic(op >> 3), .byte_operand = !(op & 1)};
     switch (op) {
-    case 0x80: return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::arithmetic};
-    case 0x81: return {.immediate = Immediate::full, .group = Form::Group::arithmetic};
-    case 0x83: return {.immediate = Immediate::byte, .group = Form::Group::arithmetic};
-    case 0x86: case 0x87: return {.kind = PtwrKind::xchg, .byte_operand = op == 0x86};
-    case 0x88: case 0x89: return {.kind = PtwrKind::mov, .byte_operand = op == 0x88};
-    case 0xc6: return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::mov};
-    case 0xc7: return {.immediate = Immediate::full, .group = Form::Group::mov};
-    default: return {};
+    case 0x80:
+        return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::arithmetic};
+    case 0x81:
+        return {.immediate = Immediate::full, .group = Form::Group::arithmetic};
+    case 0x83:
+        return {.immediate = Immediate::byte, .group = Form::Group::arithmetic};
+    case 0x86:
+    case 0x87:
+        return {.kind = PtwrKind::xchg, .byte_operand = op == 0x86};
+    case 0x88:
+    case 0x89:
+        return {.kind = PtwrKind::mov, .byte_operand = op == 0x88};
+    case 0xc6:
+        return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::mov};
+    case 0xc7:
+        return {.immediate = Immediate::full, .group = Form::Group::mov};
+    default:
+        return {};
     }
 }
 
-Form two_byte_form(u8 op)
-{
+Form two_byte_form(u8 op) {
     switch (op) {
-    case 0xab: return {.kind = PtwrKind::bts};
-    case 0xb3: return {.kind = PtwrKind::btr};
-    case 0xbb: return {.kind = PtwrKind::btc};
-    case 0xba: return {.immediate = Immediate::byte, .group = Form::Group::bits};
-    case 0xb0: case 0xb1: return {.kind = PtwrKind::cmpxchg, .byte_operand = op == 0xb0};
-    case 0xc0: case 0xc1: return {.kind = PtwrKind::xadd, .byte_operand = op == 0xc0};
-    case 0xc3: return {.kind = PtwrKind::mov}; // MOVNTI
-    default: return {};
+    case 0xab:
+        return {.kind = PtwrKind::bts};
+    case 0xb3:
+        return {.kind = PtwrKind::btr};
+    case 0xbb:
+        return {.kind = PtwrKind::btc};
+    case 0xba:
+        return {.immediate = Immediate::byte, .group = Form::Group::bits};
+    case 0xb0:
+    case 0xb1:
+        return {.kind = PtwrKind::cmpxchg, .byte_operand = op == 0xb0};
+    case 0xc0:
+    case 0xc1:
+        return {.kind = PtwrKind::xadd, .byte_operand = op == 0xc0};
+    case 0xc3:
+        return {.kind = PtwrKind::mov}; // MOVNTI
+    default:
+        return {};
     }
 }
 
-std::optional<PtwrKind> group_member(Form::Group group, u8 reg)
-{
+std::optional<PtwrKind> group_member(Form::Group group, u8 reg) {
     switch (group) {
-    case Form::Group::arithmetic: return arithmetic(reg);
-    case Form::Group::bits: return bit_operation(reg);
-    case Form::Group::mov: return reg == 0 ? std::optional(PtwrKind::mov) : std::nullopt;
-    case Form::Group::none: break;
+    case Form::Group::arithmetic:
+        return arithmetic(reg);
+    case Form::Group::bits:
+        return bit_operation(reg);
+    case Form::Group::mov:
+        return reg == 0 ? std::optional(PtwrKind::mov) : std::nullopt;
+    case Form::Group::none:
+        break;
     }
     return {};
 }
 
-u8 operand_bytes(const Prefixes& p, bool byte_operand)
-{
+u8 operand_bytes(const Prefixes& p, bool byte_operand) {
     return byte_operand ? 1 : (p.rex & 8) ? 8 : p.operand16 ? 2 : 4;
 }
 
-u64& gpr(arch::Registers& r, unsigned number)
-{
+u64& gpr(arch::Registers& r, unsigned number) {
     u64* const list[] = {&r.rax, &r.rcx, &r.rdx, &r.rbx, &r.rsp, &r.rbp, &r.rsi, &r.rdi,
-                         &r.r8, &r.r9, &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
+                         &r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
     return *list[number & 15];
 }
 
 u64 mask_of(unsigned bytes) { return bytes == 8 ? ~0ull : (1ull << (8 * bytes)) - 1; }
 
 /// Writes a register operand: 32-bit writes clear the upper half, narrower ones keep the rest.
-void set_gpr(arch::Registers& r, const PtwrInstruction& i, unsigned number, u64 value)
-{
+void set_gpr(arch::Registers& r, const PtwrInstruction& i, unsigned number, u64 value) {
     u64& reg = gpr(r, i.high_byte ? number - 4 : number);
     if (i.high_byte)
         reg = (reg & ~0xff00ull) | (value & 0xff) << 8;
@@ -171,8 +206,7 @@ void set_gpr(arch::Registers& r, const PtwrInstruction& i, unsigned number, u64 
         reg = (reg & ~mask_of(i.bytes)) | (value & mask_of(i.bytes));
 }
 
-u64 operand(const PtwrInstruction& i, const arch::Registers& regs)
-{
+u64 operand(const PtwrInstruction& i, const arch::Registers& regs) {
     if (i.has_immediate)
         return i.immediate & mask_of(i.bytes);
     arch::Registers copy = regs;
@@ -181,48 +215,45 @@ u64 operand(const PtwrInstruction& i, const arch::Registers& regs)
 }
 
 namespace flag {
-constexpr u64 carry = 1u << 0, parity = 1u << 2, adjust = 1u << 4, zero = 1u << 6, sign = 1u << 7, overflow = 1u << 11;
+constexpr u64 carry = 1u << 0, parity = 1u << 2, adjust = 1u << 4, zero = 1u << 6, sign = 1u << 7,
+              overflow = 1u << 11;
 constexpr u64 arithmetic = carry | parity | adjust | zero | sign | overflow;
-}
+} // namespace flag
 
 /// PF: is the number of bits set in the lowest byte even?
 bool even_parity(u64 value) { return !((0x6996 >> ((value ^ value >> 4) & 0xf)) & 1); }
 
-u64 result_flags(u64 value, unsigned bytes)
-{
+u64 result_flags(u64 value, unsigned bytes) {
     const u64 top = 1ull << (8 * bytes - 1);
-    return (value == 0 ? flag::zero : 0) | ((value & top) ? flag::sign : 0)
-           | (even_parity(value) ? flag::parity : 0);
+    return (value == 0 ? flag::zero : 0) | ((value & top) ? flag::sign : 0) |
+           (even_parity(value) ? flag::parity : 0);
 }
 
-u64 add_flags(u64 a, u64 b, u64 sum, unsigned bytes)
-{
+u64 add_flags(u64 a, u64 b, u64 sum, unsigned bytes) {
     const u64 top = 1ull << (8 * bytes - 1);
-    return result_flags(sum, bytes) | (sum < a ? flag::carry : 0) | (((a ^ b ^ sum) & 0x10) ? flag::adjust : 0)
-           | ((~(a ^ b) & (a ^ sum) & top) ? flag::overflow : 0);
+    return result_flags(sum, bytes) | (sum < a ? flag::carry : 0) |
+           (((a ^ b ^ sum) & 0x10) ? flag::adjust : 0) | ((~(a ^ b) & (a ^ sum) & top) ? flag::overflow : 0);
 }
 
-u64 sub_flags(u64 a, u64 b, u64 difference, unsigned bytes)
-{
+u64 sub_flags(u64 a, u64 b, u64 difference, unsigned bytes) {
     const u64 top = 1ull << (8 * bytes - 1);
-    return result_flags(difference, bytes) | (a < b ? flag::carry : 0)
-           | (((a ^ b ^ difference) & 0x10) ? flag::adjust : 0)
-           | (((a ^ b) & (a ^ difference) & top) ? flag::overflow : 0);
+    return result_flags(difference, bytes) | (a < b ? flag::carry : 0) |
+           (((a ^ b ^ difference) & 0x10) ? flag::adjust : 0) |
+           (((a ^ b) & (a ^ difference) & top) ? flag::overflow : 0);
 }
 
 void set_flags(arch::Registers& r, u64 which, u64 flags) { r.rflags = (r.rflags & ~which) | flags; }
 
-void apply_bit(const PtwrInstruction& i, const arch::Registers& regs, u64 old, PtwrEffect& effect)
-{
+void apply_bit(const PtwrInstruction& i, const arch::Registers& regs, u64 old, PtwrEffect& effect) {
     const u64 bit = 1ull << (operand(i, regs) % (8 * i.bytes));
     effect.value = i.kind == PtwrKind::bts ? old | bit : i.kind == PtwrKind::btr ? old & ~bit : old ^ bit;
     set_flags(effect.regs, flag::carry, (old & bit) ? flag::carry : 0);
 }
 
-void apply_cmpxchg(const PtwrInstruction& i, const arch::Registers& regs, u64 old, PtwrEffect& effect)
-{
+void apply_cmpxchg(const PtwrInstruction& i, const arch::Registers& regs, u64 old, PtwrEffect& effect) {
     const u64 expected = regs.rax & mask_of(i.bytes);
-    set_flags(effect.regs, flag::arithmetic, sub_flags(expected, old, (expected - old) & mask_of(i.bytes), i.bytes));
+    set_flags(effect.regs, flag::arithmetic,
+              sub_flags(expected, old, (expected - old) & mask_of(i.bytes), i.bytes));
     effect.write = expected == old;
     effect.value = operand(i, regs);
     if (!effect.write) {
@@ -232,14 +263,19 @@ void apply_cmpxchg(const PtwrInstruction& i, const arch::Registers& regs, u64 ol
     }
 }
 
-void apply_arithmetic(const PtwrInstruction& i, const arch::Registers& regs, u64 old, PtwrEffect& effect)
-{
+void apply_arithmetic(const PtwrInstruction& i, const arch::Registers& regs, u64 old, PtwrEffect& effect) {
     const u64 b = operand(i, regs), mask = mask_of(i.bytes);
     u64 flags = 0;
     switch (i.kind) {
-    case PtwrKind::or_: effect.value = old | b; break;
-    case PtwrKind::and_: effect.value = old & b; break;
-    case PtwrKind::xor_: effect.value = old ^ b; break;
+    case PtwrKind::or_:
+        effect.value = old | b;
+        break;
+    case PtwrKind::and_:
+        effect.value = old & b;
+        break;
+    case PtwrKind::xor_:
+        effect.value = old ^ b;
+        break;
     case PtwrKind::sub:
         effect.value = (old - b) & mask;
         flags = sub_flags(old, b, effect.value, i.bytes);
@@ -252,8 +288,7 @@ void apply_arithmetic(const PtwrInstruction& i, const arch::Registers& regs, u64
     set_flags(effect.regs, flag::arithmetic, flags | result_flags(effect.value, i.bytes));
 }
 
-void apply_string(const PtwrInstruction& i, u64 source, PtwrEffect& effect)
-{
+void apply_string(const PtwrInstruction& i, u64 source, PtwrEffect& effect) {
     arch::Registers& r = effect.regs;
     const u64 step = (r.rflags & arch::rflags::df) ? -static_cast<u64>(i.bytes) : i.bytes;
     effect.value = (i.kind == PtwrKind::movs ? source : r.rax) & mask_of(i.bytes);
@@ -266,8 +301,7 @@ void apply_string(const PtwrInstruction& i, u64 source, PtwrEffect& effect)
 
 } // namespace
 
-std::optional<PtwrInstruction> decode_ptwr(std::span<const u8> bytes)
-{
+std::optional<PtwrInstruction> decode_ptwr(std::span<const u8> bytes) {
     Reader code(bytes);
     Prefixes prefixes;
     const u8 op = read_prefixes(code, prefixes);
@@ -301,8 +335,7 @@ std::optional<PtwrInstruction> decode_ptwr(std::span<const u8> bytes)
     return code.ok() ? std::optional(i) : std::nullopt;
 }
 
-PtwrEffect apply_ptwr(const PtwrInstruction& i, const arch::Registers& regs, u64 old, u64 source)
-{
+PtwrEffect apply_ptwr(const PtwrInstruction& i, const arch::Registers& regs, u64 old, u64 source) {
     PtwrEffect effect{.regs = regs};
     effect.regs.rip += i.length;
     switch (i.kind) {
@@ -320,10 +353,13 @@ PtwrEffect apply_ptwr(const PtwrInstruction& i, const arch::Registers& regs, u64
     case PtwrKind::cmpxchg:
         apply_cmpxchg(i, regs, old, effect);
         break;
-    case PtwrKind::bts: case PtwrKind::btr: case PtwrKind::btc:
+    case PtwrKind::bts:
+    case PtwrKind::btr:
+    case PtwrKind::btc:
         apply_bit(i, regs, old, effect);
         break;
-    case PtwrKind::movs: case PtwrKind::stos:
+    case PtwrKind::movs:
+    case PtwrKind::stos:
         apply_string(i, source, effect);
         break;
     default:

@@ -14,8 +14,7 @@ namespace streak::pv {
 namespace {
 
 /// The L1 table that `va` maps read-only, if it is one. The page lock is held.
-mm::PageInfo* written_table(const Vcpu& vcpu, u64 va)
-{
+mm::PageInfo* written_table(const Vcpu& vcpu, u64 va) {
     const u64 entry = mm::guest_l1_entry(vcpu.cr3_kernel, Vaddr(va));
     if ((entry & (mm::pte::present | mm::pte::writable)) != mm::pte::present)
         return nullptr;
@@ -27,8 +26,7 @@ mm::PageInfo* written_table(const Vcpu& vcpu, u64 va)
     return l1 ? page : nullptr;
 }
 
-std::optional<PtwrInstruction> fetch(const Vcpu& vcpu)
-{
+std::optional<PtwrInstruction> fetch(const Vcpu& vcpu) {
     std::array<u8, 15> code;
     const u64 rip = vcpu.regs.rip;
     // Bytes behind the end of a page count only when the instruction needs them.
@@ -43,9 +41,8 @@ std::optional<PtwrInstruction> fetch(const Vcpu& vcpu)
 }
 
 /// Carries the instruction out on the entry. EAGAIN: the processor changed the entry meanwhile.
-Result<> carry_out(Vcpu& vcpu, LockedTables& tables, mm::PageInfo& table, const PtwrInstruction& instruction, u64 va,
-                   u64 source)
-{
+Result<> carry_out(Vcpu& vcpu, LockedTables& tables, mm::PageInfo& table, const PtwrInstruction& instruction,
+                   u64 va, u64 source) {
     u64& slot = mm::HostEnv::entries(table)[va % page_size / sizeof(u64)];
     const u64 now = __atomic_load_n(&slot, __ATOMIC_RELAXED);
     const unsigned shift = static_cast<unsigned>(va % sizeof(u64)) * 8;
@@ -55,7 +52,8 @@ Result<> carry_out(Vcpu& vcpu, LockedTables& tables, mm::PageInfo& table, const 
         const u64 wanted = (now & ~(mask << shift)) | effect.value << shift;
         TRY(tables->change_l1(slot, wanted, vcpu.domain->id, [now](u64& entry, u64, u64 value) {
             u64 expected = now;
-            return __atomic_compare_exchange_n(&entry, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+            return __atomic_compare_exchange_n(&entry, &expected, value, false, __ATOMIC_RELAXED,
+                                               __ATOMIC_RELAXED);
         }));
     }
     vcpu.regs = effect.regs;
@@ -64,8 +62,7 @@ Result<> carry_out(Vcpu& vcpu, LockedTables& tables, mm::PageInfo& table, const 
 
 } // namespace
 
-bool emulate_page_table_write(Vcpu& vcpu, u64 fault_va)
-{
+bool emulate_page_table_write(Vcpu& vcpu, u64 fault_va) {
     if (!(vcpu.domain->vm_assist & (1ull << VMASST_TYPE_writable_pagetables)) || !vcpu.in_kernel)
         return false;
     LockedTables tables(*vcpu.domain);
@@ -76,8 +73,8 @@ bool emulate_page_table_write(Vcpu& vcpu, u64 fault_va)
     if (!instruction || fault_va % instruction->bytes != 0)
         return false;
     u64 source = 0;
-    if (instruction->kind == PtwrKind::movs
-        && !arch::copy_from_guest(&source, Vaddr(vcpu.regs.rsi), instruction->bytes))
+    if (instruction->kind == PtwrKind::movs &&
+        !arch::copy_from_guest(&source, Vaddr(vcpu.regs.rsi), instruction->bytes))
         return false;
     const Result<> done = carry_out(vcpu, tables, *table, *instruction, fault_va, source);
     return done || done.error() == Errno::EAGAIN;

@@ -20,15 +20,13 @@ public:
     [[nodiscard]] HeapNode* top() const { return root_; }
     [[nodiscard]] bool empty() const { return root_ == nullptr; }
 
-    void insert(HeapNode& node)
-    {
+    void insert(HeapNode& node) {
         node = {};
         root_ = root_ == nullptr ? &node : meld(root_, &node);
     }
 
     /// `node` is an element of this heap.
-    void remove(HeapNode& node)
-    {
+    void remove(HeapNode& node) {
         HeapNode* rest = merge_children(node);
         if (&node == root_) {
             root_ = rest;
@@ -40,8 +38,7 @@ public:
         node = {};
     }
 
-    HeapNode* pop()
-    {
+    HeapNode* pop() {
         HeapNode* first = root_;
         if (first != nullptr)
             remove(*first);
@@ -50,8 +47,7 @@ public:
 
     /// Calls `f(node)` for each element, in no useful order, until it returns true; that element or null.
     template <class F>
-    HeapNode* find(F&& f) const
-    {
+    HeapNode* find(F&& f) const {
         HeapNode* node = root_;
         while (node != nullptr) {
             if (f(*node))
@@ -63,8 +59,7 @@ public:
 
 private:
     /// Both are roots; the smaller becomes the parent (the first one on a tie: first in, first out).
-    static HeapNode* meld(HeapNode* a, HeapNode* b)
-    {
+    static HeapNode* meld(HeapNode* a, HeapNode* b) {
         if (Less{}(*b, *a))
             std::swap(a, b);
         b->back = a;
@@ -77,8 +72,7 @@ private:
         return a;
     }
 
-    static void detach(HeapNode& node)
-    {
+    static void detach(HeapNode& node) {
         if (node.back->child == &node)
             node.back->child = node.next;
         else
@@ -88,8 +82,7 @@ private:
     }
 
     /// Makes one tree of the children: pairs from left to right, then all from right to left.
-    static HeapNode* merge_children(HeapNode& node)
-    {
+    static HeapNode* merge_children(HeapNode& node) {
         HeapNode* pairs = nullptr; // a stack through `next`
         HeapNode* child = node.child;
         while (child != nullptr) {
@@ -115,8 +108,7 @@ private:
         return merged;
     }
 
-    static HeapNode* successor(HeapNode& from)
-    {
+    static HeapNode* successor(HeapNode& from) {
         if (from.child != nullptr)
             return from.child;
         HeapNode* node = &from;

@@ -15,8 +15,7 @@ namespace {
 [[nodiscard]] u64 budget(const Entity& entity) { return cap_period_ns / full_cpu * entity.cap; }
 
 /// Starts a new period when the old one is over.
-void renew_period(Entity& entity, u64 now)
-{
+void renew_period(Entity& entity, u64 now) {
     if (now - entity.period_start >= cap_period_ns) {
         entity.period_start = now;
         entity.period_used = 0;
@@ -25,13 +24,12 @@ void renew_period(Entity& entity, u64 now)
 
 } // namespace
 
-bool RunQueue::exhausted(const Entity& entity, u64 now)
-{
-    return entity.cap != 0 && now - entity.period_start < cap_period_ns && entity.period_used >= budget(entity);
+bool RunQueue::exhausted(const Entity& entity, u64 now) {
+    return entity.cap != 0 && now - entity.period_start < cap_period_ns &&
+           entity.period_used >= budget(entity);
 }
 
-void RunQueue::enqueue(Entity& entity, u64 now, bool woken)
-{
+void RunQueue::enqueue(Entity& entity, u64 now, bool woken) {
     if (woken) {
         const u64 earliest = clock() - weighted(wake_credit_ns, entity.weight);
         if (before(entity.vruntime, earliest))
@@ -49,8 +47,7 @@ void RunQueue::enqueue(Entity& entity, u64 now, bool woken)
     }
 }
 
-void RunQueue::dequeue(Entity& entity)
-{
+void RunQueue::dequeue(Entity& entity) {
     if (entity.throttled) {
         throttled_.remove(entity);
         --throttled_count_;
@@ -61,8 +58,7 @@ void RunQueue::dequeue(Entity& entity)
     entity.queued = entity.throttled = false;
 }
 
-void RunQueue::release_due(u64 now)
-{
+void RunQueue::release_due(u64 now) {
     while (!throttled_.empty()) {
         auto& first = *static_cast<Entity*>(throttled_.top());
         if (first.release > now)
@@ -73,20 +69,17 @@ void RunQueue::release_due(u64 now)
     }
 }
 
-void RunQueue::advance_to(u64 time)
-{
+void RunQueue::advance_to(u64 time) {
     if (before(clock(), time))
         clock_.store(time, std::memory_order_relaxed);
 }
 
-Entity* RunQueue::top(u64 now)
-{
+Entity* RunQueue::top(u64 now) {
     release_due(now);
     return static_cast<Entity*>(ready_.top());
 }
 
-Entity* RunQueue::pop(u64 now)
-{
+Entity* RunQueue::pop(u64 now) {
     Entity* first = top(now);
     if (first != nullptr) {
         dequeue(*first);
@@ -96,8 +89,7 @@ Entity* RunQueue::pop(u64 now)
     return first;
 }
 
-void RunQueue::charge(Entity& entity, u64 ns, u64 now)
-{
+void RunQueue::charge(Entity& entity, u64 ns, u64 now) {
     entity.vruntime += weighted(ns, entity.weight);
     if (entity.cap != 0) {
         if (!exhausted(entity, now))
@@ -111,20 +103,17 @@ void RunQueue::charge(Entity& entity, u64 ns, u64 now)
     advance_to(behind);
 }
 
-void RunQueue::give_way(Entity& entity, u64 now)
-{
+void RunQueue::give_way(Entity& entity, u64 now) {
     const Entity* next = top(now);
     if (next != nullptr && !before(next->vruntime, entity.vruntime))
         entity.vruntime = next->vruntime + 1;
 }
 
-bool RunQueue::preempts(const Entity& other, const Entity& running)
-{
+bool RunQueue::preempts(const Entity& other, const Entity& running) {
     return before(other.vruntime + weighted(preempt_margin_ns, other.weight), running.vruntime);
 }
 
-u64 RunQueue::time_slice(const Entity& running, u64 now) const
-{
+u64 RunQueue::time_slice(const Entity& running, u64 now) const {
     u64 limit = no_limit;
     if (waiting_ != 0)
         limit = std::max(slice_ns / (waiting_ + 1), min_slice_ns);
@@ -137,18 +126,17 @@ u64 RunQueue::time_slice(const Entity& running, u64 now) const
     return limit;
 }
 
-u64 RunQueue::next_release() const
-{
+u64 RunQueue::next_release() const {
     return throttled_.empty() ? no_limit : static_cast<const Entity*>(throttled_.top())->release;
 }
 
-Entity* RunQueue::find(FunctionRef<bool(Entity&)> fits) const
-{
-    return static_cast<Entity*>(ready_.find([&](HeapNode& node) { return fits(static_cast<Entity&>(node)); }));
+Entity* RunQueue::find(FunctionRef<bool(Entity&)> fits) const {
+    return static_cast<Entity*>(
+        ready_.find([&](HeapNode& node) { return fits(static_cast<Entity&>(node)); }));
 }
 
-CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferred, const CpuMask& online, LoadOf load)
-{
+CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferred, const CpuMask& online,
+                 LoadOf load) {
     CpuMask candidates = allowed;
     candidates &= online;
     if (candidates.empty())
@@ -159,7 +147,8 @@ CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferre
     CpuId best = previous;
     u32 best_cost = ~0u;
     candidates.for_each([&](CpuId cpu) {
-        const u32 cost = std::min(load(cpu), 1u << 20) * 4 + (preferred.test(cpu) ? 0 : 2) + (cpu == previous ? 0 : 1);
+        const u32 cost =
+            std::min(load(cpu), 1u << 20) * 4 + (preferred.test(cpu) ? 0 : 2) + (cpu == previous ? 0 : 1);
         if (cost < best_cost) {
             best = cpu;
             best_cost = cost;
@@ -168,8 +157,7 @@ CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferre
     return best;
 }
 
-CpuId choose_victim(CpuId idle_cpu, const CpuMask& online, LoadOf waiting)
-{
+CpuId choose_victim(CpuId idle_cpu, const CpuMask& online, LoadOf waiting) {
     CpuId busiest(max_cpus);
     u32 most = 0;
     online.for_each([&](CpuId cpu) {

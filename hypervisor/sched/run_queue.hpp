@@ -23,7 +23,7 @@ inline constexpr u64 min_slice_ns = 5'000'000;    ///< never less, however many 
 inline constexpr u64 wake_credit_ns = 3'000'000;  ///< how far behind a sleeper may come back
 inline constexpr u64 preempt_margin_ns = 500'000; ///< how far ahead the running one must be to be stopped
 inline constexpr u64 cap_period_ns = 30'000'000;
-inline constexpr u32 full_cpu = 1000;             ///< caps are in thousandths of a CPU
+inline constexpr u32 full_cpu = 1000; ///< caps are in thousandths of a CPU
 
 /// What the queue knows about a schedulable thing.
 struct Entity : HeapNode {
@@ -78,14 +78,13 @@ public:
 
 private:
     struct LessRuntime {
-        bool operator()(const HeapNode& a, const HeapNode& b) const
-        {
-            return static_cast<i64>(static_cast<const Entity&>(a).vruntime - static_cast<const Entity&>(b).vruntime) < 0;
+        bool operator()(const HeapNode& a, const HeapNode& b) const {
+            return static_cast<i64>(static_cast<const Entity&>(a).vruntime -
+                                    static_cast<const Entity&>(b).vruntime) < 0;
         }
     };
     struct LessRelease {
-        bool operator()(const HeapNode& a, const HeapNode& b) const
-        {
+        bool operator()(const HeapNode& a, const HeapNode& b) const {
             return static_cast<const Entity&>(a).release < static_cast<const Entity&>(b).release;
         }
     };

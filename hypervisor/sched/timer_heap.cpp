@@ -3,8 +3,7 @@
 
 namespace streak::sched {
 
-bool TimerHeap::set(TimerNode& timer, u64 deadline)
-{
+bool TimerHeap::set(TimerNode& timer, u64 deadline) {
     const u64 before = earliest();
     if (timer.queued)
         heap_.remove(timer);
@@ -14,8 +13,7 @@ bool TimerHeap::set(TimerNode& timer, u64 deadline)
     return earliest() != before;
 }
 
-bool TimerHeap::cancel(TimerNode& timer)
-{
+bool TimerHeap::cancel(TimerNode& timer) {
     if (!timer.queued)
         return false;
     const u64 before = earliest();
@@ -24,8 +22,7 @@ bool TimerHeap::cancel(TimerNode& timer)
     return earliest() != before;
 }
 
-TimerNode* TimerHeap::pop_due(u64 now)
-{
+TimerNode* TimerHeap::pop_due(u64 now) {
     if (earliest() == no_deadline || earliest() > now)
         return nullptr;
     auto* timer = static_cast<TimerNode*>(heap_.pop());
@@ -33,8 +30,7 @@ TimerNode* TimerHeap::pop_due(u64 now)
     return timer;
 }
 
-u64 TimerHeap::earliest() const
-{
+u64 TimerHeap::earliest() const {
     return heap_.empty() ? no_deadline : static_cast<const TimerNode*>(heap_.top())->deadline;
 }
 

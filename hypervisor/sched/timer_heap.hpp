@@ -28,8 +28,7 @@ public:
 
 private:
     struct Less {
-        bool operator()(const HeapNode& a, const HeapNode& b) const
-        {
+        bool operator()(const HeapNode& a, const HeapNode& b) const {
             return static_cast<const TimerNode&>(a).deadline < static_cast<const TimerNode&>(b).deadline;
         }
     };

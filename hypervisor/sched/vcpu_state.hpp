@@ -29,7 +29,9 @@ public:
     void block() { flags_.fetch_or(blocked_flag); }
     void begin_poll() { flags_.fetch_or(polling_flag); }
     /// Ends blocking and polling. True when it was asleep.
-    bool wake() { return (flags_.fetch_and(~(blocked_flag | polling_flag)) & (blocked_flag | polling_flag)) != 0; }
+    bool wake() {
+        return (flags_.fetch_and(~(blocked_flag | polling_flag)) & (blocked_flag | polling_flag)) != 0;
+    }
 
     /// Each returns whether that changed anything.
     bool up() { return (flags_.fetch_and(~offline_flag) & offline_flag) != 0; }
@@ -37,8 +39,7 @@ public:
 
     void pause() { pauses_.fetch_add(1); }
     /// True when this was the last pause. Unpaired calls are ignored.
-    bool unpause()
-    {
+    bool unpause() {
         u32 now = pauses_.load();
         do {
             if (now == 0)
@@ -49,8 +50,7 @@ public:
 
     /// How time is booked, given whether a CPU executes it and whether its domain is paused. Asleep and
     /// paused counts as blocked.
-    [[nodiscard]] RunState classify(bool on_cpu, bool domain_paused) const
-    {
+    [[nodiscard]] RunState classify(bool on_cpu, bool domain_paused) const {
         if (runnable() && !domain_paused)
             return on_cpu ? RunState::running : RunState::runnable;
         return asleep() && is_up() ? RunState::blocked : RunState::offline;

@@ -5,8 +5,7 @@
 
 using namespace streak::console;
 
-TEST_CASE("three Ctrl-A switch the focus and are nobody's input")
-{
+TEST_CASE("three Ctrl-A switch the focus and are nobody's input") {
     FocusSwitch s;
     CHECK(s.feed(1).held);
     CHECK(s.feed(1).held);
@@ -14,8 +13,7 @@ TEST_CASE("three Ctrl-A switch the focus and are nobody's input")
     CHECK(s.focus() == Focus::debug_keys);
 }
 
-TEST_CASE("fewer than three are delivered before the next character")
-{
+TEST_CASE("fewer than three are delivered before the next character") {
     FocusSwitch s;
     (void)s.feed(1);
     (void)s.feed(1);
@@ -26,8 +24,7 @@ TEST_CASE("fewer than three are delivered before the next character")
     CHECK(s.focus() == Focus::control_domain);
 }
 
-TEST_CASE("a full input ring refuses and keeps what it has")
-{
+TEST_CASE("a full input ring refuses and keeps what it has") {
     InputRing ring;
     int stored = 0;
     while (ring.push(static_cast<char>('a' + stored % 26)))

@@ -17,22 +17,21 @@ using namespace streak::evtchn;
 
 namespace {
 
-constexpr u32 pending = 1u << EVTCHN_FIFO_PENDING, masked = 1u << EVTCHN_FIFO_MASKED, linked = 1u << EVTCHN_FIFO_LINKED;
+constexpr u32 pending = 1u << EVTCHN_FIFO_PENDING, masked = 1u << EVTCHN_FIFO_MASKED,
+              linked = 1u << EVTCHN_FIFO_LINKED;
 
 /// A guest with FIFO delivery that keeps to the ABI: it takes events from its queues as the ABI says.
 struct Guest {
     static constexpr u32 vcpus = 2, pages = 2;
 
-    Guest() : fifo(test::memory, vcpus)
-    {
+    Guest() : fifo(test::memory, vcpus) {
         REQUIRE(fifo.init());
         for (u32 v = 0; v < vcpus; ++v)
             fifo.set_control(VcpuId(v), control[v], 64);
         for (auto& page : words)
             fifo.add_page(page);
     }
-    evtchn_fifo_control_block_t& block(u32 vcpu)
-    {
+    evtchn_fifo_control_block_t& block(u32 vcpu) {
         return *reinterpret_cast<evtchn_fifo_control_block_t*>(control[vcpu] + 64);
     }
     u32& word(u32 port) { return words[port / 1024][port % 1024]; }
@@ -40,8 +39,7 @@ struct Guest {
     Raised raise(u32 port) { return fifo.raise(ports[port], EvtchnPort(port)); }
 
     /// Takes what the vCPU's queues hold, highest priority first; the ports seen pending and unmasked.
-    std::vector<u32> consume(u32 vcpu)
-    {
+    std::vector<u32> consume(u32 vcpu) {
         std::vector<u32> seen;
         auto& b = block(vcpu);
         while (b.ready != 0) {
@@ -72,8 +70,7 @@ struct Guest {
 
 } // namespace
 
-TEST_CASE("two-level: the first raise of an open port asks for an upcall", "[evtchn]")
-{
+TEST_CASE("two-level: the first raise of an open port asks for an upcall", "[evtchn]") {
     shared_info_t s{};
     vcpu_info_t& info = s.vcpu_info[0];
     const EvtchnPort p(70);
@@ -90,8 +87,7 @@ TEST_CASE("two-level: the first raise of an open port asks for an upcall", "[evt
     CHECK_FALSE(two_level::is_pending(s, p));
 }
 
-TEST_CASE("two-level: a masked port waits for its unmasking", "[evtchn]")
-{
+TEST_CASE("two-level: a masked port waits for its unmasking", "[evtchn]") {
     shared_info_t s{};
     vcpu_info_t& info = s.vcpu_info[0];
     const EvtchnPort p(4095);
@@ -107,24 +103,21 @@ TEST_CASE("two-level: a masked port waits for its unmasking", "[evtchn]")
     CHECK_FALSE(two_level::unmask(s, &info, p).upcall); // it was open
 }
 
-TEST_CASE("two-level: a vCPU without info loses nothing but the upcall", "[evtchn]")
-{
+TEST_CASE("two-level: a vCPU without info loses nothing but the upcall", "[evtchn]") {
     shared_info_t s{};
     const Raised r = two_level::raise(s, nullptr, EvtchnPort(5));
     CHECK((r.newly_pending && !r.upcall));
     CHECK(two_level::is_pending(s, EvtchnPort(5)));
 }
 
-TEST_CASE("the upcall flag is raised once", "[evtchn]")
-{
+TEST_CASE("the upcall flag is raised once", "[evtchn]") {
     vcpu_info_t info{};
     CHECK(mark_upcall(info));
     CHECK_FALSE(mark_upcall(info));
     CHECK(info.evtchn_upcall_pending == 1);
 }
 
-TEST_CASE("FIFO: events come in order, one upcall for a queue", "[evtchn]")
-{
+TEST_CASE("FIFO: events come in order, one upcall for a queue", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     CHECK(g->raise(3).upcall);
     CHECK_FALSE(g->raise(9).upcall);
@@ -136,8 +129,7 @@ TEST_CASE("FIFO: events come in order, one upcall for a queue", "[evtchn]")
     CHECK(g->consume(0) == std::vector<u32>{9});
 }
 
-TEST_CASE("FIFO: higher priorities come first", "[evtchn]")
-{
+TEST_CASE("FIFO: higher priorities come first", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     g->ports[5].priority = 0;
     CHECK(g->raise(4).upcall);
@@ -145,8 +137,7 @@ TEST_CASE("FIFO: higher priorities come first", "[evtchn]")
     CHECK(g->consume(0) == std::vector<u32>{5, 4});
 }
 
-TEST_CASE("FIFO: a masked port is linked when it is unmasked", "[evtchn]")
-{
+TEST_CASE("FIFO: a masked port is linked when it is unmasked", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     g->word(7) = masked;
     const Raised r = g->raise(7);
@@ -158,8 +149,7 @@ TEST_CASE("FIFO: a masked port is linked when it is unmasked", "[evtchn]")
     CHECK_FALSE(g->fifo.unmask(g->ports[7], EvtchnPort(7)).newly_pending);
 }
 
-TEST_CASE("FIFO: a port moves between queues without taking others along", "[evtchn]")
-{
+TEST_CASE("FIFO: a port moves between queues without taking others along", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     CHECK(g->raise(1).upcall);
     CHECK(g->consume(0) == std::vector<u32>{1});
@@ -171,8 +161,7 @@ TEST_CASE("FIFO: a port moves between queues without taking others along", "[evt
     CHECK(g->consume(0) == std::vector<u32>{2});
 }
 
-TEST_CASE("FIFO: a change of vCPU takes effect after the old link is taken", "[evtchn]")
-{
+TEST_CASE("FIFO: a change of vCPU takes effect after the old link is taken", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     (void)g->raise(1);
     g->ports[1].vcpu = 1;
@@ -182,8 +171,7 @@ TEST_CASE("FIFO: a change of vCPU takes effect after the old link is taken", "[e
     CHECK(g->consume(1) == std::vector<u32>{1});
 }
 
-TEST_CASE("FIFO: a port without an event word yet is remembered", "[evtchn]")
-{
+TEST_CASE("FIFO: a port without an event word yet is remembered", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     Port far{};
     const Raised r = g->fifo.raise(far, EvtchnPort(5000));
@@ -196,8 +184,7 @@ TEST_CASE("FIFO: a port without an event word yet is remembered", "[evtchn]")
     CHECK_FALSE(far.raised_early);
 }
 
-TEST_CASE("FIFO: a linked number is busy until the guest takes it", "[evtchn]")
-{
+TEST_CASE("FIFO: a linked number is busy until the guest takes it", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     (void)g->raise(6);
     g->fifo.clear_pending(g->ports[6], EvtchnPort(6));
@@ -206,8 +193,7 @@ TEST_CASE("FIFO: a linked number is busy until the guest takes it", "[evtchn]")
     CHECK_FALSE(g->fifo.is_busy(EvtchnPort(6)));
 }
 
-TEST_CASE("FIFO: a vCPU without a control block gets nothing", "[evtchn]")
-{
+TEST_CASE("FIFO: a vCPU without a control block gets nothing", "[evtchn]") {
     Fifo fifo(test::memory, 2);
     REQUIRE(fifo.init());
     alignas(4096) static u32 page[1024];
@@ -218,8 +204,7 @@ TEST_CASE("FIFO: a vCPU without a control block gets nothing", "[evtchn]")
     CHECK((page[1] & linked) == 0);
 }
 
-TEST_CASE("FIFO: control blocks lie inside their page, aligned", "[evtchn]")
-{
+TEST_CASE("FIFO: control blocks lie inside their page, aligned", "[evtchn]") {
     CHECK(Fifo::check_offset(0));
     CHECK(Fifo::check_offset(4096 - 72));
     CHECK_FALSE(Fifo::check_offset(4096 - 64));
@@ -227,26 +212,36 @@ TEST_CASE("FIFO: control blocks lie inside their page, aligned", "[evtchn]")
     CHECK_FALSE(Fifo::check_offset(0xfffffff8));
 }
 
-TEST_CASE("FIFO: a guest that scribbles on everything harms itself only", "[evtchn]")
-{
+TEST_CASE("FIFO: a guest that scribbles on everything harms itself only", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     std::mt19937 random(1);
     for (int i = 0; i < 200'000; ++i) {
         const u32 port = 1 + random() % 2047;
         switch (random() % 6) {
-        case 0: g->words[random() % 2][random() % 1024] = random(); break;
-        case 1: reinterpret_cast<u32*>(g->control[random() % 2])[random() % 1024] = random(); break;
-        case 2: g->ports[port].vcpu = random() % 2; break;
-        case 3: g->ports[port].priority = random() % 16; break;
-        case 4: (void)g->fifo.unmask(g->ports[port], EvtchnPort(port)); break;
-        default: (void)g->raise(port); break;
+        case 0:
+            g->words[random() % 2][random() % 1024] = random();
+            break;
+        case 1:
+            reinterpret_cast<u32*>(g->control[random() % 2])[random() % 1024] = random();
+            break;
+        case 2:
+            g->ports[port].vcpu = random() % 2;
+            break;
+        case 3:
+            g->ports[port].priority = random() % 16;
+            break;
+        case 4:
+            (void)g->fifo.unmask(g->ports[port], EvtchnPort(port));
+            break;
+        default:
+            (void)g->raise(port);
+            break;
         }
     }
     SUCCEED(); // the sanitizers judge
 }
 
-TEST_CASE("FIFO: no event is lost in any order of raising, taking, masking and moving", "[evtchn]")
-{
+TEST_CASE("FIFO: no event is lost in any order of raising, taking, masking and moving", "[evtchn]") {
     auto g = std::make_unique<Guest>();
     std::mt19937 random(2);
     std::set<u32> expected; // raised and not taken
@@ -257,11 +252,21 @@ TEST_CASE("FIFO: no event is lost in any order of raising, taking, masking and m
     for (int i = 0; i < 100'000; ++i) {
         const u32 port = 1 + random() % 40;
         switch (random() % 8) {
-        case 0: take(random() % 2); break;
-        case 1: g->ports[port].vcpu = random() % 2; break;
-        case 2: g->ports[port].priority = random() % 16; break;
-        case 3: g->word(port) |= masked; break;
-        case 4: (void)g->fifo.unmask(g->ports[port], EvtchnPort(port)); break;
+        case 0:
+            take(random() % 2);
+            break;
+        case 1:
+            g->ports[port].vcpu = random() % 2;
+            break;
+        case 2:
+            g->ports[port].priority = random() % 16;
+            break;
+        case 3:
+            g->word(port) |= masked;
+            break;
+        case 4:
+            (void)g->fifo.unmask(g->ports[port], EvtchnPort(port));
+            break;
         default:
             (void)g->raise(port);
             expected.insert(port);

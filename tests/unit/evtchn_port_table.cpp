@@ -12,8 +12,7 @@ namespace {
 const auto never_busy = [](EvtchnPort) { return false; };
 constexpr DomId dom_a{1}, dom_b{2}, dom_c{3};
 
-u32 fill(PortTable& t)
-{
+u32 fill(PortTable& t) {
     u32 n = 0;
     while (t.alloc_unbound(dom_b, never_busy))
         ++n;
@@ -22,8 +21,7 @@ u32 fill(PortTable& t)
 
 } // namespace
 
-TEST_CASE("ports are given out from 1 upwards, the lowest free one first", "[evtchn]")
-{
+TEST_CASE("ports are given out from 1 upwards, the lowest free one first", "[evtchn]") {
     PortTable t(test::memory, 0);
     CHECK(t.alloc_unbound(dom_b, never_busy)->raw() == 1);
     CHECK(t.alloc_unbound(dom_b, never_busy)->raw() == 2);
@@ -33,8 +31,7 @@ TEST_CASE("ports are given out from 1 upwards, the lowest free one first", "[evt
     CHECK(t.bind_pirq(9, never_busy)->raw() == 4);
 }
 
-TEST_CASE("port 0 is never in use", "[evtchn]")
-{
+TEST_CASE("port 0 is never in use", "[evtchn]") {
     PortTable t(test::memory, 0);
     REQUIRE(t.alloc_unbound(dom_b, never_busy));
     CHECK(t.find(EvtchnPort(0)) == nullptr);
@@ -42,8 +39,7 @@ TEST_CASE("port 0 is never in use", "[evtchn]")
     CHECK(t.bind_vcpu(EvtchnPort(0), VcpuId(0)).error() == Errno::EINVAL);
 }
 
-TEST_CASE("two-level delivery has 4095 usable ports, FIFO 131071", "[evtchn]")
-{
+TEST_CASE("two-level delivery has 4095 usable ports, FIFO 131071", "[evtchn]") {
     PortTable t(test::memory, 0);
     CHECK(fill(t) == 4095);
     CHECK(t.alloc_unbound(dom_b, never_busy).error() == Errno::ENOSPC);
@@ -51,8 +47,7 @@ TEST_CASE("two-level delivery has 4095 usable ports, FIFO 131071", "[evtchn]")
     CHECK(fill(t) == 131071 - 4095);
 }
 
-TEST_CASE("a domain's own limit holds", "[evtchn]")
-{
+TEST_CASE("a domain's own limit holds", "[evtchn]") {
     PortTable t(test::memory, 10);
     CHECK(fill(t) == 10);
     CHECK(t.status(EvtchnPort(11)).error() == Errno::EINVAL);
@@ -60,8 +55,7 @@ TEST_CASE("a domain's own limit holds", "[evtchn]")
     CHECK(fill(t) == 1);
 }
 
-TEST_CASE("memory running out is an error, and nothing leaks", "[evtchn]")
-{
+TEST_CASE("memory running out is an error, and nothing leaks", "[evtchn]") {
     const i64 before = test::live_bytes;
     {
         PortTable t(test::memory, 0);
@@ -78,8 +72,7 @@ TEST_CASE("memory running out is an error, and nothing leaks", "[evtchn]")
     CHECK(test::live_bytes == before);
 }
 
-TEST_CASE("a busy number is passed over and comes later", "[evtchn]")
-{
+TEST_CASE("a busy number is passed over and comes later", "[evtchn]") {
     PortTable t(test::memory, 0);
     bool busy = true;
     const auto one_busy = [&](EvtchnPort p) { return busy && p.raw() == 1; };
@@ -90,8 +83,7 @@ TEST_CASE("a busy number is passed over and comes later", "[evtchn]")
     CHECK(t.alloc_unbound(dom_b, one_busy)->raw() == 4);
 }
 
-TEST_CASE("connecting needs an unbound port that waits for the caller", "[evtchn]")
-{
+TEST_CASE("connecting needs an unbound port that waits for the caller", "[evtchn]") {
     PortTable a(test::memory, 0), b(test::memory, 0);
     const EvtchnPort waiting = *b.alloc_unbound(dom_a, never_busy);
     const EvtchnPort ipi = *b.bind_ipi(VcpuId(0), never_busy);
@@ -121,8 +113,7 @@ TEST_CASE("connecting needs an unbound port that waits for the caller", "[evtchn
     CHECK(PortTable::connect(a, dom_a, b, dom_b, waiting, never_busy));
 }
 
-TEST_CASE("a domain connects with itself", "[evtchn]")
-{
+TEST_CASE("a domain connects with itself", "[evtchn]") {
     PortTable a(test::memory, 0);
     const EvtchnPort first = *a.alloc_unbound(dom_a, never_busy);
     const EvtchnPort second = *PortTable::connect(a, dom_a, a, dom_a, first, never_busy);
@@ -135,8 +126,7 @@ TEST_CASE("a domain connects with itself", "[evtchn]")
     CHECK(a.find(first) == nullptr);
 }
 
-TEST_CASE("connecting without a free port leaves the peer waiting", "[evtchn]")
-{
+TEST_CASE("connecting without a free port leaves the peer waiting", "[evtchn]") {
     PortTable a(test::memory, 1), b(test::memory, 0);
     REQUIRE(a.alloc_unbound(dom_b, never_busy));
     const EvtchnPort waiting = *b.alloc_unbound(dom_a, never_busy);
@@ -144,8 +134,7 @@ TEST_CASE("connecting without a free port leaves the peer waiting", "[evtchn]")
     CHECK(b.find(waiting)->state == PortState::unbound);
 }
 
-TEST_CASE("ports of a vCPU stay with it", "[evtchn]")
-{
+TEST_CASE("ports of a vCPU stay with it", "[evtchn]") {
     PortTable t(test::memory, 0);
     const EvtchnPort ipi = *t.bind_ipi(VcpuId(1), never_busy);
     const EvtchnPort timer = *t.bind_virq(VIRQ_TIMER, VcpuId(1), never_busy);
@@ -162,8 +151,7 @@ TEST_CASE("ports of a vCPU stay with it", "[evtchn]")
     CHECK(t.bind_vcpu(EvtchnPort(99), VcpuId(0)).error() == Errno::EINVAL);
 }
 
-TEST_CASE("priorities are 0 to 15", "[evtchn]")
-{
+TEST_CASE("priorities are 0 to 15", "[evtchn]") {
     PortTable t(test::memory, 0);
     const EvtchnPort p = *t.alloc_unbound(dom_b, never_busy);
     CHECK(t.find(p)->priority == EVTCHN_FIFO_PRIORITY_DEFAULT);
@@ -178,8 +166,7 @@ TEST_CASE("priorities are 0 to 15", "[evtchn]")
     CHECK(t.find(again)->priority == EVTCHN_FIFO_PRIORITY_DEFAULT);
 }
 
-TEST_CASE("status tells what a port is", "[evtchn]")
-{
+TEST_CASE("status tells what a port is", "[evtchn]") {
     PortTable a(test::memory, 0), b(test::memory, 0);
     const EvtchnPort unbound = *a.alloc_unbound(dom_b, never_busy);
     CHECK(a.status(unbound)->status == EVTCHNSTAT_unbound);

@@ -15,8 +15,7 @@ namespace {
 
 constexpr u16 host = GNTMAP_host_map, device = GNTMAP_device_map;
 
-GrantHandle add(Maptrack& m, u16 flags)
-{
+GrantHandle add(Maptrack& m, u16 flags) {
     const GrantHandle h = *m.take();
     m.set(h, {.granter = DomId(3), .flags = flags, .ref = GrantRef(9), .frame = 77, .generation = 1});
     return h;
@@ -24,8 +23,7 @@ GrantHandle add(Maptrack& m, u16 flags)
 
 } // namespace
 
-TEST_CASE("handles are distinct up to the limit, and come back", "[grant]")
-{
+TEST_CASE("handles are distinct up to the limit, and come back", "[grant]") {
     const i64 before = test::live_bytes;
     {
         Maptrack m(test::memory, 2);
@@ -40,8 +38,7 @@ TEST_CASE("handles are distinct up to the limit, and come back", "[grant]")
     CHECK(test::live_bytes == before);
 }
 
-TEST_CASE("a mapping is claimed once for each kind", "[grant]")
-{
+TEST_CASE("a mapping is claimed once for each kind", "[grant]") {
     Maptrack m(test::memory, 2);
     const GrantHandle h = add(m, host | device | GNTMAP_readonly);
     CHECK(m.look_up(h)->frame == 77);
@@ -59,8 +56,7 @@ TEST_CASE("a mapping is claimed once for each kind", "[grant]")
     CHECK(m.claim(h, device).error() == Errno::EINVAL);
 }
 
-TEST_CASE("what can't be unmapped keeps its handle", "[grant]")
-{
+TEST_CASE("what can't be unmapped keeps its handle", "[grant]") {
     Maptrack m(test::memory, 2);
     const GrantHandle h = add(m, host);
     REQUIRE(m.claim(h, host));
@@ -72,8 +68,7 @@ TEST_CASE("what can't be unmapped keeps its handle", "[grant]")
     CHECK(m.take()->raw() == h.raw());
 }
 
-TEST_CASE("two vCPUs that undo one kind each free the handle once", "[grant]")
-{
+TEST_CASE("two vCPUs that undo one kind each free the handle once", "[grant]") {
     Maptrack m(test::memory, 2);
     const GrantHandle h = add(m, host | device);
     REQUIRE(m.claim(h, host));
@@ -84,8 +79,7 @@ TEST_CASE("two vCPUs that undo one kind each free the handle once", "[grant]")
     CHECK(m.take()->raw() != h.raw());
 }
 
-TEST_CASE("a kind that could not be undone keeps the handle of the other", "[grant]")
-{
+TEST_CASE("a kind that could not be undone keeps the handle of the other", "[grant]") {
     Maptrack m(test::memory, 2);
     const GrantHandle h = add(m, host | device);
     REQUIRE(m.claim(h, host));
@@ -95,8 +89,7 @@ TEST_CASE("a kind that could not be undone keeps the handle of the other", "[gra
     CHECK(m.look_up(h)->flags == host);
 }
 
-TEST_CASE("handles nobody gave out are refused", "[grant]")
-{
+TEST_CASE("handles nobody gave out are refused", "[grant]") {
     Maptrack m(test::memory, 2);
     CHECK(m.claim(GrantHandle(0), host).error() == Errno::EINVAL);
     const GrantHandle h = add(m, host);
@@ -108,8 +101,7 @@ TEST_CASE("handles nobody gave out are refused", "[grant]")
     CHECK(m.claim(empty, host).error() == Errno::EINVAL);
 }
 
-TEST_CASE("maptrack: memory running out is an error", "[grant]")
-{
+TEST_CASE("maptrack: memory running out is an error", "[grant]") {
     Maptrack m(test::memory, 2);
     test::OutOfMemoryAfter one(1);
     CHECK(m.take().error() == Errno::ENOSPC);

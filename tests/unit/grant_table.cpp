@@ -19,14 +19,12 @@ constexpr DomId user{5}, other{6};
 struct Owner {
     static constexpr u32 max_frames = 4;
 
-    explicit Owner(u32 frames = 2) : table(test::memory, max_frames, 1)
-    {
+    explicit Owner(u32 frames = 2) : table(test::memory, max_frames, 1) {
         REQUIRE(table.init());
         for (u32 i = 0; i < frames; ++i)
             table.add_frame(pages[i]);
     }
-    void to_v2()
-    {
+    void to_v2() {
         for (u32 i = 0; i < Table::statuses_for(table.frame_count()); ++i)
             table.add_status_frame(statuses[i]);
         REQUIRE(table.can_set_version(2));
@@ -36,8 +34,7 @@ struct Owner {
     grant_entry_v2_t& v2(u32 ref) { return reinterpret_cast<grant_entry_v2_t*>(pages[ref / 256])[ref % 256]; }
     grant_status_t& status(u32 ref) { return reinterpret_cast<grant_status_t*>(statuses[0])[ref]; }
     void give(u32 ref, u16 flags, u32 frame = 100) { v1(ref) = {flags, user.raw(), frame}; }
-    void give2(u32 ref, u16 flags, u64 frame = 100)
-    {
+    void give2(u32 ref, u16 flags, u64 frame = 100) {
         v2(ref).full_page.hdr = {flags, user.raw()};
         v2(ref).full_page.frame = frame;
     }
@@ -53,8 +50,7 @@ Use copying(bool write = false) { return {.user = user, .write = write, .map = f
 
 } // namespace
 
-TEST_CASE("v1: a use is marked in the entry and unmarked by its end", "[grant]")
-{
+TEST_CASE("v1: a use is marked in the entry and unmarked by its end", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(20, GTF_permit_access, 1234);
     auto r = o->table.pin(GrantRef(20), reading());
@@ -70,8 +66,7 @@ TEST_CASE("v1: a use is marked in the entry and unmarked by its end", "[grant]")
     CHECK(o->v1(20).flags == GTF_permit_access);
 }
 
-TEST_CASE("v1: a writer alone marks reading, too, and unmarks both", "[grant]")
-{
+TEST_CASE("v1: a writer alone marks reading, too, and unmarks both", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(20, GTF_permit_access);
     REQUIRE(o->table.pin(GrantRef(20), writing()));
@@ -80,8 +75,7 @@ TEST_CASE("v1: a writer alone marks reading, too, and unmarks both", "[grant]")
     CHECK(o->v1(20).flags == GTF_permit_access);
 }
 
-TEST_CASE("every refusal, and that it leaves the entry alone", "[grant]")
-{
+TEST_CASE("every refusal, and that it leaves the entry alone", "[grant]") {
     auto o = std::make_unique<Owner>();
     const auto refused = [&](u32 ref, const Use& use) {
         const grant_entry_v1_t before = o->v1(ref);
@@ -106,8 +100,7 @@ TEST_CASE("every refusal, and that it leaves the entry alone", "[grant]")
     REQUIRE(o->table.pin(GrantRef(12), reading()));
 }
 
-TEST_CASE("what an entry says later does not matter to its use", "[grant]")
-{
+TEST_CASE("what an entry says later does not matter to its use", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(20, GTF_permit_access, 100);
     REQUIRE(o->table.pin(GrantRef(20), reading()));
@@ -120,8 +113,7 @@ TEST_CASE("what an entry says later does not matter to its use", "[grant]")
     CHECK_FALSE(o->table.uses(other, Mfn(100)));
 }
 
-TEST_CASE("an unpaired end has no effect", "[grant]")
-{
+TEST_CASE("an unpaired end has no effect", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(20, GTF_permit_access);
     o->table.unpin(GrantRef(20), true);
@@ -132,8 +124,7 @@ TEST_CASE("an unpaired end has no effect", "[grant]")
     CHECK(o->v1(20).flags == (GTF_permit_access | GTF_reading));
 }
 
-TEST_CASE("a use count never wraps", "[grant]")
-{
+TEST_CASE("a use count never wraps", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(20, GTF_permit_access);
     u32 n = 0;
@@ -145,8 +136,7 @@ TEST_CASE("a use count never wraps", "[grant]")
     CHECK(o->v1(20).flags == GTF_permit_access);
 }
 
-TEST_CASE("v2: marks go to the status word", "[grant]")
-{
+TEST_CASE("v2: marks go to the status word", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->to_v2();
     CHECK(o->table.entry_count() == 512);
@@ -166,8 +156,7 @@ TEST_CASE("v2: marks go to the status word", "[grant]")
     CHECK(o->status(22) == 0);
 }
 
-TEST_CASE("v2: parts of pages can be copied, not mapped", "[grant]")
-{
+TEST_CASE("v2: parts of pages can be copied, not mapped", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->to_v2();
     o->give2(20, GTF_permit_access | GTF_sub_page, 77);
@@ -187,8 +176,7 @@ TEST_CASE("v2: parts of pages can be copied, not mapped", "[grant]")
     CHECK(o->status(20) == 0);
 }
 
-TEST_CASE("v2: a use begun as part of a page can't become a mapping", "[grant]")
-{
+TEST_CASE("v2: a use begun as part of a page can't become a mapping", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->to_v2();
     o->give2(20, GTF_permit_access | GTF_sub_page, 77);
@@ -199,8 +187,7 @@ TEST_CASE("v2: a use begun as part of a page can't become a mapping", "[grant]")
     CHECK(o->table.pin(GrantRef(20), writing()).error() == Status::general_error);
 }
 
-TEST_CASE("v2: transitive entries name another grant, for copies only", "[grant]")
-{
+TEST_CASE("v2: transitive entries name another grant, for copies only", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->to_v2();
     o->v2(30).transitive.hdr = {GTF_transitive, user.raw()};
@@ -216,8 +203,7 @@ TEST_CASE("v2: transitive entries name another grant, for copies only", "[grant]
     CHECK(o->status(30) == 0);
 }
 
-TEST_CASE("the version changes only while nothing would be lost", "[grant]")
-{
+TEST_CASE("the version changes only while nothing would be lost", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(0, GTF_permit_access, 40);
     o->give(1, GTF_permit_access | GTF_readonly, 41);
@@ -253,8 +239,7 @@ TEST_CASE("the version changes only while nothing would be lost", "[grant]")
     CHECK(o->v1(0).flags == GTF_permit_access);
 }
 
-TEST_CASE("transfers need an entry that accepts exactly this giver", "[grant]")
-{
+TEST_CASE("transfers need an entry that accepts exactly this giver", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(20, GTF_accept_transfer, 0);
     CHECK(o->table.commit_transfer(GrantRef(20), other).error() == Status::bad_gntref);
@@ -271,8 +256,7 @@ TEST_CASE("transfers need an entry that accepts exactly this giver", "[grant]")
     CHECK(o->table.commit_transfer(GrantRef(21), user).error() == Status::bad_gntref);
 }
 
-TEST_CASE("entries in use are not swapped", "[grant]")
-{
+TEST_CASE("entries in use are not swapped", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(20, GTF_permit_access, 1);
     o->give(21, GTF_permit_access, 2);
@@ -287,8 +271,7 @@ TEST_CASE("entries in use are not swapped", "[grant]")
     CHECK(o->v1(20).frame == 2);
 }
 
-TEST_CASE("grants: memory running out is a status, and nothing leaks", "[grant]")
-{
+TEST_CASE("grants: memory running out is a status, and nothing leaks", "[grant]") {
     const i64 before = test::live_bytes;
     {
         auto o = std::make_unique<Owner>();
@@ -305,8 +288,7 @@ TEST_CASE("grants: memory running out is a status, and nothing leaks", "[grant]"
     CHECK(test::live_bytes == before);
 }
 
-TEST_CASE("a guest that scribbles on its entries confuses no counts", "[grant]")
-{
+TEST_CASE("a guest that scribbles on its entries confuses no counts", "[grant]") {
     for (const u32 version : {1u, 2u}) {
         auto o = std::make_unique<Owner>();
         if (version == 2)

@@ -17,8 +17,7 @@ constexpr u64 system_segment(u64 type) { return present | dpl_mask | type << 40 
 
 } // namespace
 
-TEST_CASE("descriptors: empty and absent ones stay as they are", "[mm]")
-{
+TEST_CASE("descriptors: empty and absent ones stay as they are", "[mm]") {
     for (const u64 wanted : {u64(0), system_segment(0xc) & ~present, ~present, u64(0x00cf13000000ffff)}) {
         u64 descriptor = wanted;
         CHECK(mm::fix_descriptor(descriptor));
@@ -26,12 +25,11 @@ TEST_CASE("descriptors: empty and absent ones stay as they are", "[mm]")
     }
 }
 
-TEST_CASE("descriptors: Linux' segments are accepted at the guest's level", "[mm]")
-{
+TEST_CASE("descriptors: Linux' segments are accepted at the guest's level", "[mm]") {
     // Kernel code 32 and 64, kernel data, user code 32, user data, user code 64, node number.
-    for (const u64 wanted : {0x00cf9b000000ffffull, 0x00af9b000000ffffull, 0x00cf93000000ffffull,
-                             0x00cffb000000ffffull, 0x00cff3000000ffffull, 0x00affb000000ffffull,
-                             0x0040f50000000001ull}) {
+    for (const u64 wanted :
+         {0x00cf9b000000ffffull, 0x00af9b000000ffffull, 0x00cf93000000ffffull, 0x00cffb000000ffffull,
+          0x00cff3000000ffffull, 0x00affb000000ffffull, 0x0040f50000000001ull}) {
         u64 descriptor = wanted;
         CHECK(mm::fix_descriptor(descriptor));
         CHECK(dpl(descriptor) == 3);
@@ -39,8 +37,7 @@ TEST_CASE("descriptors: Linux' segments are accepted at the guest's level", "[mm
     }
 }
 
-TEST_CASE("descriptors: every code and data type gets level 3", "[mm]")
-{
+TEST_CASE("descriptors: every code and data type gets level 3", "[mm]") {
     for (u64 type = 0; type < 16; ++type)
         for (u64 level = 0; level < 4; ++level) {
             u64 descriptor = present | 1ull << 44 | type << 40 | level << 45;
@@ -49,8 +46,7 @@ TEST_CASE("descriptors: every code and data type gets level 3", "[mm]")
         }
 }
 
-TEST_CASE("descriptors: present system descriptors are refused", "[mm]")
-{
+TEST_CASE("descriptors: present system descriptors are refused", "[mm]") {
     for (u64 type = 1; type < 16; ++type)
         for (u64 level = 0; level < 4; ++level) {
             u64 descriptor = (system_segment(type) & ~dpl_mask) | level << 45;

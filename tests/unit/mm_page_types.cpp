@@ -30,16 +30,14 @@ struct FakeMachine {
     unsigned flushes = 0;
     std::vector<unsigned> freed;
 
-    PageInfo* page(Mfn mfn)
-    {
+    PageInfo* page(Mfn mfn) {
         const u64 i = mfn.raw() - first_mfn;
         return i < frame_count ? &pages[i] : nullptr;
     }
     unsigned index(const PageInfo& p) const { return static_cast<unsigned>(&p - pages.data()); }
     Mfn mfn(const PageInfo& p) const { return Mfn(first_mfn + index(p)); }
     u64* entries(const PageInfo& p) { return memory[index(p)].data(); }
-    void put_page(PageInfo& p)
-    {
+    void put_page(PageInfo& p) {
         const u64 before = p.count.fetch_sub(1);
         REQUIRE((before & count_bits::mask) != 0);
         if ((before & count_bits::mask) == 1) {
@@ -54,22 +52,19 @@ struct FakeMachine {
     u32 stamp() { return clock++; }
     void flush_stale(const PageInfo&) { ++flushes; }
     void wait() {}
-    bool descriptors_ok(const PageInfo& p)
-    {
+    bool descriptors_ok(const PageInfo& p) {
         for (u64& d : memory[index(p)])
             if (!fix_descriptor(d))
                 return false;
         return true;
     }
     bool device_frame_allowed(Mfn m) { return m.raw() == 0xfee; }
-    void install_hypervisor_slots(u64* l4)
-    {
+    void install_hypervisor_slots(u64* l4) {
         for (unsigned i = 256; i <= 271; ++i)
             l4[i] = 0xabc000 | pte::present;
     }
 
-    PageInfo& allocate(unsigned i, DomId owner)
-    {
+    PageInfo& allocate(unsigned i, DomId owner) {
         pages[i].owner = owner.raw();
         pages[i].type = 0;
         pages[i].count = count_bits::allocated | 1;
@@ -87,8 +82,7 @@ struct Oracle {
 
     void hold(const PageInfo* p) { ++general[m.index(*p)], ++typed[m.index(*p)]; }
 
-    void count_entry(const PageInfo& table, unsigned level, u64 e)
-    {
+    void count_entry(const PageInfo& table, unsigned level, u64 e) {
         PageInfo* p = m.page(pte::frame(e));
         if (!p)
             return;
@@ -101,8 +95,7 @@ struct Oracle {
         }
     }
 
-    void check_entry(const PageInfo& table, unsigned level, u64 e)
-    {
+    void check_entry(const PageInfo& table, unsigned level, u64 e) {
         REQUIRE((e & pte::user) != 0);
         PageInfo* p = m.page(pte::frame(e));
         if (level == 1) {
@@ -121,8 +114,7 @@ struct Oracle {
             REQUIRE(type_bits::type(p->type) == static_cast<PageType>(level - 1));
     }
 
-    void count_table(const PageInfo& p)
-    {
+    void count_table(const PageInfo& p) {
         const u64 word = p.type;
         const unsigned level = static_cast<unsigned>(type_bits::type(word));
         const bool whole = word & type_bits::validated;
@@ -142,8 +134,7 @@ struct Oracle {
         }
     }
 
-    void check()
-    {
+    void check() {
         for (PageInfo& p : m.pages) {
             const u64 word = p.type;
             REQUIRE((word & type_bits::busy) == 0);
@@ -169,47 +160,52 @@ struct World {
     std::array<PageInfo*, 4> bases{};
     std::vector<PageInfo*> mapped_elsewhere; ///< writable references held without a lock (grants)
 
-    explicit World(unsigned seed) : random(seed)
-    {
+    explicit World(unsigned seed) : random(seed) {
         for (unsigned i = 0; i < frame_count; ++i)
             m.allocate(i, i < frame_count - 4 ? guest : other);
     }
 
     unsigned pick(unsigned n) { return random() % n; }
-    Tables tables() { return Tables(m, {guest, pick(2) == 0}, pick(4) == 0 ? Tables::default_budget : 1 + int(pick(100))); }
+    Tables tables() {
+        return Tables(m, {guest, pick(2) == 0}, pick(4) == 0 ? Tables::default_budget : 1 + int(pick(100)));
+    }
 
-    unsigned slot()
-    {
+    unsigned slot() {
         static constexpr unsigned slots[] = {0, 1, 2, 255, 256, 260, 271, 272, 511};
         return slots[pick(std::size(slots))];
     }
-    u64 entry()
-    {
+    u64 entry() {
         u64 flags = pick(8) ? pte::present : 0;
-        if (pick(2)) flags |= pte::writable;
-        if (pick(2)) flags |= pte::user;
-        if (pick(3) == 0) flags |= pte::accessed | pte::dirty;
-        if (pick(40) == 0) flags |= pte::large;
-        if (pick(40) == 0) flags |= pte::global;
-        if (pick(40) == 0) return pte::make(Mfn(pick(2) ? 0xfee : 0xdead), flags);
+        if (pick(2))
+            flags |= pte::writable;
+        if (pick(2))
+            flags |= pte::user;
+        if (pick(3) == 0)
+            flags |= pte::accessed | pte::dirty;
+        if (pick(40) == 0)
+            flags |= pte::large;
+        if (pick(40) == 0)
+            flags |= pte::global;
+        if (pick(40) == 0)
+            return pte::make(Mfn(pick(2) ? 0xfee : 0xdead), flags);
         return m.entry(pick(frame_count), flags);
     }
 
-    void check()
-    {
+    void check() {
         Oracle oracle{m};
         for (PageInfo* p : owed)
-            if (p) oracle.hold(p);
+            if (p)
+                oracle.hold(p);
         for (PageInfo* p : bases)
-            if (p) oracle.hold(p);
+            if (p)
+                oracle.hold(p);
         for (PageInfo* p : mapped_elsewhere)
             oracle.hold(p);
         oracle.check();
     }
 
     /// The guest writes its memory where it may.
-    void scribble()
-    {
+    void scribble() {
         PageInfo& p = m.pages[pick(frame_count)];
         if (type_bits::is_table(p.type) && type_bits::count(p.type) != 0)
             return;
@@ -219,8 +215,7 @@ struct World {
             m.entries(p)[slot()] = m.entry(pick(frame_count), pte::present | (pick(3) ? 0 : pte::writable));
     }
 
-    void change()
-    {
+    void change() {
         PageInfo& p = m.pages[pick(frame_count)];
         const u64 word = p.type;
         if (!(word & type_bits::validated) || p.owner != guest.raw())
@@ -235,8 +230,7 @@ struct World {
             (void)t.change_upper(p, slot(), e, write, owed[pick(2)]);
     }
 
-    void switch_base()
-    {
+    void switch_base() {
         auto t = tables();
         PageInfo*& o = owed[pick(2)];
         PageInfo*& base = bases[pick(4)];
@@ -253,8 +247,7 @@ struct World {
             t.release(*old, o);
     }
 
-    void grants()
-    {
+    void grants() {
         if (!mapped_elsewhere.empty() && pick(2)) {
             drop_shared_type(m, *mapped_elsewhere.back());
             m.put_page(*mapped_elsewhere.back());
@@ -270,8 +263,7 @@ struct World {
             m.put_page(p);
     }
 
-    void balloon()
-    {
+    void balloon() {
         PageInfo& p = m.pages[pick(frame_count)];
         if (p.count & count_bits::allocated && pick(4) == 0) {
             p.count.fetch_and(~count_bits::allocated);
@@ -281,26 +273,45 @@ struct World {
         }
     }
 
-    void step()
-    {
+    void step() {
         auto t = tables();
         PageInfo& p = m.pages[pick(frame_count)];
         switch (pick(12)) {
-        case 0: case 1: (void)t.pin(p, 1 + pick(4)); break;
-        case 2: (void)t.pin(p, 1); break;
-        case 3: (void)t.unpin(p); break;
-        case 4: case 5: scribble(); break;
-        case 6: case 7: change(); break;
-        case 8: switch_base(); break;
-        case 9: grants(); break;
-        case 10: balloon(); break;
-        case 11: (void)t.settle(owed[pick(2)]); break;
+        case 0:
+        case 1:
+            (void)t.pin(p, 1 + pick(4));
+            break;
+        case 2:
+            (void)t.pin(p, 1);
+            break;
+        case 3:
+            (void)t.unpin(p);
+            break;
+        case 4:
+        case 5:
+            scribble();
+            break;
+        case 6:
+        case 7:
+            change();
+            break;
+        case 8:
+            switch_base();
+            break;
+        case 9:
+            grants();
+            break;
+        case 10:
+            balloon();
+            break;
+        case 11:
+            (void)t.settle(owed[pick(2)]);
+            break;
         }
     }
 
     /// Ends every use, preempted all the time, as a dying domain does.
-    void tear_down()
-    {
+    void tear_down() {
         while (!mapped_elsewhere.empty()) {
             drop_shared_type(m, *mapped_elsewhere.back());
             m.put_page(*mapped_elsewhere.back());
@@ -330,8 +341,7 @@ struct World {
 
 /// Three tables below an L4: frames 0 (L4), 1 (L3), 2 (L2), 3 (L1), data from 10 on.
 struct Tree : World {
-    Tree() : World(1)
-    {
+    Tree() : World(1) {
         m.entries(m.pages[0])[0] = m.entry(1, pte::present | pte::writable);
         m.entries(m.pages[1])[0] = m.entry(2, pte::present | pte::writable);
         m.entries(m.pages[2])[0] = m.entry(3, pte::present | pte::writable);
@@ -341,12 +351,14 @@ struct Tree : World {
     Tables whole() { return Tables(m, {guest}); }
 };
 
-constexpr auto plain = [](u64& s, u64, u64 e) { s = e; return true; };
+constexpr auto plain = [](u64& s, u64, u64 e) {
+    s = e;
+    return true;
+};
 
 } // namespace
 
-TEST_CASE("page types: a tree of tables is pinned and unpinned")
-{
+TEST_CASE("page types: a tree of tables is pinned and unpinned") {
     Tree w;
     REQUIRE(w.whole().pin(w.m.pages[0], 4));
     w.check();
@@ -360,8 +372,7 @@ TEST_CASE("page types: a tree of tables is pinned and unpinned")
     w.tear_down();
 }
 
-TEST_CASE("page types: what a guest may not do")
-{
+TEST_CASE("page types: what a guest may not do") {
     Tree w;
     auto& p = w.m.pages;
     auto l1 = [&](unsigned i) -> u64& { return w.m.entries(p[3])[i]; };
@@ -387,10 +398,13 @@ TEST_CASE("page types: what a guest may not do")
     SECTION("writable entries for tables, in live tables") {
         REQUIRE(w.whole().pin(p[0], 4));
         auto t = w.whole();
-        CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present | pte::writable), guest, plain).error() == Errno::EINVAL);
+        CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present | pte::writable), guest, plain).error() ==
+              Errno::EINVAL);
         CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present), guest, plain));
-        CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present | pte::writable), guest, plain).error() == Errno::EINVAL);
-        CHECK(t.change_l1(l1(9), w.m.entry(9, pte::present | pte::global), guest, plain).error() == Errno::EINVAL);
+        CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present | pte::writable), guest, plain).error() ==
+              Errno::EINVAL);
+        CHECK(t.change_l1(l1(9), w.m.entry(9, pte::present | pte::global), guest, plain).error() ==
+              Errno::EINVAL);
         PageInfo* owed = nullptr;
         CHECK(t.change_upper(p[0], 256, w.m.entry(1, pte::present), plain, owed).error() == Errno::EINVAL);
         CHECK(t.change_upper(p[0], 5, w.m.entry(2, pte::present), plain, owed).error() == Errno::EINVAL);
@@ -400,8 +414,8 @@ TEST_CASE("page types: what a guest may not do")
         auto t = w.whole();
         const unsigned foreign = frame_count - 1;
         CHECK(t.change_l1(l1(9), w.m.entry(foreign, pte::present), other, plain));
-        CHECK(t.change_l1(l1(9), w.m.entry(foreign, pte::present | pte::writable), guest, plain).error()
-              == Errno::EINVAL);
+        CHECK(t.change_l1(l1(9), w.m.entry(foreign, pte::present | pte::writable), guest, plain).error() ==
+              Errno::EINVAL);
         w.check();
         CHECK(t.change_l1(l1(9), w.m.entry(foreign, pte::present | pte::writable), other, plain));
     }
@@ -409,8 +423,7 @@ TEST_CASE("page types: what a guest may not do")
     w.tear_down();
 }
 
-TEST_CASE("page types: linear page tables")
-{
+TEST_CASE("page types: linear page tables") {
     Tree w;
     auto& p = w.m.pages;
     w.m.entries(p[0])[300] = w.m.entry(0, pte::present);
@@ -419,10 +432,10 @@ TEST_CASE("page types: linear page tables")
     PageInfo* owed = nullptr;
     auto t = w.whole();
     SECTION("never writable") {
-        CHECK(t.change_upper(p[0], 301, w.m.entry(0, pte::present | pte::writable), plain, owed).error()
-              == Errno::EINVAL);
-        CHECK(t.change_upper(p[0], 300, w.m.entry(0, pte::present | pte::writable), plain, owed).error()
-              == Errno::EINVAL);
+        CHECK(t.change_upper(p[0], 301, w.m.entry(0, pte::present | pte::writable), plain, owed).error() ==
+              Errno::EINVAL);
+        CHECK(t.change_upper(p[0], 300, w.m.entry(0, pte::present | pte::writable), plain, owed).error() ==
+              Errno::EINVAL);
     }
     SECTION("of another table, but without a chain") {
         REQUIRE(t.pin(p[20], 4));
@@ -446,8 +459,7 @@ TEST_CASE("page types: linear page tables")
     w.tear_down();
 }
 
-TEST_CASE("page types: preempted promotion goes on where it stopped")
-{
+TEST_CASE("page types: preempted promotion goes on where it stopped") {
     Tree w;
     for (unsigned i = 0; i < 8; ++i)
         w.m.entries(w.m.pages[2])[i] = w.m.entry(20 + i, pte::present);
@@ -467,8 +479,7 @@ TEST_CASE("page types: preempted promotion goes on where it stopped")
     CHECK(calls >= 8);
 }
 
-TEST_CASE("page types: a failed promotion is undone, preempted or not")
-{
+TEST_CASE("page types: a failed promotion is undone, preempted or not") {
     Tree w;
     for (unsigned i = 0; i < 8; ++i)
         w.m.entries(w.m.pages[2])[i] = w.m.entry(20 + i, pte::present);
@@ -484,8 +495,7 @@ TEST_CASE("page types: a failed promotion is undone, preempted or not")
         CHECK(type_bits::count(p.type) == 0);
 }
 
-TEST_CASE("page types: a change of type flushes stale translations")
-{
+TEST_CASE("page types: a change of type flushes stale translations") {
     Tree w;
     PageInfo& p = w.m.pages[12];
     REQUIRE(take_shared_type(w.m, p, PageType::writable));
@@ -503,8 +513,7 @@ TEST_CASE("page types: a change of type flushes stale translations")
     drop_shared_type(w.m, p);
 }
 
-TEST_CASE("page types: descriptors")
-{
+TEST_CASE("page types: descriptors") {
     FakeMachine m;
     PageInfo& page = m.allocate(0, guest);
     m.entries(page)[3] = 0x00cf93000000ffff;
@@ -524,8 +533,7 @@ TEST_CASE("page types: descriptors")
     CHECK(fix_descriptor(absent));
 }
 
-TEST_CASE("page types: random guests, every reference recounted")
-{
+TEST_CASE("page types: random guests, every reference recounted") {
     for (unsigned seed = 0; seed < 40; ++seed) {
         INFO("seed " << seed);
         World w(seed);

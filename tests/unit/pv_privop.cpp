@@ -11,22 +11,19 @@ using namespace streak::pv;
 
 namespace {
 
-Decoded decode(std::initializer_list<u8> bytes, bool long_mode = true)
-{
+Decoded decode(std::initializer_list<u8> bytes, bool long_mode = true) {
     std::vector<u8> padded(bytes);
     padded.resize(longest_instruction, 0x90);
     return decode_privop(padded, long_mode);
 }
 
-Decoded decode_exactly(std::initializer_list<u8> bytes, bool long_mode = true)
-{
+Decoded decode_exactly(std::initializer_list<u8> bytes, bool long_mode = true) {
     return decode_privop(std::vector<u8>(bytes), long_mode);
 }
 
 } // namespace
 
-TEST_CASE("ports by immediate and by dx, in all sizes")
-{
+TEST_CASE("ports by immediate and by dx, in all sizes") {
     Decoded d = decode({0xe4, 0x71});
     CHECK(d.op == PrivOp::in);
     CHECK(d.length == 2);
@@ -55,8 +52,7 @@ TEST_CASE("ports by immediate and by dx, in all sizes")
     CHECK(d.length == 2);
 }
 
-TEST_CASE("string port operations carry their prefixes")
-{
+TEST_CASE("string port operations carry their prefixes") {
     Decoded d = decode({0xf3, 0x6c});
     CHECK(d.op == PrivOp::ins);
     CHECK(d.repeat);
@@ -75,8 +71,7 @@ TEST_CASE("string port operations carry their prefixes")
     CHECK_FALSE(d.repeat);
 }
 
-TEST_CASE("control and debug registers")
-{
+TEST_CASE("control and debug registers") {
     Decoded d = decode({0x0f, 0x20, 0xd8});
     CHECK(d.op == PrivOp::read_cr);
     CHECK(d.special == 3);
@@ -103,8 +98,7 @@ TEST_CASE("control and debug registers")
     CHECK(decode({0x44, 0x0f, 0x21, 0xc3}).op == PrivOp::none);
 }
 
-TEST_CASE("instructions without operands")
-{
+TEST_CASE("instructions without operands") {
     CHECK(decode({0x0f, 0x06}).op == PrivOp::clts);
     CHECK(decode({0x0f, 0x08}).op == PrivOp::invalidate_caches);
     CHECK(decode({0x0f, 0x09}).op == PrivOp::invalidate_caches);
@@ -120,8 +114,7 @@ TEST_CASE("instructions without operands")
     CHECK(decode({0x0f, 0x01, 0xf9}).length == 3);
 }
 
-TEST_CASE("machine status word, register forms")
-{
+TEST_CASE("machine status word, register forms") {
     Decoded d = decode({0x0f, 0x01, 0xf0});
     CHECK(d.op == PrivOp::lmsw);
     CHECK(d.gpr == 0);
@@ -133,8 +126,7 @@ TEST_CASE("machine status word, register forms")
     CHECK(decode({0x0f, 0x01, 0x30}).op == PrivOp::none);
 }
 
-TEST_CASE("what is left to the guest")
-{
+TEST_CASE("what is left to the guest") {
     CHECK(decode({0x0f, 0x01, 0x18}).op == PrivOp::none); // LIDT
     CHECK(decode({0x0f, 0x01, 0x10}).op == PrivOp::none); // LGDT
     CHECK(decode({0x0f, 0x01, 0xd0}).op == PrivOp::none); // XGETBV
@@ -146,8 +138,7 @@ TEST_CASE("what is left to the guest")
     CHECK(decode({0xf4}).length == 0);
 }
 
-TEST_CASE("software interrupts show their vector")
-{
+TEST_CASE("software interrupts show their vector") {
     Decoded d = decode({0xcd, 0x80});
     CHECK(d.op == PrivOp::software_interrupt);
     CHECK(d.immediate == 0x80);
@@ -155,23 +146,20 @@ TEST_CASE("software interrupts show their vector")
     CHECK(decode({0x48, 0xcd, 0x21}).length == 3);
 }
 
-TEST_CASE("32-bit code has no REX prefix")
-{
+TEST_CASE("32-bit code has no REX prefix") {
     CHECK(decode({0x48, 0xed}, false).op == PrivOp::none); // DEC
     const Decoded d = decode({0xf3, 0x6d}, false);
     CHECK(d.op == PrivOp::ins);
     CHECK(d.address_bytes == 4);
 }
 
-TEST_CASE("a REX prefix only counts directly before the opcode")
-{
+TEST_CASE("a REX prefix only counts directly before the opcode") {
     const Decoded d = decode({0x41, 0x66, 0x0f, 0x22, 0xc0});
     CHECK(d.op == PrivOp::write_cr);
     CHECK(d.gpr == 0);
 }
 
-TEST_CASE("bytes that end too early")
-{
+TEST_CASE("bytes that end too early") {
     CHECK(decode_exactly({}).op == PrivOp::truncated);
     CHECK(decode_exactly({0x0f}).op == PrivOp::truncated);
     CHECK(decode_exactly({0x66, 0x48}).op == PrivOp::truncated);
@@ -183,8 +171,7 @@ TEST_CASE("bytes that end too early")
     CHECK(decode_privop(prefixes, true).op == PrivOp::none);
 }
 
-TEST_CASE("no bytes make the decoder read beyond them or report more than 15")
-{
+TEST_CASE("no bytes make the decoder read beyond them or report more than 15") {
     u64 state = 0x9e3779b97f4a7c15;
     for (unsigned round = 0; round < 20000; ++round) {
         std::vector<u8> bytes(round % 17);

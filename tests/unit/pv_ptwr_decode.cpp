@@ -26,8 +26,7 @@ struct State {
 };
 
 /// Runs `code` (memory operand (%rdi)) on this processor.
-State execute(const std::vector<u8>& code, State s)
-{
+State execute(const std::vector<u8>& code, State s) {
     static u8* page = [] {
         void* p = mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         REQUIRE(p != MAP_FAILED);
@@ -44,8 +43,7 @@ State execute(const std::vector<u8>& code, State s)
     return s;
 }
 
-void compare(const std::vector<u8>& code, u64 defined_flags, std::mt19937_64& random)
-{
+void compare(const std::vector<u8>& code, u64 defined_flags, std::mt19937_64& random) {
     INFO("opcode " << std::hex << int(code[0]) << " " << int(code[1]));
     const auto decoded = decode_ptwr(code);
     REQUIRE(decoded);
@@ -76,8 +74,7 @@ void compare(const std::vector<u8>& code, u64 defined_flags, std::mt19937_64& ra
 
 } // namespace
 
-TEST_CASE("ptwr: instructions agree with the processor")
-{
+TEST_CASE("ptwr: instructions agree with the processor") {
     std::mt19937_64 random(7);
     using Code = std::vector<u8>;
     const Code prefixes[] = {{}, {0x48}, {0x66}};
@@ -99,47 +96,53 @@ TEST_CASE("ptwr: instructions agree with the processor")
         compare(with({0x09, 0x17}), logic_mask, random);
         compare(with({0x21, 0x17}), logic_mask, random);
         compare(with({0x31, 0x17}), logic_mask, random);
-        compare(with({0x81, 0x27}, 4), logic_mask, random);    // and $imm
+        compare(with({0x81, 0x27}, 4), logic_mask, random); // and $imm
         compare(with({0x83, 0x27}, 1), logic_mask, random);
-        compare(with({0x83, 0x07}, 1), flags_mask, random);    // add $imm8
-        compare(with({0x83, 0x2f}, 1), flags_mask, random);    // sub
-        for (u8 reg : {0x2f, 0x37, 0x3f})                      // bts, btr, btc $imm
+        compare(with({0x83, 0x07}, 1), flags_mask, random); // add $imm8
+        compare(with({0x83, 0x2f}, 1), flags_mask, random); // sub
+        for (u8 reg : {0x2f, 0x37, 0x3f})                   // bts, btr, btc $imm
             compare(with({0x0f, 0xba, reg}, 1), 1, random);
     }
-    for (const Code& code : {Code{0x88, 0x17}, Code{0x88, 0x37}, Code{0xc6, 0x07, 0x5a}, Code{0x80, 0x27, 0xfd},
-                             Code{0x86, 0x37}, Code{0x0f, 0xb0, 0x37}, Code{0x0f, 0xc0, 0x17}, Code{0x30, 0x37}})
+    for (const Code& code :
+         {Code{0x88, 0x17}, Code{0x88, 0x37}, Code{0xc6, 0x07, 0x5a}, Code{0x80, 0x27, 0xfd},
+          Code{0x86, 0x37}, Code{0x0f, 0xb0, 0x37}, Code{0x0f, 0xc0, 0x17}, Code{0x30, 0x37}})
         compare(code, logic_mask, random);
 }
 
-TEST_CASE("ptwr: addressing forms and prefixes")
-{
+TEST_CASE("ptwr: addressing forms and prefixes") {
     const auto length = [](std::vector<u8> code) {
         const auto i = decode_ptwr(code);
         return i ? int(i->length) : -1;
     };
-    CHECK(length({0x48, 0x89, 0x44, 0xd7, 0x08}) == 5);                         // mov %rax, 8(%rdi,%rdx,8)
-    CHECK(length({0x48, 0x89, 0x05, 1, 2, 3, 4}) == 7);                         // rip-relative
-    CHECK(length({0x48, 0x89, 0x04, 0x25, 1, 2, 3, 4}) == 8);                   // absolute
-    CHECK(length({0x49, 0x89, 0x84, 0x24, 1, 2, 3, 4}) == 8);                   // disp32(%r12)
-    CHECK(length({0xf0, 0x48, 0x0f, 0xb1, 0x0f}) == 5);                         // lock cmpxchg
-    CHECK(length({0xf0, 0x80, 0x67, 0x01, 0xfd}) == 5);                         // lock andb $-3, 1(%rdi)
-    CHECK(length({0x3e, 0xf0, 0x48, 0x0f, 0xba, 0x37, 0x05}) == 7);             // lock btrq $5
-    CHECK(length({0x48, 0x0f, 0xc3, 0x07}) == 4);                               // movnti
+    CHECK(length({0x48, 0x89, 0x44, 0xd7, 0x08}) == 5);             // mov %rax, 8(%rdi,%rdx,8)
+    CHECK(length({0x48, 0x89, 0x05, 1, 2, 3, 4}) == 7);             // rip-relative
+    CHECK(length({0x48, 0x89, 0x04, 0x25, 1, 2, 3, 4}) == 8);       // absolute
+    CHECK(length({0x49, 0x89, 0x84, 0x24, 1, 2, 3, 4}) == 8);       // disp32(%r12)
+    CHECK(length({0xf0, 0x48, 0x0f, 0xb1, 0x0f}) == 5);             // lock cmpxchg
+    CHECK(length({0xf0, 0x80, 0x67, 0x01, 0xfd}) == 5);             // lock andb $-3, 1(%rdi)
+    CHECK(length({0x3e, 0xf0, 0x48, 0x0f, 0xba, 0x37, 0x05}) == 7); // lock btrq $5
+    CHECK(length({0x48, 0x0f, 0xc3, 0x07}) == 4);                   // movnti
     CHECK(decode_ptwr(std::vector<u8>{0x4c, 0x89, 0x17})->reg == 10);
-    CHECK(decode_ptwr(std::vector<u8>{0x40, 0x88, 0x27})->high_byte == false);  // spl, not ah
+    CHECK(decode_ptwr(std::vector<u8>{0x40, 0x88, 0x27})->high_byte == false); // spl, not ah
 }
 
-TEST_CASE("ptwr: what is refused")
-{
+TEST_CASE("ptwr: what is refused") {
     for (const std::vector<u8>& code : {std::vector<u8>{0x48, 0x89, 0xc7}, // a register destination
-                                        {0xff, 0x37}, {0x0f, 0x0b}, {0x8b, 0x07}, {0x83, 0x3f, 1},
-                                        {0x0f, 0xba, 0x27, 1}, {0x0f, 0xc7, 0x0f}, {0x83, 0x17, 1}, {}, {0x48}, {0x66}})
+                                        {0xff, 0x37},
+                                        {0x0f, 0x0b},
+                                        {0x8b, 0x07},
+                                        {0x83, 0x3f, 1},
+                                        {0x0f, 0xba, 0x27, 1},
+                                        {0x0f, 0xc7, 0x0f},
+                                        {0x83, 0x17, 1},
+                                        {},
+                                        {0x48},
+                                        {0x66}})
         CHECK_FALSE(decode_ptwr(code));
     CHECK_FALSE(decode_ptwr(std::vector<u8>(15, 0x66)));
 }
 
-TEST_CASE("ptwr: string instructions go step by step")
-{
+TEST_CASE("ptwr: string instructions go step by step") {
     arch::Registers regs{};
     regs.rax = 0x1122334455667788, regs.rcx = 2, regs.rdi = 0x1000, regs.rsi = 0x2000, regs.rip = 0x500;
     const auto stos = decode_ptwr(std::vector<u8>{0xf3, 0x48, 0xab});
@@ -159,8 +162,7 @@ TEST_CASE("ptwr: string instructions go step by step")
     CHECK(e.regs.rcx == 2);
 }
 
-TEST_CASE("ptwr: random bytes never confuse the decoder")
-{
+TEST_CASE("ptwr: random bytes never confuse the decoder") {
     std::mt19937 random(3);
     for (unsigned i = 0; i < 200000; ++i) {
         std::vector<u8> code(random() % 16);

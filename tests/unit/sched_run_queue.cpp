@@ -22,14 +22,12 @@ struct Simulation {
     u64 now = 1'000 * ms;
     u64 idle = 0;
 
-    void add(Entity& entity)
-    {
+    void add(Entity& entity) {
         entity.vruntime = queue.clock();
         queue.enqueue(entity, now, true);
         all.push_back(&entity);
     }
-    void run(u64 duration)
-    {
+    void run(u64 duration) {
         const u64 end = now + duration;
         while (now < end) {
             Entity* running = queue.pop(now);
@@ -48,11 +46,12 @@ struct Simulation {
             queue.enqueue(*running, now, false);
         }
     }
-    [[nodiscard]] double share(Entity& entity, u64 duration) { return static_cast<double>(got[&entity]) / static_cast<double>(duration); }
+    [[nodiscard]] double share(Entity& entity, u64 duration) {
+        return static_cast<double>(got[&entity]) / static_cast<double>(duration);
+    }
 };
 
-void require_near(double value, double expected, double tolerance)
-{
+void require_near(double value, double expected, double tolerance) {
     INFO("value " << value << " expected " << expected);
     REQUIRE(value > expected - tolerance);
     REQUIRE(value < expected + tolerance);
@@ -60,8 +59,7 @@ void require_near(double value, double expected, double tolerance)
 
 } // namespace
 
-TEST_CASE("equal weights share a CPU equally", "[sched]")
-{
+TEST_CASE("equal weights share a CPU equally", "[sched]") {
     Simulation s;
     Entity a, b, c;
     s.add(a);
@@ -73,8 +71,7 @@ TEST_CASE("equal weights share a CPU equally", "[sched]")
     REQUIRE(s.idle == 0);
 }
 
-TEST_CASE("time goes by weight", "[sched]")
-{
+TEST_CASE("time goes by weight", "[sched]") {
     Simulation s;
     Entity light, normal, heavy;
     light.weight = 128;
@@ -89,8 +86,7 @@ TEST_CASE("time goes by weight", "[sched]")
     require_near(s.share(heavy, 7'000 * ms), 4.0 / 7, 0.01);
 }
 
-TEST_CASE("a cap holds even when nobody else wants the CPU", "[sched]")
-{
+TEST_CASE("a cap holds even when nobody else wants the CPU", "[sched]") {
     Simulation s;
     Entity capped;
     capped.cap = 250;
@@ -99,8 +95,7 @@ TEST_CASE("a cap holds even when nobody else wants the CPU", "[sched]")
     require_near(s.share(capped, 3'000 * ms), 0.25, 0.02);
 }
 
-TEST_CASE("what a capped entity leaves goes to the others", "[sched]")
-{
+TEST_CASE("what a capped entity leaves goes to the others", "[sched]") {
     Simulation s;
     Entity capped, open;
     capped.cap = 100;
@@ -113,8 +108,7 @@ TEST_CASE("what a capped entity leaves goes to the others", "[sched]")
     REQUIRE(s.idle == 0);
 }
 
-TEST_CASE("a sleeper is served soon, but does not save up time", "[sched]")
-{
+TEST_CASE("a sleeper is served soon, but does not save up time", "[sched]") {
     Simulation s;
     Entity hog, sleeper;
     s.add(hog);
@@ -129,8 +123,7 @@ TEST_CASE("a sleeper is served soon, but does not save up time", "[sched]")
     REQUIRE(s.queue.pop(s.now) == &hog);
 }
 
-TEST_CASE("two that run don't pre-empt each other within the margin", "[sched]")
-{
+TEST_CASE("two that run don't pre-empt each other within the margin", "[sched]") {
     Entity a, b;
     a.vruntime = b.vruntime = 1'000 * ms;
     REQUIRE_FALSE(RunQueue::preempts(a, b));
@@ -140,8 +133,7 @@ TEST_CASE("two that run don't pre-empt each other within the margin", "[sched]")
     REQUIRE(RunQueue::preempts(a, b));
 }
 
-TEST_CASE("giving way puts the next one first", "[sched]")
-{
+TEST_CASE("giving way puts the next one first", "[sched]") {
     RunQueue queue;
     Entity running, other;
     running.vruntime = queue.clock();
@@ -154,8 +146,7 @@ TEST_CASE("giving way puts the next one first", "[sched]")
     REQUIRE(queue.pop(0) == nullptr);
 }
 
-TEST_CASE("an entity keeps its lag when it goes to another queue", "[sched]")
-{
+TEST_CASE("an entity keeps its lag when it goes to another queue", "[sched]") {
     RunQueue from, to;
     Entity runner, mover;
     runner.vruntime = from.clock();
@@ -165,8 +156,7 @@ TEST_CASE("an entity keeps its lag when it goes to another queue", "[sched]")
     REQUIRE(mover.vruntime == to.clock() - ms);
 }
 
-TEST_CASE("random operations keep the counts and the order", "[sched]")
-{
+TEST_CASE("random operations keep the counts and the order", "[sched]") {
     std::mt19937 random(7);
     RunQueue queue;
     std::vector<Entity> entities(64);
@@ -196,8 +186,7 @@ TEST_CASE("random operations keep the counts and the order", "[sched]")
     }
 }
 
-TEST_CASE("a CPU is chosen by affinity, load and history", "[sched]")
-{
+TEST_CASE("a CPU is chosen by affinity, load and history", "[sched]") {
     std::map<u32, u32> load;
     const auto load_of = [&](CpuId cpu) { return load[cpu.raw()]; };
     CpuMask all, online;
@@ -205,32 +194,26 @@ TEST_CASE("a CPU is chosen by affinity, load and history", "[sched]")
     for (u32 cpu = 0; cpu < 4; ++cpu)
         online.set(CpuId(cpu));
 
-    SECTION("the previous CPU when it is idle")
-    {
+    SECTION("the previous CPU when it is idle") {
         REQUIRE(choose_cpu(CpuId(2), all, all, online, load_of) == CpuId(2));
     }
-    SECTION("an idle one rather than a busy previous one")
-    {
+    SECTION("an idle one rather than a busy previous one") {
         load = {{0, 1}, {1, 1}, {2, 1}, {3, 0}};
         REQUIRE(choose_cpu(CpuId(2), all, all, online, load_of) == CpuId(3));
     }
-    SECTION("only allowed ones")
-    {
+    SECTION("only allowed ones") {
         load = {{0, 9}};
         REQUIRE(choose_cpu(CpuId(2), CpuMask::of(CpuId(0)), all, online, load_of) == CpuId(0));
     }
-    SECTION("preferred ones at equal load")
-    {
+    SECTION("preferred ones at equal load") {
         load = {{0, 1}, {1, 1}, {2, 1}, {3, 1}};
         REQUIRE(choose_cpu(CpuId(2), all, CpuMask::of(CpuId(1)), online, load_of) == CpuId(1));
     }
-    SECTION("any online one when no allowed one is")
-    {
+    SECTION("any online one when no allowed one is") {
         load = {{0, 1}, {1, 0}, {2, 1}, {3, 1}};
         REQUIRE(choose_cpu(CpuId(2), CpuMask::of(CpuId(77)), all, online, load_of) == CpuId(1));
     }
-    SECTION("an idle CPU takes from the fullest queue")
-    {
+    SECTION("an idle CPU takes from the fullest queue") {
         load = {{0, 1}, {1, 3}, {2, 2}, {3, 0}};
         REQUIRE(choose_victim(CpuId(3), online, load_of) == CpuId(1));
         load = {{3, 5}};

@@ -10,8 +10,7 @@
 using namespace streak;
 using namespace streak::sched;
 
-TEST_CASE("timers come due in order", "[sched]")
-{
+TEST_CASE("timers come due in order", "[sched]") {
     TimerHeap heap;
     TimerNode a, b, c;
     REQUIRE(heap.earliest() == no_deadline);
@@ -28,8 +27,7 @@ TEST_CASE("timers come due in order", "[sched]")
     REQUIRE(heap.earliest() == no_deadline);
 }
 
-TEST_CASE("a timer set again moves", "[sched]")
-{
+TEST_CASE("a timer set again moves", "[sched]") {
     TimerHeap heap;
     TimerNode a, b;
     heap.set(a, 100);
@@ -41,8 +39,7 @@ TEST_CASE("a timer set again moves", "[sched]")
     REQUIRE(heap.earliest() == 300);
 }
 
-TEST_CASE("the heap agrees with a sorted set", "[sched]")
-{
+TEST_CASE("the heap agrees with a sorted set", "[sched]") {
     std::mt19937 random(42);
     TimerHeap heap;
     std::vector<TimerNode> timers(200);

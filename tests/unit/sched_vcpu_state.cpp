@@ -9,8 +9,7 @@
 using namespace streak;
 using namespace streak::sched;
 
-TEST_CASE("a vCPU starts offline and runs when nothing hinders it", "[sched]")
-{
+TEST_CASE("a vCPU starts offline and runs when nothing hinders it", "[sched]") {
     VcpuState s;
     REQUIRE_FALSE(s.runnable());
     REQUIRE(s.classify(false, false) == RunState::offline);
@@ -22,8 +21,7 @@ TEST_CASE("a vCPU starts offline and runs when nothing hinders it", "[sched]")
     REQUIRE(s.classify(false, true) == RunState::offline);
 }
 
-TEST_CASE("blocking, polling and pausing are independent", "[sched]")
-{
+TEST_CASE("blocking, polling and pausing are independent", "[sched]") {
     VcpuState s;
     s.up();
     s.block();
@@ -42,8 +40,7 @@ TEST_CASE("blocking, polling and pausing are independent", "[sched]")
     REQUIRE(s.runnable());
 }
 
-TEST_CASE("pauses count, unpaired unpauses are ignored", "[sched]")
-{
+TEST_CASE("pauses count, unpaired unpauses are ignored", "[sched]") {
     VcpuState s;
     s.up();
     REQUIRE_FALSE(s.unpause());
@@ -55,8 +52,7 @@ TEST_CASE("pauses count, unpaired unpauses are ignored", "[sched]")
     REQUIRE(s.runnable());
 }
 
-TEST_CASE("no wake-up is lost between a sleeper and a sender", "[sched]")
-{
+TEST_CASE("no wake-up is lost between a sleeper and a sender", "[sched]") {
     // The protocol of block_current() and kick(): flag, then look; raise, then look at the flag.
     VcpuState s;
     s.up();

@@ -13,8 +13,7 @@ inline i64 live_bytes = 0;
 
 /// The C library's heap, aligned to pages as the hypervisor's is.
 inline constexpr MemorySource memory{
-    .allocate =
-        [](u64 bytes) -> void* {
+    .allocate = [](u64 bytes) -> void* {
         if (allocations_left == 0)
             return nullptr;
         --allocations_left;

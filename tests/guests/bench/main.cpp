@@ -44,8 +44,7 @@ void bench_calls() {
     static multicall_entry_t calls[32] = {};
     for (auto& entry : calls)
         entry.op = __HYPERVISOR_xen_version;
-    bench(
-        "multicall_entry", [] { check(multicall(calls, 32)); }, 20, 32);
+    bench("multicall_entry", [] { check(multicall(calls, 32)); }, 20, 32);
     bench("sched_yield", [] { check(sched_op(SCHEDOP_yield)); });
     bench("set_timer_op", [] { check(set_timer(1ull << 45)); });
     check(set_timer(0));
@@ -93,8 +92,7 @@ USER_CODE void user_loop() {
 
 void bench_user() {
     check(register_callback(CALLBACKTYPE_syscall, fast_syscall_entry));
-    bench(
-        "user_syscall", [] { run_user(user_loop); }, 10, user_calls);
+    bench("user_syscall", [] { run_user(user_loop); }, 10, user_calls);
     check(register_callback(CALLBACKTYPE_syscall, syscall_entry));
 }
 
