@@ -5,6 +5,7 @@
 #include "arch/io.hpp"
 #include "arch/layout.hpp"
 #include "arch/smp.hpp"
+#include "arch/uart.hpp"
 #include "lib/log.hpp"
 
 namespace streak::machine {
@@ -61,11 +62,13 @@ void halt_cpu() {
 
 void halt() {
     smp::stop_others();
+    uart::finish_output();
     halt_cpu();
 }
 
 void enter_s5(u16 pm1a_value, u16 pm1b_value) {
     smp::stop_others();
+    uart::finish_output();
     asm volatile("wbinvd" ::: "memory");
     if (ports_.pm1a_control != 0) {
         // Sleep types first, then the bit that acts (ACPI 4.8.3.2.1).
@@ -97,6 +100,7 @@ void reboot() {
         halt();
     }
     smp::stop_others();
+    uart::finish_output();
     reset_by_acpi();
     clock::delay_us(100'000);
     reset_by_chipset();

@@ -28,6 +28,9 @@ bool handle_interrupt();
 /// The oldest character received and not read yet.
 [[nodiscard]] std::optional<u8> receive();
 
+/// Waits until everything written has left the port (at most some 10 ms): before power-off and reset.
+void finish_output();
+
 /// For a panic before init(): COM1 as it is.
 void ensure_output();
 
