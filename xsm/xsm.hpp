@@ -27,7 +27,33 @@ enum class Hook : u16 {
     count_
 };
 
-/// May `subject` do this to `object`? EPERM.
-[[nodiscard]] Result<> check(Hook hook, const Subject& subject, const Subject& object);
+/// The built-in policy of each hook.
+inline constexpr Default defaults[] = {
+#define XSM_HOOK(name, policy, meaning) Default::policy,
+#include "xsm/hooks.def"
+#undef XSM_HOOK
+};
+
+[[nodiscard]] constexpr bool allowed(Default policy, const Subject& subject, const Subject& object) {
+    switch (policy) {
+    case Default::any:
+        return true;
+    case Default::self:
+        return subject.privileged || subject.id == object.id;
+    case Default::target:
+        return subject.privileged || subject.id == object.id || subject.target == object.id;
+    case Default::privileged:
+        return subject.privileged;
+    }
+    return false;
+}
+
+/// May `subject` do this to `object`? EPERM. Inline: a call names its hook, and only that policy remains.
+[[nodiscard, gnu::always_inline]] inline Result<> check(Hook hook, const Subject& subject,
+                                                        const Subject& object) {
+    if (!allowed(defaults[static_cast<unsigned>(hook)], subject, object)) [[unlikely]]
+        return fail(Errno::EPERM);
+    return {};
+}
 
 } // namespace streak::xsm

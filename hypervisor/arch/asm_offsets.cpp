@@ -16,6 +16,8 @@
 namespace streak {
 
 static_assert((offsetof(Vcpu, regs) + sizeof(arch::Registers)) % 16 == 0, "the processor aligns rsp0");
+static_assert(FLAT_KERNEL_CS == arch::selector::guest_cs64 && FLAT_KERNEL_SS == arch::selector::guest_ss,
+              "what is behind vector_bounced");
 static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
               offsetof(vcpu_info_t, evtchn_upcall_mask) == 1);
 
@@ -31,10 +33,10 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
     DEFINE(PERCPU_CURRENT, offsetof(PerCpu, current));
     DEFINE(PERCPU_GUEST_RSP, offsetof(PerCpu, guest_rsp));
     DEFINE(PERCPU_STACK_TOP, offsetof(PerCpu, stack_top));
+    DEFINE(PERCPU_GUEST_REGS_END, offsetof(PerCpu, guest_regs_end));
     DEFINE(PERCPU_WORK, offsetof(PerCpu, work));
 
     DEFINE(VCPU_REGS, offsetof(Vcpu, regs));
-    DEFINE(VCPU_REGS_END, offsetof(Vcpu, regs) + sizeof(Registers));
     DEFINE(VCPU_INFO, offsetof(Vcpu, info));
     DEFINE(VCPU_IN_KERNEL, offsetof(Vcpu, in_kernel));
     DEFINE(VCPU_EXIT_WORK, offsetof(Vcpu, exit_work));
@@ -47,10 +49,12 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
     DEFINE(REGS_R12, offsetof(Registers, r12));
     DEFINE(REGS_RBP, offsetof(Registers, rbp));
     DEFINE(REGS_RBX, offsetof(Registers, rbx));
+    DEFINE(REGS_R11, offsetof(Registers, r11));
     DEFINE(REGS_R10, offsetof(Registers, r10));
     DEFINE(REGS_R9, offsetof(Registers, r9));
     DEFINE(REGS_R8, offsetof(Registers, r8));
     DEFINE(REGS_RAX, offsetof(Registers, rax));
+    DEFINE(REGS_RCX, offsetof(Registers, rcx));
     DEFINE(REGS_RDX, offsetof(Registers, rdx));
     DEFINE(REGS_RSI, offsetof(Registers, rsi));
     DEFINE(REGS_RDI, offsetof(Registers, rdi));
@@ -63,6 +67,8 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
     DEFINE(REGS_SS, offsetof(Registers, ss));
 
     DEFINE(VECTOR_SYSCALL, arch::vector_syscall);
+    DEFINE(VECTOR_SYSRET, arch::vector_sysret);
+    DEFINE(VECTOR_BOUNCED, arch::vector_bounced);
     DEFINE(VECTOR_SYSCALL32, arch::vector_syscall32);
     DEFINE(VECTOR_SYSENTER, arch::vector_sysenter);
     DEFINE(RFLAGS_NO_SYSRET, arch::rflags::tf | arch::rflags::rf | arch::rflags::vm | arch::rflags::nt);

@@ -158,6 +158,12 @@ void detect_cpu_features() {
         patch_smap();
 }
 
+void limit_protection(bool smep, bool smap) {
+    cpu_features.smep = cpu_features.smep && smep;
+    cpu_features.smap = cpu_features.smap && smap;
+    write_cr4(host_cr4());
+}
+
 u64 host_cr4() {
     const CpuFeatures& f = cpu_features;
     u64 value = cr4::pae | cr4::de | cr4::osfxsr | cr4::osxmmexcpt;

@@ -44,6 +44,9 @@ void detect_cpu_features();
 /// in. The per-CPU block and descriptor tables must be loaded.
 void init_cpu();
 
+/// The command line's `smep=off`, `smap=off`: before other processors start.
+void limit_protection(bool smep, bool smap);
+
 /// CR4 as init_cpu() sets it; CR4.TSD alone differs from guest to guest.
 [[nodiscard]] u64 host_cr4();
 

@@ -186,7 +186,7 @@ void load_ldt(u32 entries) {
 
 void set_current(Vcpu& vcpu, Registers& regs) {
     PerCpu& block = this_cpu();
-    block.tables->tss.rsp0 = reinterpret_cast<u64>(&regs + 1);
+    block.tables->tss.rsp0 = block.guest_regs_end = reinterpret_cast<u64>(&regs + 1);
     block.current = &vcpu;
     // SYSCALL and exits find regs in the Vcpu; nothing may be moved across.
     asm volatile("" ::: "memory");

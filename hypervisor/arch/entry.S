@@ -188,8 +188,7 @@ iret_faulted:
 ist_from_guest:
     swapgs
     mov %rax, %gs:PERCPU_GUEST_RSP
-    mov %gs:PERCPU_CURRENT, %rax
-    add $VCPU_REGS_END, %rax
+    mov %gs:PERCPU_GUEST_REGS_END, %rax
     xchg %rax, %rsp
     .irp offset, 40, 32, 24, 16, 8, 0
     push \offset(%rax)
@@ -199,39 +198,12 @@ ist_from_guest:
 
 /* ---- System calls ----------------------------------------------------------------------------------- */
 
-    .global syscall_entry
-    .type syscall_entry, @function
-    .balign 16
-syscall_entry:                          /* SFMASK has cleared IF, TF, DF, AC, NT */
-    swapgs
-    mov %rsp, %gs:PERCPU_GUEST_RSP
-    mov %gs:PERCPU_CURRENT, %rsp
-    add $VCPU_REGS_END, %rsp
-    push $GUEST_SS
-    push %gs:PERCPU_GUEST_RSP
-    push %r11
-    push $GUEST_CS64
-    push %rcx
-    push $0
-    movl $VECTOR_SYSCALL, 4(%rsp)
-    PUSH_REGISTERS
-    mov %gs:PERCPU_STACK_TOP, %rsp
-    mov %gs:PERCPU_CURRENT, %rdi
-    xor %ebp, %ebp
-    cmpb $0, VCPU_IN_KERNEL(%rdi)
-    je 1f
-    call handle_hypercall
-    jmp exit_path
-1:  call handle_guest_syscall
-    jmp exit_path
-
     .global syscall32_entry
     .type syscall32_entry, @function
 syscall32_entry:
     swapgs
     mov %rsp, %gs:PERCPU_GUEST_RSP
-    mov %gs:PERCPU_CURRENT, %rsp
-    add $VCPU_REGS_END, %rsp
+    mov %gs:PERCPU_GUEST_REGS_END, %rsp
     push $GUEST_SS
     push %gs:PERCPU_GUEST_RSP
     push %r11
@@ -246,8 +218,7 @@ syscall32_entry:
     .type sysenter_entry, @function
 sysenter_entry:
     swapgs
-    mov %gs:PERCPU_CURRENT, %rsp
-    add $VCPU_REGS_END, %rsp
+    mov %gs:PERCPU_GUEST_REGS_END, %rsp
     push $GUEST_SS
     push $0
     pushfq
@@ -266,12 +237,12 @@ system_call_complete:
     mov %gs:PERCPU_CURRENT, %rdi
     xor %ebp, %ebp
     call handle_guest_syscall
+    jmp exit_path
 
 /* ---- Exit ------------------------------------------------------------------------------------------- */
 
-    /* RSP is the top of the CPU's stack. */
-    .type exit_path, @function
-exit_path:
+    /* Current vCPU into RDI; goes on at `leave` when nothing is to be done before the guest runs. */
+.macro LOOK_FOR_WORK leave
     mov %gs:PERCPU_CURRENT, %rdi
     cmpl $0, %gs:PERCPU_WORK
     jne exit_work
@@ -279,32 +250,107 @@ exit_path:
     jne exit_work
     mov VCPU_INFO(%rdi), %rax
     test %rax, %rax
-    jz 3f
+    jz exit_without_info
     cmpb $0, (%rax)                     /* evtchn_upcall_pending */
-    jne 2f
-1:  lea VCPU_REGS(%rdi), %rsp
-    cmpl $VECTOR_SYSCALL, REGS_VECTOR(%rsp)
+    je \leave
+    cmpb $0, 1(%rax)                    /* evtchn_upcall_mask */
+    jne \leave
+    call handle_event
+    mov %gs:PERCPU_CURRENT, %rdi
+    cmpl $0, %gs:PERCPU_WORK            /* to schedule: it couldn't take the frame, and its domain ends */
+    jne exit_work
+    jmp \leave
+.endm
+
+    /* RSP is the top of the CPU's stack. */
+    .type exit_path, @function
+exit_path:
+    LOOK_FOR_WORK load_rest
+exit_work:
+    call handle_exit_work
+    jmp exit_path
+exit_without_info:
+    cmpq $0, VCPU_DOMAIN(%rdi)
+    jne load_rest
+    call idle_loop
+    jmp exit_path
+load_rest:
+    mov (VCPU_REGS + REGS_R15)(%rdi), %r15
+    mov (VCPU_REGS + REGS_R14)(%rdi), %r14
+    mov (VCPU_REGS + REGS_R13)(%rdi), %r13
+    mov (VCPU_REGS + REGS_R12)(%rdi), %r12
+    mov (VCPU_REGS + REGS_RBX)(%rdi), %rbx
+    jmp enter_guest
+
+/* ---- The system call of 64-bit code, in and out ------------------------------------------------------ */
+
+    .section .rodata, "a", @progbits
+    .balign 8
+syscall_code:                           /* error code and vector of arch::Registers */
+    .long 0, VECTOR_SYSCALL
+    .section .text.entry, "ax", @progbits
+
+    .type user_syscall, @function
+user_syscall:
+    mov %rcx, %rdi
+    call handle_user_syscall
+    jmp exit_after_call
+
+    .global syscall_entry
+    .type syscall_entry, @function
+    .balign 16
+syscall_entry:                          /* SFMASK has cleared IF, TF, DF, AC, NT */
+    swapgs
+    mov %rsp, %gs:PERCPU_GUEST_RSP
+    mov %gs:PERCPU_GUEST_REGS_END, %rsp
+    push $GUEST_SS
+    push %gs:PERCPU_GUEST_RSP
+    push %r11
+    push $GUEST_CS64
+    push %rcx
+    push syscall_code(%rip)
+    PUSH_REGISTERS
+    mov %gs:PERCPU_STACK_TOP, %rsp
+    mov %gs:PERCPU_CURRENT, %rcx
+    xor %ebp, %ebp
+    cmpb $0, VCPU_IN_KERNEL(%rcx)
+    je user_syscall
+    mov %r10, %rcx                      /* the other arguments are where C++ expects them */
+    call handle_hypercall
+
+    /* The vCPU is the one that called, and the processor still has its rbx and r12 to r15. */
+    .type exit_after_call, @function
+exit_after_call:
+    LOOK_FOR_WORK enter_guest
+
+    /* RDI is the vCPU; its rbx and r12 to r15 are loaded. */
+    .type enter_guest, @function
+enter_guest:
+    lea VCPU_REGS(%rdi), %rsp
+    mov REGS_VECTOR(%rsp), %eax
+    mov REGS_RIP(%rsp), %rcx
+    mov REGS_RFLAGS(%rsp), %r11
+    cmp $VECTOR_SYSRET, %eax            /* below are the vectors of exceptions and interrupts */
+    jb exit_by_iret
+    je 1f
+    cmp $VECTOR_SYSCALL, %eax
+    je 2f
+    cmp $VECTOR_BOUNCED, %eax           /* the hypervisor's own choice of registers */
+    je 3f
+    jmp exit_by_iret
+1:  cmpl $GUEST_CS64, REGS_CS(%rsp)
+    jne exit_by_iret
+    cmpl $GUEST_SS, REGS_SS(%rsp)
     jne exit_by_iret
     /* SYSRET faults in ring 0 with the guest's RSP when RIP isn't canonical (Intel): never let it. */
-    mov REGS_RIP(%rsp), %rcx
-    mov %rcx, %rax
+2:  mov %rcx, %rax
     shl $16, %rax
     sar $16, %rax
     cmp %rcx, %rax
     jne exit_by_iret
-    mov REGS_RFLAGS(%rsp), %r11
     test $RFLAGS_NO_SYSRET, %r11d
     jnz exit_by_iret
-    cmpl $GUEST_CS64, REGS_CS(%rsp)
-    jne exit_by_iret
-    cmpl $GUEST_SS, REGS_SS(%rsp)
-    jne exit_by_iret
-    mov REGS_R15(%rsp), %r15
-    mov REGS_R14(%rsp), %r14
-    mov REGS_R13(%rsp), %r13
-    mov REGS_R12(%rsp), %r12
-    mov REGS_RBP(%rsp), %rbp
-    mov REGS_RBX(%rsp), %rbx
+3:  mov REGS_RBP(%rsp), %rbp
     mov REGS_R10(%rsp), %r10
     mov REGS_R9(%rsp), %r9
     mov REGS_R8(%rsp), %r8
@@ -316,21 +362,19 @@ exit_path:
     swapgs
     sysretq
 
-2:  cmpb $0, 1(%rax)                    /* evtchn_upcall_mask */
-    jne 1b
-exit_work:
-    call handle_exit_work
-    jmp exit_path
-
-3:  cmpq $0, VCPU_DOMAIN(%rdi)
-    jne 1b
-    call idle_loop
-    jmp exit_path
-
     .type exit_by_iret, @function
 exit_by_iret:
-    POP_REGISTERS
-    add $8, %rsp
+    mov REGS_RBP(%rsp), %rbp
+    mov REGS_R11(%rsp), %r11
+    mov REGS_R10(%rsp), %r10
+    mov REGS_R9(%rsp), %r9
+    mov REGS_R8(%rsp), %r8
+    mov REGS_RAX(%rsp), %rax
+    mov REGS_RCX(%rsp), %rcx
+    mov REGS_RDX(%rsp), %rdx
+    mov REGS_RSI(%rsp), %rsi
+    mov REGS_RDI(%rsp), %rdi
+    add $REGS_RIP, %rsp
     swapgs
     .global iret_to_guest
     .type iret_to_guest, @function

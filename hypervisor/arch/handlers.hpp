@@ -8,9 +8,11 @@
 // the CPU's stack, the guest's registers are in current().regs; when they return, the exit path goes back to
 // whichever vCPU is current() then.
 //
-// Exit contract: regs.vector == vector_syscall says that rcx and r11 are dead, and lets the exit use
-// SYSRET (flat 64-bit selectors, canonical rip, no TF or RF; IRETQ otherwise). Who wants rcx and r11 restored
-// stores another vector. Rflags must have IF on and IOPL 0; cs and ss must be of RPL 3.
+// Exit contract: regs.vector == vector_syscall, vector_sysret or vector_bounced says that rcx and r11 are dead,
+// and lets the exit use SYSRET (flat 64-bit selectors, canonical rip, no TF or RF; IRETQ otherwise). The exit
+// checks all that for vector_sysret, rip and rflags for vector_syscall (whose cs and ss nobody changes without
+// storing another vector), and nothing for vector_bounced. Who wants rcx and r11 restored stores another
+// vector. Rflags must have IF on and IOPL 0; cs and ss must be of RPL 3.
 
 namespace streak {
 struct Vcpu;
@@ -21,11 +23,15 @@ extern "C" {
 /// First C++ function of the boot processor, on its final stack, with exceptions working. (init/main.cpp)
 [[noreturn]] void streak_main(streak::u32 magic, streak::u64 multiboot_info_maddr);
 
-/// SYSCALL of a guest kernel. (hypercall/dispatch.cpp)
-void handle_hypercall(streak::Vcpu* vcpu);
+/// SYSCALL of a guest kernel: its arguments, the number is in regs.rax. Leaves rbx and r12 to r15 in regs as
+/// they are. (hypercall/dispatch.cpp)
+void handle_hypercall(streak::u64 a0, streak::u64 a1, streak::u64 a2, streak::u64 a3, streak::u64 a4,
+                      streak::u64 a5);
 
-/// SYSCALL of a guest's user mode (vector_syscall), and any 32-bit SYSCALL (vector_syscall32) or SYSENTER
-/// (vector_sysenter: rip and rsp are unknown and zero). (pv/)
+/// SYSCALL of a guest's 64-bit user mode. Leaves rbx and r12 to r15 in regs as they are. (pv/)
+void handle_user_syscall(streak::Vcpu* vcpu);
+
+/// Any 32-bit SYSCALL (vector_syscall32) or SYSENTER (vector_sysenter: rip and rsp are unknown and zero). (pv/)
 void handle_guest_syscall(streak::Vcpu* vcpu);
 
 /// Exceptions 0-31 in guest mode but for NMI, #DF, #MC; regs.vector and regs.error_code say which. (pv/)
@@ -38,8 +44,11 @@ void handle_iret_fault(streak::Vcpu* vcpu);
 /// Vectors 32-255, from guest mode (regs == &current().regs), the idle loop or an interrupt window.
 void handle_interrupt(streak::u32 vector, streak::arch::Registers* regs);
 
-/// PerCpu::work, Vcpu::exit_work or an unmasked pending event was seen on the way out. May schedule.
+/// PerCpu::work or Vcpu::exit_work was seen on the way out. May schedule.
 void handle_exit_work();
+
+/// A pending, unmasked event was seen on the way out, and no such work: enters the event callback. (pv/)
+void handle_event(streak::Vcpu* vcpu);
 
 /// What an idle vCPU does; may return, then the exit path looks at current() again.
 void idle_loop();

@@ -18,9 +18,13 @@ struct Registers {
 static_assert(sizeof(Registers) == 21 * 8);
 
 /// Entry vectors with a meaning of their own, stored in Registers::vector.
-inline constexpr u32 vector_syscall = 0x100;   ///< guest context came in by SYSCALL: rcx/r11 are dead
+inline constexpr u32 vector_syscall = 0x103;   ///< 64-bit SYSCALL: rcx/r11 are dead, cs and ss flat
 inline constexpr u32 vector_syscall32 = 0x101; ///< SYSCALL in compatibility mode (AMD)
 inline constexpr u32 vector_sysenter = 0x102;  ///< SYSENTER (Intel)
+/// And two ways out that leave rcx and r11 dead: with registers that the guest chose freely, and a guest entry
+/// made by the hypervisor (flat selectors, a canonical rip, no TF or RF), which SYSRET takes as it is.
+inline constexpr u32 vector_sysret = 0x100; ///< lowest of all, and VGCF_in_syscall
+inline constexpr u32 vector_bounced = 0x104;
 
 namespace rflags {
 inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9, df = 1u << 10,

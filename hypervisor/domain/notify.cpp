@@ -33,7 +33,7 @@ void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number) {
         LockGuard guard(domain.fifo_lock);
         raised = domain.fifo->raise(port, number);
     }
-    deliver(domain, port, number, raised);
+    deliver(domain, *domain.vcpus[port.vcpu], number, raised);
 }
 
 void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number) {
@@ -44,7 +44,7 @@ void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number) {
     } else if (number.raw() < evtchn::PortTable::max_2level) {
         raised = evtchn::two_level::unmask(*domain.shared_info, domain.vcpus[port.vcpu]->info, number);
     }
-    deliver(domain, port, number, raised);
+    deliver(domain, *domain.vcpus[port.vcpu], number, raised);
 }
 
 void clear_pending(Domain& domain, evtchn::Port& port, EvtchnPort number) {

@@ -28,9 +28,9 @@ void reset_fifo(Domain& domain);
 /// Frees the empty table, with the domain.
 void destroy(Domain& domain);
 
-/// Sets a vCPU's upcall flag and makes it notice.
+/// Sets a vCPU's upcall flag and makes it notice. (The present one looks on its way out, unless it sleeps.)
 inline void upcall(Vcpu& vcpu) {
-    if (vcpu.info && evtchn::mark_upcall(*vcpu.info))
+    if (vcpu.info && evtchn::mark_upcall(*vcpu.info) && (&vcpu != &current() || vcpu.sched.state.asleep()))
         kick(vcpu);
 }
 
@@ -43,21 +43,22 @@ void wake_pollers(Domain& domain, EvtchnPort number);
     return any != 0;
 }
 
-/// Carries out what raising or unmasking a port asks for.
-inline void deliver(Domain& domain, const evtchn::Port& port, EvtchnPort number, evtchn::Raised raised) {
+/// Carries out what raising or unmasking a port asks for; `vcpu` is the port's.
+inline void deliver(Domain& domain, Vcpu& vcpu, EvtchnPort number, evtchn::Raised raised) {
     if (raised.upcall)
-        upcall(*domain.vcpus[port.vcpu]);
+        upcall(vcpu);
     if (raised.newly_pending && has_pollers(domain)) [[unlikely]]
         wake_pollers(domain, number);
 }
 
 /// Makes a port in use pending. The caller holds the lock under which it found `port`.
-inline void raise(Domain& domain, evtchn::Port& port, EvtchnPort number) {
+[[gnu::always_inline]] inline void raise(Domain& domain, evtchn::Port& port, EvtchnPort number) {
     if (domain.fifo)
-        raise_fifo(domain, port, number);
-    else if (number.raw() < evtchn::PortTable::max_2level) [[likely]]
-        deliver(domain, port, number,
-                evtchn::two_level::raise(*domain.shared_info, domain.vcpus[port.vcpu]->info, number));
+        return raise_fifo(domain, port, number);
+    if (number.raw() >= evtchn::PortTable::max_2level) [[unlikely]]
+        return;
+    Vcpu& vcpu = *domain.vcpus[port.vcpu];
+    deliver(domain, vcpu, number, evtchn::two_level::raise(*domain.shared_info, vcpu.info, number));
 }
 /// Opens a masked port; what waits is delivered.
 void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number);

@@ -36,11 +36,11 @@ Return multicall(GuestHandle<multicall_entry_t> list, u32 count) {
     for (u32 i = 0; i < count; ++i) {
         TRY_ASSIGN(call, list.read(i));
         u64 args[6] = {call.args[0], call.args[1], call.args[2], call.args[3], call.args[4], call.args[5]};
-        const bool known = call.op < table_size && table[call.op];
 
         v.multicall_arguments = args;
-        const Return result = known ? table[call.op](args[0], args[1], args[2], args[3], args[4], args[5])
-                                    : Return(fail(Errno::ENOSYS));
+        const Return result = call.op < table_size
+                                  ? table[call.op](args[0], args[1], args[2], args[3], args[4], args[5])
+                                  : Return(fail(Errno::ENOSYS));
         v.multicall_arguments = nullptr;
 
         if (!result && result.error() == Errno::ERESTART) {
@@ -69,18 +69,19 @@ Return multicall(GuestHandle<multicall_entry_t> list, u32 count) {
 
 using namespace streak;
 
-extern "C" void handle_hypercall(Vcpu* vcpu) {
+extern "C" void handle_hypercall(u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5) {
     using namespace streak::hypercall;
-    arch::Registers& r = vcpu->regs;
+    arch::Registers& r = current().regs;
     const u64 number = r.rax;
-    if (number >= table_size || !table[number]) [[unlikely]] {
+    if (number >= table_size) [[unlikely]] {
         r.rax = static_cast<u64>(-static_cast<i64>(Errno::ENOSYS));
         return;
     }
-    const Return result = table[number](r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9);
-    if (!result && result.error() == Errno::ERESTART) [[unlikely]] {
+    const Return result = table[number](a0, a1, a2, a3, a4, a5);
+    if (result) [[likely]]
+        r.rax = static_cast<u64>(*result);
+    else if (result.error() == Errno::ERESTART)
         r.rip -= syscall_bytes;
-        return;
-    }
-    r.rax = static_cast<u64>(value_of(result));
+    else
+        r.rax = static_cast<u64>(value_of(result));
 }

@@ -45,7 +45,7 @@ inline constexpr Entry entry = &Adapter<Handler>::call;
 
 inline constexpr unsigned table_size = 64;
 
-/// By hypercall number; nullptr: not implemented.
+/// By hypercall number; those that don't exist answer ENOSYS.
 extern const std::array<Entry, table_size> table;
 
 } // namespace streak::hypercall

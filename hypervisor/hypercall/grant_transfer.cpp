@@ -2,6 +2,7 @@
 #include "hypercall/grant_table_op.hpp"
 
 #include "arch/cache.hpp"
+#include "arch/smp.hpp"
 #include "arch/tlb.hpp"
 
 // GNTTABOP_transfer and GNTTABOP_cache_flush.
@@ -17,12 +18,12 @@ using xsm::Hook;
 [[nodiscard]] Status move_frame(Domain& from, Domain& to, mm::PageInfo& page) {
     if (!mm::steal_frame(from.pages, page))
         return Status::bad_page;
-    tlb::flush(from.dirty_cpus, tlb::Flush::guest);
-    if (mm::assign_frames(to.pages, page, 0))
+    tlb::flush(smp::online(), tlb::Flush::guest);
+    if (mm::assign_frames(to.pages, page, 0)) {
+        mm::uncharge(from.pages, 1);
         return Status::okay;
-    // The receiver is full: it goes back, and there is room where it came from.
-    if (!mm::assign_frames(from.pages, page, 0))
-        mm::free_frames(page, 0);
+    }
+    mm::replace_frames(from.pages, page, 0); // the receiver is full: it goes back
     return Status::general_error;
 }
 

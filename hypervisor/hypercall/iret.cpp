@@ -37,45 +37,39 @@ static_assert(sizeof(iret_context) == 9 * sizeof(u64));
 Return iret() {
     Vcpu& v = current();
     arch::Registers& r = v.regs;
-    iret_context frame;
     const u64 at = r.rsp;
-    if (!arch::guest_range_ok(at, sizeof frame)) [[unlikely]]
+    if (!arch::guest_range_ok(at, sizeof(iret_context))) [[unlikely]]
         return give_up(v, "no iret frame");
+    u64 rax, frame_flags, cs, rflags, ss;
     arch::open_guest_words();
-    if (!get_guest_word<0>(at, frame.rax) || !get_guest_word<1>(at, frame.r11) ||
-        !get_guest_word<2>(at, frame.rcx) || !get_guest_word<3>(at, frame.flags) ||
-        !get_guest_word<4>(at, frame.rip) || !get_guest_word<5>(at, frame.cs) ||
-        !get_guest_word<6>(at, frame.rflags) || !get_guest_word<7>(at, frame.rsp) ||
-        !get_guest_word<8>(at, frame.ss)) [[unlikely]] {
+    // What is taken as it is goes straight to its place: without a whole frame the domain ends anyway. (With
+    // VGCF_in_syscall rcx and r11 are dead, so that the frame's do no harm.)
+    if (!get_guest_word<1>(at, r.r11) || !get_guest_word<2>(at, r.rcx) || !get_guest_word<4>(at, r.rip) ||
+        !get_guest_word<7>(at, r.rsp) || !get_guest_word<8>(at, ss) || !get_guest_word<5>(at, cs) ||
+        !get_guest_word<3>(at, frame_flags) || !get_guest_word<6>(at, rflags) || !get_guest_word<0>(at, rax))
+        [[unlikely]] {
         arch::close_guest_words();
         return give_up(v, "cannot read iret frame");
     }
     arch::close_guest_words();
 
-    if ((frame.cs & 3) == 3) {
+    r.ss = (ss & 0xffff) | 3;
+    r.cs = (cs & 0xffff) | 3;
+    static_assert(arch::vector_sysret == VGCF_in_syscall);
+    r.vector = static_cast<u32>(frame_flags & VGCF_in_syscall);
+    r.rflags = (rflags & guest_flags) | flags::if_ | flags::fixed;
+    if ((cs & 3) == 3) {
         if (v.cr3_user == 0) [[unlikely]]
             return give_up(v, "iret to user mode without user page tables");
         pv::enter_user_mode(v);
     }
     if (v.domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl)) [[unlikely]]
-        v.pv.iopl = (frame.rflags >> 12) & 3;
+        v.pv.iopl = (rflags >> 12) & 3;
     if (v.pv.in_nmi) [[unlikely]]
         end_nmi(v);
 
-    r.rip = frame.rip;
-    r.cs = (frame.cs & 0xffff) | 3;
-    r.rflags = (frame.rflags & guest_flags) | flags::if_ | flags::fixed;
-    r.rsp = frame.rsp;
-    r.ss = (frame.ss & 0xffff) | 3;
-    if (frame.flags & VGCF_in_syscall) {
-        r.vector = arch::vector_syscall;
-    } else {
-        r.vector = 0;
-        r.r11 = frame.r11;
-        r.rcx = frame.rcx;
-    }
-    v.info->evtchn_upcall_mask = (frame.rflags & flags::if_) == 0;
-    return static_cast<i64>(frame.rax);
+    v.info->evtchn_upcall_mask = (rflags & flags::if_) == 0;
+    return static_cast<i64>(rax);
 }
 
 } // namespace streak::hypercall

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "arch/smp.hpp"
+#include "arch/tlb.hpp"
 #include "hypercall/memory_op.hpp"
-#include "lib/panic.hpp"
 #include "mm/page_type.hpp"
 
 // Exchange works on chunks of the larger extent's size. A chunk's new frames are allocated first, then its old
@@ -38,10 +39,12 @@ Result<> check(const xen_memory_exchange_t& x) {
     return {};
 }
 
+/// The frames lose their types on the way: no CPU may keep a translation that is older.
 void put_back(Domain& domain, Frames& frames, u64 count) {
+    if (count != 0)
+        tlb::flush(smp::online(), tlb::Flush::guest);
     for (u64 i = 0; i < count; ++i)
-        // The domain owned these frames a moment ago and got none since: they fit its account.
-        ASSERT(mm::assign_frames(domain.pages, *frames[i], 0));
+        mm::replace_frames(domain.pages, *frames[i], 0);
 }
 
 /// Takes the chunk's old frames off the domain.
@@ -88,7 +91,7 @@ Result<> hand_over(const Plan& plan, u64 chunk, Frames& blocks) {
     const GuestHandle<xen_pfn_t> list = GUEST_HANDLE(plan.out.extent_start);
     for (u64 e = 0; e < plan.out_per_chunk(); ++e) {
         const u64 index = chunk * plan.out_per_chunk() + e;
-        ASSERT(mm::assign_frames(plan.domain.pages, *blocks[e], plan.out.extent_order));
+        mm::replace_frames(plan.domain.pages, *blocks[e], plan.out.extent_order);
         const Mfn first = mm::mfn_of(*blocks[e]);
         const auto pfn = list.read(index);
         for (u64 i = 0; pfn && i < (1ull << plan.out.extent_order); ++i)

@@ -8,6 +8,7 @@ namespace streak::hypercall {
 /// VIRQ_TIMER at an absolute system time; 0 stops the timer (xen/xen.h). A time that is far away in either
 /// direction comes from arithmetic on a wrong clock: such a guest is woken soon, to look again.
 Return set_timer_op(i64 timeout) {
+    TRY(may(xsm::Hook::set_timer_op, caller()));
     Vcpu& v = current();
     if (timeout == 0) {
         time::stop_singleshot(v);

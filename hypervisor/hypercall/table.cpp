@@ -6,8 +6,11 @@ namespace streak::hypercall {
 
 namespace {
 
+Return no_such_call() { return fail(Errno::ENOSYS); }
+
 constexpr std::array<Entry, table_size> make_table() {
     std::array<Entry, table_size> t{};
+    t.fill(entry<&no_such_call>);
     t[__HYPERVISOR_set_trap_table] = entry<&set_trap_table>;
     t[__HYPERVISOR_mmu_update] = entry<&mmu_update>;
     t[__HYPERVISOR_set_gdt] = entry<&set_gdt>;

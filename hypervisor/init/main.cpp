@@ -142,6 +142,7 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     log_info("command line: {}", build_info::command_line());
     report_options(options);
     machine::set_noreboot(options.no_reboot);
+    arch::limit_protection(options.smep != loader::Switch::off, options.smap != loader::Switch::off);
 
     start_memory(info);
     arch::map_windows(arch::cpu_id());

@@ -28,6 +28,15 @@ constinit std::array<std::array<u32, max_order + 1>, zones> free_lists = [] {
         zone.fill(no_frame);
     return lists;
 }();
+// Which lists have blocks: a bit for each order of a zone, a bit for each zone.
+constinit std::array<u32, zones> orders_present{};
+constinit u64 zones_present = 0;
+
+// Single frames that were freed last. They go out again first, without being merged and split.
+constexpr u32 recent_capacity = 64;
+constinit std::array<u32, recent_capacity> recent{};
+constinit u32 recent_count = 0;
+
 constinit SpinLock allocator_lock;
 constinit u64 total_frames = 0, free_frame_count = 0, claimed_frames = 0;
 constinit std::array<DomainPages*, 0x8000> accounts{};
@@ -59,14 +68,23 @@ void list_remove(u32& head, PageInfo& page) {
 
 void add_block(u64 frame, unsigned order) {
     PageInfo& page = at(static_cast<u32>(frame));
+    const unsigned zone = zone_of(frame, order);
     page.count.store(free_head, std::memory_order_relaxed);
     page.progress = static_cast<u16>(order);
-    list_add(free_lists[zone_of(frame, order)][order], page);
+    list_add(free_lists[zone][order], page);
+    orders_present[zone] |= 1u << order;
+    zones_present |= 1ull << zone;
 }
 
 void remove_block(PageInfo& page, unsigned order) {
-    list_remove(free_lists[zone_of(mfn_of(page).raw(), order)][order], page);
+    const unsigned zone = zone_of(mfn_of(page).raw(), order);
+    list_remove(free_lists[zone][order], page);
     page.count.store(0, std::memory_order_relaxed);
+    if (free_lists[zone][order] != no_frame)
+        return;
+    orders_present[zone] &= ~(1u << order);
+    if (orders_present[zone] == 0)
+        zones_present &= ~(1ull << zone);
 }
 
 bool is_free_block(u64 frame, unsigned order) {
@@ -76,8 +94,8 @@ bool is_free_block(u64 frame, unsigned order) {
     return page.count.load(std::memory_order_relaxed) == free_head && page.progress == order;
 }
 
-void free_block(u64 frame, unsigned order) {
-    free_frame_count += 1ull << order;
+/// Puts a block on its list, merged with its free neighbours.
+void merge_block(u64 frame, unsigned order) {
     for (; order < max_order && is_free_block(frame ^ (1ull << order), order); ++order) {
         remove_block(at(static_cast<u32>(frame ^ (1ull << order))), order);
         frame &= ~(1ull << order);
@@ -85,27 +103,56 @@ void free_block(u64 frame, unsigned order) {
     add_block(frame, order);
 }
 
-PageInfo* take_block(unsigned order, unsigned address_bits) {
-    const unsigned top = std::min(address_bits, first_zone + zones) - first_zone;
-    for (int zone = static_cast<int>(std::min(top, zones - 1)); zone >= 0; --zone) {
-        for (unsigned o = order; o <= max_order; ++o) {
-            const u32 head = free_lists[zone][o];
-            if (head == no_frame)
-                continue;
-            PageInfo& block = at(head);
-            remove_block(block, o);
-            // The upper half is handed out, so that the low end of a zone stays whole.
-            u64 frame = head;
-            while (o > order) {
-                --o;
-                add_block(frame, o);
-                frame += 1ull << o;
-            }
-            free_frame_count -= 1ull << order;
-            return &at(static_cast<u32>(frame));
+void free_block(u64 frame, unsigned order) {
+    free_frame_count += 1ull << order;
+    if (order == 0 && recent_count < recent_capacity)
+        recent[recent_count++] = static_cast<u32>(frame);
+    else
+        merge_block(frame, order);
+}
+
+void merge_recent() {
+    while (recent_count != 0)
+        merge_block(recent[--recent_count], 0);
+}
+
+/// A block of the highest zone allowed. Of a larger one the upper half is handed out, so that the low end of a zone
+/// stays whole.
+PageInfo* take_from_lists(unsigned order, unsigned top_zone) {
+    for (u64 left = zones_present & (~0ull >> (63 - top_zone)); left != 0;) {
+        const unsigned zone = std::bit_width(left) - 1;
+        left &= ~(1ull << zone);
+        const u32 fitting = orders_present[zone] >> order;
+        if (fitting == 0)
+            continue;
+        unsigned o = order + static_cast<unsigned>(std::countr_zero(fitting));
+        u64 frame = free_lists[zone][o];
+        remove_block(at(static_cast<u32>(frame)), o);
+        while (o > order) {
+            --o;
+            add_block(frame, o);
+            frame += 1ull << o;
         }
+        return &at(static_cast<u32>(frame));
     }
     return nullptr;
+}
+
+PageInfo* take_block(unsigned order, unsigned address_bits) {
+    const unsigned top_zone = std::min(address_bits - first_zone, zones - 1);
+    PageInfo* block = nullptr;
+    if (order == 0 && top_zone == zones - 1 && recent_count != 0) {
+        block = &at(recent[--recent_count]);
+    } else {
+        block = take_from_lists(order, top_zone);
+        if (!block && recent_count != 0) {
+            merge_recent();
+            block = take_from_lists(order, top_zone);
+        }
+    }
+    if (block)
+        free_frame_count -= 1ull << order;
+    return block;
 }
 
 void reset(PageInfo& page, DomId owner) {
@@ -201,19 +248,38 @@ void free_pages(void* memory, unsigned order) {
     free_frames(page_of_unchecked(to_mfn(arch::direct_map_maddr(memory))), order);
 }
 
-Result<> assign_frames(DomainPages& to, PageInfo& first, unsigned order) {
-    const u64 frames = 1ull << order;
-    LockGuard guard(to.lock);
-    if (to.total + frames > to.max)
-        return fail(Errno::ENOMEM);
-    for (u64 i = 0; i < frames; ++i) {
+namespace {
+
+/// The account's lock is held.
+void enter_list(DomainPages& to, PageInfo& first, unsigned order) {
+    for (u64 i = 0; i < (1ull << order); ++i) {
         PageInfo& page = (&first)[i];
         reset(page, to.id);
         page.count.store(count_bits::allocated | 1, std::memory_order_release);
         list_add(to.first, page);
     }
+}
+
+} // namespace
+
+Result<> assign_frames(DomainPages& to, PageInfo& first, unsigned order) {
+    const u64 frames = 1ull << order;
+    LockGuard guard(to.lock);
+    if (to.total + frames > to.max)
+        return fail(Errno::ENOMEM);
+    enter_list(to, first, order);
     to.total += frames;
     return {};
+}
+
+void replace_frames(DomainPages& to, PageInfo& first, unsigned order) {
+    LockGuard guard(to.lock);
+    enter_list(to, first, order);
+}
+
+void uncharge(DomainPages& account, u64 frames) {
+    LockGuard guard(account.lock);
+    account.total -= frames;
 }
 
 Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order, unsigned address_bits) {
@@ -236,7 +302,6 @@ Result<> steal_frame(DomainPages& from, PageInfo& page) {
         !page.count.compare_exchange_strong(expected, 0))
         return fail(Errno::EBUSY);
     list_remove(from.first, page);
-    --from.total;
     page.owner = xen_id.raw();
     return {};
 }

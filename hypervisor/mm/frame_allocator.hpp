@@ -44,9 +44,15 @@ void free_pages(void* memory, unsigned order);
 /// against the maximum.
 [[nodiscard]] Result<> assign_frames(DomainPages& to, PageInfo& first, unsigned order);
 
-/// Takes a frame off its owner's account without freeing it: exclusive owner only (count == 1, no type
-/// references). Used by exchange. EBUSY otherwise.
+/// Takes a frame off its owner's list without freeing it: exclusive owner only (count == 1, no type references).
+/// The account stays charged, so that what replaces the frame always fits, whatever other vCPUs allocate
+/// meanwhile. Stale TLB entries may exist: flush before the frame is used again. EBUSY otherwise.
 [[nodiscard]] Result<> steal_frame(DomainPages& from, PageInfo& page);
+
+/// Puts frames on an account that is charged for them already (see steal_frame()).
+void replace_frames(DomainPages& to, PageInfo& first, unsigned order);
+/// The charge for stolen frames that nothing replaces.
+void uncharge(DomainPages& account, u64 frames);
 
 /// Frees a frame that steal_frame() took.
 void free_stolen_frame(PageInfo& page);

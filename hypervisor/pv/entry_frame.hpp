@@ -62,7 +62,8 @@ template <FrameExtra extra>
 
 } // namespace detail
 
-/// Enters the guest kernel at `address` (0: there is no entry, the domain ends).
+/// Enters the guest kernel at `address` (0: there is no entry, the domain ends). The address is canonical: all
+/// entries are checked when they are registered.
 template <FrameExtra extra>
 [[gnu::always_inline]] inline void push_frame(Vcpu& v, u64 address, bool masks_events, u32 error_code = 0) {
     arch::Registers& r = v.regs;
@@ -79,7 +80,7 @@ template <FrameExtra extra>
 
     if (masks_events)
         v.info->evtchn_upcall_mask = 1;
-    r.vector = arch::vector_syscall; // the handler takes rcx and r11 from the frame
+    r.vector = arch::vector_bounced; // the handler takes rcx and r11 from the frame
     r.rip = address;
     r.cs = FLAT_KERNEL_CS;
     r.rflags &= ~detail::cleared_at_entry;

@@ -9,8 +9,8 @@
 #include "domain/timers.hpp"
 #include "pv/trap_bounce.hpp"
 
-// The slow way out: taken when a work bit, an exit reason or a pending event was seen. entry.S looks again
-// afterwards, so nothing that is raised in here is missed.
+// The slow way out: taken when a work bit or an exit reason was seen. entry.S looks again afterwards, and then
+// for events, so nothing that is raised in here is missed.
 
 namespace streak::pv {
 
@@ -59,12 +59,8 @@ extern "C" void handle_exit_work() {
         pv::serve(work);
 
     Vcpu& v = current();
-    if (v.is_idle())
-        return;
-    if (v.exit_work.load() != 0)
+    if (!v.is_idle() && v.exit_work.load() != 0)
         pv::serve_exit_reasons(v);
-    if (cpu.work.load(std::memory_order_relaxed) == 0 && scheduler::event_pending(v))
-        pv::deliver_events(v);
 }
 
 extern "C" void idle_loop() { streak::arch::idle_halt(); }

@@ -73,12 +73,6 @@ void bounce_failsafe(Vcpu& v) {
     push_frame<FrameExtra::selectors>(v, callback.address, callback.masks_events);
 }
 
-void deliver_events(Vcpu& v) {
-    if (v.pv.event.address == 0) [[unlikely]]
-        return crash_domain(*v.domain, "event without an event callback");
-    push_frame<FrameExtra::none>(v, v.pv.event.address, true);
-}
-
 void deliver_nmi(Vcpu& v) {
     v.exit_work.fetch_and(static_cast<u8>(~static_cast<u8>(ExitWork::nmi)));
     if (v.pv.in_nmi) {
@@ -131,10 +125,21 @@ namespace {
 
 } // namespace
 
-extern "C" void handle_guest_syscall(Vcpu* vcpu) {
+extern "C" void handle_guest_syscall(Vcpu* vcpu) { handle_other_syscall(*vcpu); }
+
+extern "C" void handle_user_syscall(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
     const Callback& callback = v.pv.syscall;
-    if (v.regs.vector != arch::vector_syscall || callback.address == 0) [[unlikely]]
+    if (callback.address == 0) [[unlikely]]
         return handle_other_syscall(v);
+    if (v.in_kernel)
+        __builtin_unreachable(); // entry.S has looked
     pv::push_frame<pv::FrameExtra::none>(v, callback.address, callback.masks_events);
+}
+
+extern "C" void handle_event(Vcpu* vcpu) {
+    Vcpu& v = *vcpu;
+    if (v.pv.event.address == 0) [[unlikely]]
+        return crash_domain(*v.domain, "event without an event callback");
+    pv::push_frame<pv::FrameExtra::none>(v, v.pv.event.address, true);
 }

@@ -31,9 +31,6 @@ void inject_page_fault(Vcpu& v, u64 address, u32 error_code);
 /// Tells the kernel that the state it wanted to return to can't be loaded (CALLBACKTYPE_failsafe).
 void bounce_failsafe(Vcpu& v);
 
-/// Enters the event callback. The caller has seen a pending, unmasked event.
-void deliver_events(Vcpu& v);
-
 /// Enters the NMI handler, if there is one; while it runs, a further NMI waits for its iret.
 void deliver_nmi(Vcpu& v);
 
