@@ -315,9 +315,11 @@ void free_stolen_frame(PageInfo& page) {
 void clear_frames(PageInfo& first, unsigned order) { std::memset(page_memory(first), 0, page_size << order); }
 
 bool release_allocation(PageInfo& page) {
-    const u64 old = page.count.fetch_and(~count_bits::allocated);
-    if (!(old & count_bits::allocated))
-        return false;
+    u64 count = page.count.load(std::memory_order_relaxed);
+    do {
+        if (!(count & count_bits::allocated) || (count & count_bits::shared_heap))
+            return false;
+    } while (!page.count.compare_exchange_weak(count, count & ~count_bits::allocated));
     put_page(page);
     return true;
 }

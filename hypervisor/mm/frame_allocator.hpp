@@ -61,7 +61,7 @@ void free_stolen_frame(PageInfo& page);
 void clear_frames(PageInfo& first, unsigned order);
 
 /// Drops the allocation reference: the frame is freed once its last reference goes.
-/// False when it was dropped already.
+/// False when it was dropped already, or when the frame is the hypervisor's and only shown to the domain.
 bool release_allocation(PageInfo& page);
 
 /// Shows one page of hypervisor memory to `owner` (shared_info, grant frames …): writable by it, or
