@@ -110,6 +110,7 @@ Return stop_singleshot_timer(Vcpu& v) {
 
 Return register_info(Vcpu& v, GuestHandle<vcpu_register_vcpu_info_t> arg) {
     TRY_ASSIGN(request, arg.read());
+    LockGuard guard(v.domain->context_lock); // two vCPUs may ask for the same third one
     // Nobody may be using the old one: the vCPU itself asks, or it does not run.
     if (&v != &current() && v.sched.state.is_up())
         return fail(Errno::EINVAL);
