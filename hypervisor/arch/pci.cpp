@@ -23,32 +23,13 @@ constinit SpinLock config_lock;
 u32 read_data(u32 latch, unsigned offset, unsigned bytes) {
     LockGuard guard(config_lock);
     arch::out32(address_port, latch);
-    const u16 port = static_cast<u16>(data_port + offset);
-    switch (bytes) {
-    case 1:
-        return arch::in8(port);
-    case 2:
-        return arch::in16(port);
-    default:
-        return arch::in32(port);
-    }
+    return arch::in_sized(static_cast<u16>(data_port + offset), bytes);
 }
 
 void write_data(u32 latch, unsigned offset, unsigned bytes, u32 value) {
     LockGuard guard(config_lock);
     arch::out32(address_port, latch);
-    const u16 port = static_cast<u16>(data_port + offset);
-    switch (bytes) {
-    case 1:
-        arch::out8(port, static_cast<u8>(value));
-        break;
-    case 2:
-        arch::out16(port, static_cast<u16>(value));
-        break;
-    default:
-        arch::out32(port, value);
-        break;
-    }
+    arch::out_sized(static_cast<u16>(data_port + offset), bytes, value);
 }
 
 u8 read8(Address at, unsigned reg) { return static_cast<u8>(read_data(latch_of(at, reg), reg & 3, 1)); }

@@ -36,8 +36,6 @@ struct PerCpu {
     bool online;
     u64 cr3; ///< what CR3 holds
     Vcpu* idle;
-    Vcpu* fpu_owner;      ///< whose FPU state the registers hold (eager: == current or idle's predecessor)
-    bool in_fault_window; ///< a guest access with fix-up is under way (diagnostics)
     CpuTables* tables;    ///< GDT page, TSS, exception stacks (arch/cpu_area.hpp)
     u64 retried_rip;      ///< the last guest access that faulted and was tried again
     u64 retried_address;

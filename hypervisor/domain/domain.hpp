@@ -42,10 +42,8 @@ struct Domain {
     SpinLock context_lock;                 ///< one vCPU gets its state at a time; taken before page_lock
     CpuMask dirty_cpus;                    ///< CPUs whose TLB may hold this domain's entries
     u64 vm_assist = 0;                     ///< VMASST_TYPE_* bits
-    u64 reservation_limit_bits = 64;       ///< DMA width for allocations, when limited
 
     shared_info_t* shared_info = nullptr; ///< heap page shown to the guest
-    u64 machphys_trimmed = 0;
 
     u32 max_vcpus = 0;
     std::array<Vcpu*, vcpu_limit> vcpus{};

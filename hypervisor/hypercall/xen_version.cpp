@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "hypercall/handlers.hpp"
-#include "init/build_info.hpp"
+#include "lib/build_info.hpp"
 
 namespace streak::hypercall {
 

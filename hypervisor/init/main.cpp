@@ -9,7 +9,7 @@
 #include "arch/machine.hpp"
 #include "arch/smp.hpp"
 #include "domain/scheduler.hpp"
-#include "init/build_info.hpp"
+#include "lib/build_info.hpp"
 #include "init/dom0_builder.hpp"
 #include "init/platform.hpp"
 #include "lib/panic.hpp"

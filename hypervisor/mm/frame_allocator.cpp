@@ -359,10 +359,7 @@ bool unshare_heap_page(void* memory) {
 
 MemoryTotals memory_totals() {
     LockGuard guard(allocator_lock);
-    return {.total_frames = total_frames,
-            .free_frames = free_frame_count,
-            .claimed_frames = claimed_frames,
-            .first_free_dma32 = 0};
+    return {.total_frames = total_frames, .free_frames = free_frame_count, .claimed_frames = claimed_frames};
 }
 
 Result<> set_claim(DomainPages& of, u64 frames) {

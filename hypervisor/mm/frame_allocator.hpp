@@ -72,7 +72,6 @@ void share_heap_page(void* memory, DomId owner, bool writable);
 
 struct MemoryTotals {
     u64 total_frames, free_frames, claimed_frames;
-    u64 first_free_dma32;
 };
 [[nodiscard]] MemoryTotals memory_totals();
 

@@ -18,28 +18,6 @@ constexpr u8 speaker_bits = 3;
 
 constexpr u32 all_ones(unsigned bytes) { return bytes == 4 ? ~0u : (1u << (8 * bytes)) - 1; }
 
-u32 read_hardware(u16 port, unsigned bytes) {
-    switch (bytes) {
-    case 1:
-        return arch::in8(port);
-    case 2:
-        return arch::in16(port);
-    default:
-        return arch::in32(port);
-    }
-}
-
-void write_hardware(u16 port, unsigned bytes, u32 value) {
-    switch (bytes) {
-    case 1:
-        return arch::out8(port, static_cast<u8>(value));
-    case 2:
-        return arch::out16(port, static_cast<u16>(value));
-    default:
-        return arch::out32(port, value);
-    }
-}
-
 // Channel 2 of the timer and its gate belong to dom0: it calibrates its TSC with them, and beeps.
 
 bool is_channel2(u16 port) { return port == pit_channel2 || port == pit_command || port == system_control_b; }
@@ -138,7 +116,7 @@ u32 read_port(Domain& d, u16 port, unsigned bytes) {
         return d.privileged ? d.pci_latch.load() : ~0u;
     if (bytes == 1 && is_channel2(port))
         return read_channel2(d, port);
-    return d.may_use_ports(port, bytes) ? read_hardware(port, bytes) : all_ones(bytes);
+    return d.may_use_ports(port, bytes) ? arch::in_sized(port, bytes) : all_ones(bytes);
 }
 
 void write_port(Domain& d, u16 port, unsigned bytes, u32 value) {
@@ -150,7 +128,7 @@ void write_port(Domain& d, u16 port, unsigned bytes, u32 value) {
     } else if (bytes == 1 && is_channel2(port)) {
         write_channel2(d, port, static_cast<u8>(value));
     } else if (d.may_use_ports(port, bytes)) {
-        write_hardware(port, bytes, value);
+        arch::out_sized(port, bytes, value);
     }
 }
 

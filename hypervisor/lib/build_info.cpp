@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "init/build_info.hpp"
+#include "lib/build_info.hpp"
 
 #include <algorithm>
 #include <array>
