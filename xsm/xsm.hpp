@@ -36,14 +36,10 @@ inline constexpr Default defaults[] = {
 
 [[nodiscard]] constexpr bool allowed(Default policy, const Subject& subject, const Subject& object) {
     switch (policy) {
-    case Default::any:
-        return true;
-    case Default::self:
-        return subject.privileged || subject.id == object.id;
-    case Default::target:
-        return subject.privileged || subject.id == object.id || subject.target == object.id;
-    case Default::privileged:
-        return subject.privileged;
+    case Default::any: return true;
+    case Default::self: return subject.privileged || subject.id == object.id;
+    case Default::target: return subject.privileged || subject.id == object.id || subject.target == object.id;
+    case Default::privileged: return subject.privileged;
     }
     return false;
 }

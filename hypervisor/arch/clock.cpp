@@ -78,8 +78,7 @@ u64 measure(const Reference& reference) {
     u64 last_value = first.reference, last_tsc = first.tsc;
     for (;;) {
         const u64 value = reference.read();
-        if (((value - first.reference) & reference.mask) >= wanted)
-            break;
+        if (((value - first.reference) & reference.mask) >= wanted) break;
         const u64 tsc = arch::rdtsc();
         if (value != last_value) {
             last_value = value;
@@ -98,11 +97,9 @@ u64 measure(const Reference& reference) {
 
 /// CPUID leaf 0x15: the TSC as a multiple of a crystal's frequency.
 u64 khz_from_cpuid() {
-    if (arch::cpu_features.max_leaf < 0x15)
-        return 0;
+    if (arch::cpu_features.max_leaf < 0x15) return 0;
     const arch::CpuidLeaf leaf = arch::cpuid(0x15);
-    if (leaf.eax == 0 || leaf.ebx == 0 || leaf.ecx == 0)
-        return 0;
+    if (leaf.eax == 0 || leaf.ebx == 0 || leaf.ecx == 0) return 0;
     return static_cast<u64>(leaf.ecx) * leaf.ebx / leaf.eax / 1000;
 }
 
@@ -120,8 +117,7 @@ u64 find_khz(const References& references) {
     };
     for (Reference& reference : candidates) {
         if (reference.read == read_hpet) {
-            if (hpet == nullptr || hpet[1] == 0 || hpet[1] > 100'000'000)
-                continue;
+            if (hpet == nullptr || hpet[1] == 0 || hpet[1] > 100'000'000) continue;
             reference.period_fs = hpet[1];
             hpet[0x10 / 4] = hpet[0x10 / 4] | 1; // main counter on
         } else if (reference.read == read_pm && pm_port == 0) {
@@ -146,10 +142,8 @@ u64 multiply_shift32(u64 value, u64 factor) {
 Scale scale_for(u64 frequency_khz) {
     u64 hz = frequency_khz * 1000;
     std::int8_t shift = 0;
-    for (; hz > 2'000'000'000; --shift)
-        hz >>= 1;
-    for (; hz <= 1'000'000'000; ++shift)
-        hz <<= 1;
+    for (; hz > 2'000'000'000; --shift) hz >>= 1;
+    for (; hz <= 1'000'000'000; ++shift) hz <<= 1;
     return {static_cast<u32>((1'000'000'000ull << 32) / hz), shift};
 }
 
@@ -190,8 +184,7 @@ u64 tsc_at(u64 system_time) {
 
 void delay_us(u64 microseconds) {
     const u64 end = read_tsc() + microseconds * khz / 1000;
-    while (static_cast<i64>(end - read_tsc()) > 0)
-        arch::cpu_relax();
+    while (static_cast<i64>(end - read_tsc()) > 0) arch::cpu_relax();
 }
 
 Wallclock wallclock() {

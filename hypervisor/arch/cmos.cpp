@@ -41,24 +41,20 @@ u64 read_seconds() {
     // Two equal readings, both outside an update, can't be torn. An update takes 2 ms at most.
     Reading now{}, again{};
     for (unsigned i = 0; i < 100'000; ++i) {
-        if ((read(status_a) & updating) != 0)
-            continue;
+        if ((read(status_a) & updating) != 0) continue;
         now = read_all();
         again = read_all();
-        if ((read(status_a) & updating) == 0 && now == again)
-            break;
+        if ((read(status_a) & updating) == 0 && now == again) break;
     }
     const u8 mode = read(status_b);
     const bool is_binary = (mode & binary) != 0;
     const bool afternoon = (now.hour & 0x80) != 0;
     unsigned hour = decode(now.hour & 0x7f, is_binary);
-    if ((mode & hours_24) == 0)
-        hour = hour % 12 + (afternoon ? 12 : 0);
+    if ((mode & hours_24) == 0) hour = hour % 12 + (afternoon ? 12 : 0);
     const unsigned month = decode(now.month, is_binary), day = decode(now.day, is_binary);
     const unsigned two_digits = decode(now.year, is_binary);
     const unsigned year = two_digits + (two_digits < 70 ? 2000 : 1900);
-    if (month < 1 || month > 12 || day < 1 || day > 31)
-        return 0;
+    if (month < 1 || month > 12 || day < 1 || day > 31) return 0;
     return ((days_before(year, month) + day - 1) * 24 + hour) * 3600ull + decode(now.minute, is_binary) * 60 +
            decode(now.second, is_binary);
 }

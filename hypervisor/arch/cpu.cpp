@@ -28,8 +28,7 @@ constexpr u64 xcr0_known = 0xe7; ///< x87, SSE, AVX, AVX-512: what guests get sw
 CpuVendor find_vendor() {
     const CpuidLeaf leaf = cpuid(0);
     const u32 name[3] = {leaf.ebx, leaf.edx, leaf.ecx};
-    if (std::memcmp(name, "GenuineIntel", 12) == 0)
-        return CpuVendor::intel;
+    if (std::memcmp(name, "GenuineIntel", 12) == 0) return CpuVendor::intel;
     if (std::memcmp(name, "AuthenticAMD", 12) == 0 || std::memcmp(name, "HygonGenuine", 12) == 0)
         return CpuVendor::amd;
     return CpuVendor::other;
@@ -40,10 +39,8 @@ void read_basic_leaves(CpuFeatures& f) {
     f.stepping = one.eax & 0xf;
     f.family = one.eax >> 8 & 0xf;
     f.model = one.eax >> 4 & 0xf;
-    if (f.family == 0xf || f.family == 6)
-        f.model |= one.eax >> 12 & 0xf0;
-    if (f.family == 0xf)
-        f.family += one.eax >> 20 & 0xff;
+    if (f.family == 0xf || f.family == 6) f.model |= one.eax >> 12 & 0xf0;
+    if (f.family == 0xf) f.family += one.eax >> 20 & 0xff;
     f.mce = bit(one.edx, 7);
     f.sep = bit(one.edx, 11);
     f.pge = bit(one.edx, 13);
@@ -55,8 +52,7 @@ void read_basic_leaves(CpuFeatures& f) {
     f.tsc_deadline = bit(one.ecx, 24);
     f.xsave = bit(one.ecx, 26);
     f.under_hypervisor = bit(one.ecx, 31);
-    if (f.max_leaf >= 6)
-        f.arat = bit(cpuid(6).eax, 2);
+    if (f.max_leaf >= 6) f.arat = bit(cpuid(6).eax, 2);
     if (f.max_leaf >= 7) {
         const CpuidLeaf seven = cpuid(7);
         f.fsgsbase = bit(seven.ebx, 0);
@@ -79,19 +75,15 @@ void read_extended_leaves(CpuFeatures& f) {
     f.gib_pages = bit(one.edx, 26);
     f.rdtscp = bit(one.edx, 27);
     f.physical_address_bits = 36;
-    if (f.max_extended_leaf >= 0x80000007)
-        f.invariant_tsc = bit(cpuid(0x80000007).edx, 8);
-    if (f.max_extended_leaf >= 0x80000008)
-        f.physical_address_bits = cpuid(0x80000008).eax & 0xff;
+    if (f.max_extended_leaf >= 0x80000007) f.invariant_tsc = bit(cpuid(0x80000007).edx, 8);
+    if (f.max_extended_leaf >= 0x80000008) f.physical_address_bits = cpuid(0x80000008).eax & 0xff;
 }
 
 void find_xsave(CpuFeatures& f) {
-    if (!f.xsave)
-        return;
+    if (!f.xsave) return;
     const CpuidLeaf leaf = cpuid(0xd);
     f.xcr0 = (leaf.eax | static_cast<u64>(leaf.edx) << 32) & xcr0_known;
-    if ((f.xcr0 & 0xe0) != 0xe0 || !(f.xcr0 & 4))
-        f.xcr0 &= 7;
+    if ((f.xcr0 & 0xe0) != 0xe0 || !(f.xcr0 & 4)) f.xcr0 &= 7;
     f.xsaveopt = bit(cpuid(0xd, 1).eax, 0);
     f.xsave_bytes = 512 + 64;
     for (unsigned component = 2; component < 64; ++component)
@@ -152,10 +144,8 @@ void detect_cpu_features() {
     read_extended_leaves(f);
     find_xsave(f);
     f.qemu_tcg = f.under_hypervisor && is_qemu_tcg();
-    if (f.qemu_tcg)
-        f.smap = false;
-    if (f.smap)
-        patch_smap();
+    if (f.qemu_tcg) f.smap = false;
+    if (f.smap) patch_smap();
 }
 
 void limit_protection(bool smep, bool smap) {
@@ -185,16 +175,13 @@ void init_cpu() {
     }
     asm volatile("fninit");
     write_msr(msr::efer, read_msr(msr::efer) | efer::sce | efer::nxe);
-    if (cpu_features.pat)
-        write_msr(msr::pat, pat_value);
-    if (cpu_features.rdtscp)
-        write_msr(msr::tsc_aux, 0);
+    if (cpu_features.pat) write_msr(msr::pat, pat_value);
+    if (cpu_features.rdtscp) write_msr(msr::tsc_aux, 0);
     init_system_calls();
 }
 
 void idle_halt() {
-    if (this_cpu().work.load(std::memory_order_relaxed) == 0)
-        asm volatile("sti\n\thlt\n\tcli" ::: "memory");
+    if (this_cpu().work.load(std::memory_order_relaxed) == 0) asm volatile("sti\n\thlt\n\tcli" ::: "memory");
 }
 
 } // namespace streak::arch

@@ -54,8 +54,7 @@ inline void write_back_caches() { asm volatile("wbinvd" ::: "memory"); }
 
 inline void clear_ts() { asm volatile("clts" ::: "memory"); }
 inline void set_ts() {
-    if (const u64 now = read_cr0(); !(now & cr0::ts))
-        write_cr0(now | cr0::ts);
+    if (const u64 now = read_cr0(); !(now & cr0::ts)) write_cr0(now | cr0::ts);
 }
 
 inline void write_xcr0(u64 value) {

@@ -53,8 +53,7 @@ void set_gate(unsigned vector, Ist ist, unsigned dpl) {
 }
 
 void fill_idt() {
-    for (unsigned vector = 0; vector < idt.size(); ++vector)
-        set_gate(vector, Ist::none, 0);
+    for (unsigned vector = 0; vector < idt.size(); ++vector) set_gate(vector, Ist::none, 0);
     set_gate(static_cast<u8>(Trap::debug), Ist::debug, 0);
     set_gate(static_cast<u8>(Trap::nmi), Ist::nmi, 0);
     set_gate(static_cast<u8>(Trap::breakpoint), Ist::none, 3);
@@ -93,8 +92,7 @@ Maddr tables_maddr(const void* pointer) {
 
 void set_window_entry(unsigned page, u64 entry) {
     u64& at = this_cpu().tables->window[page];
-    if (at == entry)
-        return;
+    if (at == entry) return;
     __atomic_store_n(&at, entry, __ATOMIC_RELAXED);
     invlpg(gdt_window(cpu_id()) + page * page_size);
 }
@@ -152,8 +150,7 @@ void map_windows(CpuId cpu) {
     for (unsigned page = 0; page < gdt_window_pages; ++page)
         window[page] = image_maddr(empty_page.data()).raw() | empty_entry;
     window[first_reserved_gdt_page] = tables_maddr(tables.gdt.data()).raw() | window_entry;
-    for (unsigned page = 0; page < ldt_window_pages; ++page)
-        window[gdt_window_pages + page] = 0;
+    for (unsigned page = 0; page < ldt_window_pages; ++page) window[gdt_window_pages + page] = 0;
     invlpg(base);
     tables.window = window;
 }

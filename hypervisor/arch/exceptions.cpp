@@ -43,8 +43,7 @@ extern "C" const Entry __extable_start[], __extable_end[];
 
 u64 find_fixup(u64 rip) {
     for (const Entry* entry = __extable_start; entry != __extable_end; ++entry)
-        if (address(entry->from) == rip)
-            return address(entry->to);
+        if (address(entry->from) == rip) return address(entry->to);
     return 0;
 }
 
@@ -55,8 +54,7 @@ using arch::Registers;
 
 void handle_hypervisor_exception(Registers* regs) {
     if (const u64 fixup = arch::find_fixup(regs->rip)) {
-        if (!arch::worth_a_retry(*regs))
-            regs->rip = fixup;
+        if (!arch::worth_a_retry(*regs)) regs->rip = fixup;
         return;
     }
     arch::panic_with_registers(*regs);

@@ -68,10 +68,8 @@ unsigned take_vectors(u32 first, unsigned count) {
         const unsigned base =
             arch::first_device_vector + (next_vector - arch::first_device_vector + tried) % span;
         bool fits = base % count == 0;
-        for (unsigned i = 0; fits && i < count; ++i)
-            fits = vector_free(base + i);
-        if (!fits)
-            continue;
+        for (unsigned i = 0; fits && i < count; ++i) fits = vector_free(base + i);
+        if (!fits) continue;
         for (unsigned i = 0; i < count; ++i)
             irq_of_vector[base + i].store(static_cast<u16>(first + i), std::memory_order_release);
         next_vector = base + count > arch::last_device_vector ? arch::first_device_vector : base + count;
@@ -89,21 +87,17 @@ void program(Irq irq, const Descriptor& d) {
 }
 
 void wait_for_handlers(const Descriptor& d) {
-    while (d.running.load() != 0)
-        spin_wait();
+    while (d.running.load() != 0) spin_wait();
 }
 
 Result<> bind(Irq irq, Handler handler, void* context, bool guest) {
     Descriptor* d = find(irq);
-    if (d == nullptr)
-        return fail(Errno::ENODEV);
+    if (d == nullptr) return fail(Errno::ENODEV);
     LockGuard allocation(allocation_lock);
-    if (d->bound)
-        return fail(Errno::EBUSY);
+    if (d->bound) return fail(Errno::EBUSY);
     if (d->vector.raw() == 0) {
         const unsigned vector = take_vectors(irq.raw(), 1);
-        if (vector == 0)
-            return fail(Errno::ENOSPC);
+        if (vector == 0) return fail(Errno::ENOSPC);
         d->vector = Vector(static_cast<u8>(vector));
     }
     LockGuard guard(d->lock);
@@ -123,8 +117,7 @@ void run_handler(Irq irq, Descriptor& d) {
     void* context = d.context;
     d.running.fetch_add(1);
     d.lock.unlock();
-    if (handler != nullptr)
-        handler(irq, context);
+    if (handler != nullptr) handler(irq, context);
     d.running.fetch_sub(1);
 }
 
@@ -134,8 +127,7 @@ u32 gsi_count() { return gsis; }
 u32 irq_count() { return highest.load(std::memory_order_relaxed); }
 
 Result<Irq> gsi_to_irq(u32 gsi) {
-    if (gsi >= gsis || !ioapic::has_line(gsi))
-        return fail(Errno::ENODEV);
+    if (gsi >= gsis || !ioapic::has_line(gsi)) return fail(Errno::ENODEV);
     return Irq(gsi);
 }
 
@@ -144,13 +136,11 @@ u32 isa_to_gsi(u8 isa_line) {
 }
 
 void add_override(u8 isa_line, u32 gsi, bool level, bool active_low) {
-    if (isa_line < overrides.size())
-        overrides[isa_line] = {true, level, active_low, gsi};
+    if (isa_line < overrides.size()) overrides[isa_line] = {true, level, active_low, gsi};
 }
 
 void init() {
-    for (auto& entry : irq_of_vector)
-        entry.store(no_irq, std::memory_order_relaxed);
+    for (auto& entry : irq_of_vector) entry.store(no_irq, std::memory_order_relaxed);
     gsis = std::min(ioapic::line_count(), max_irqs / 2);
     highest = gsis;
     for (u32 gsi = 0; gsi < gsis; ++gsi) {
@@ -169,28 +159,23 @@ Result<> set_gsi_mode(u32 gsi, bool level, bool active_low) {
     TRY_ASSIGN(irq, gsi_to_irq(gsi));
     Descriptor& d = descriptors[irq.raw()];
     LockGuard guard(d.lock);
-    if (d.level == level && d.active_low == active_low)
-        return {};
-    if (d.bound)
-        return fail(Errno::EBUSY);
+    if (d.level == level && d.active_low == active_low) return {};
+    if (d.bound) return fail(Errno::EBUSY);
     d.level = level;
     d.active_low = active_low;
     return {};
 }
 
 Result<Irq> create_msi(unsigned count) {
-    if (count == 0 || count > 32 || (count & (count - 1)) != 0)
-        return fail(Errno::EINVAL);
+    if (count == 0 || count > 32 || (count & (count - 1)) != 0) return fail(Errno::EINVAL);
     LockGuard guard(allocation_lock);
     unsigned run = 0;
     for (u32 i = gsis; i < max_irqs; ++i) {
         run = descriptors[i].exists ? 0 : run + 1;
-        if (run < count)
-            continue;
+        if (run < count) continue;
         const u32 first = i + 1 - count;
         const unsigned vector = take_vectors(first, count);
-        if (vector == 0)
-            return fail(Errno::ENOSPC);
+        if (vector == 0) return fail(Errno::ENOSPC);
         for (unsigned k = 0; k < count; ++k) {
             Descriptor& d = descriptors[first + k];
             d.msi = d.exists = d.masked = true;
@@ -200,8 +185,7 @@ Result<Irq> create_msi(unsigned count) {
             d.count = 0;
             d.hook = nullptr;
         }
-        if (first + count > highest)
-            highest = first + count;
+        if (first + count > highest) highest = first + count;
         return Irq(first);
     }
     return fail(Errno::ENOSPC);
@@ -211,8 +195,7 @@ void destroy_msi(Irq first, unsigned count) {
     LockGuard guard(allocation_lock);
     for (unsigned k = 0; k < count; ++k) {
         Descriptor* d = find(first + k);
-        if (d == nullptr || !d->msi || d->bound)
-            continue;
+        if (d == nullptr || !d->msi || d->bound) continue;
         irq_of_vector[d->vector.raw()].store(no_irq, std::memory_order_release);
         d->vector = Vector(0);
         d->exists = false;
@@ -221,8 +204,7 @@ void destroy_msi(Irq first, unsigned count) {
 
 MsiMessage msi_message(Irq irq) {
     const Descriptor* d = find(irq);
-    if (d == nullptr)
-        return {};
+    if (d == nullptr) return {};
     return {0xfee00000ull | static_cast<u64>(apic_of(d->cpu).raw() & 0xff) << 12, d->vector.raw()};
 }
 
@@ -241,13 +223,11 @@ Result<> bind_hypervisor(Irq irq, Handler handler, void* context) {
 
 void unbind(Irq irq) {
     Descriptor* d = find(irq);
-    if (d == nullptr)
-        return;
+    if (d == nullptr) return;
     {
         LockGuard allocation(allocation_lock);
         LockGuard guard(d->lock);
-        if (!d->bound)
-            return;
+        if (!d->bound) return;
         d->masked = true;
         program(irq, *d);
         d->bound = d->in_service = false;
@@ -262,8 +242,7 @@ void unbind(Irq irq) {
 
 void set_guest_handler(Irq irq, Handler handler, void* context) {
     Descriptor* d = find(irq);
-    if (d == nullptr)
-        return;
+    if (d == nullptr) return;
     {
         LockGuard guard(d->lock);
         d->handler = handler;
@@ -274,49 +253,40 @@ void set_guest_handler(Irq irq, Handler handler, void* context) {
 
 void route(Irq irq, CpuId cpu) {
     Descriptor* d = find(irq);
-    if (d == nullptr)
-        return;
-    if (!smp::online().test(cpu) || apic_of(cpu).raw() >= 0xff)
-        cpu = CpuId(0);
+    if (d == nullptr) return;
+    if (!smp::online().test(cpu) || apic_of(cpu).raw() >= 0xff) cpu = CpuId(0);
     d->lock.lock();
     if (d->cpu == cpu) {
         d->lock.unlock();
         return;
     }
     d->cpu = cpu;
-    if (d->bound)
-        program(irq, *d);
+    if (d->bound) program(irq, *d);
     const auto hook = d->hook;
     void* context = d->hook_context;
     d->lock.unlock();
-    if (d->msi && hook != nullptr)
-        hook(irq, msi_message(irq), context);
+    if (d->msi && hook != nullptr) hook(irq, msi_message(irq), context);
 }
 
 void mask(Irq irq) {
     Descriptor* d = find(irq);
-    if (d == nullptr)
-        return;
+    if (d == nullptr) return;
     LockGuard guard(d->lock);
-    if (!d->bound || d->masked)
-        return;
+    if (!d->bound || d->masked) return;
     d->masked = true;
-    if (!d->msi)
-        ioapic::set_mask(irq.raw(), true);
+    if (!d->msi) ioapic::set_mask(irq.raw(), true);
 }
 
 void unmask(Irq irq) {
     Descriptor* d = find(irq);
-    if (d == nullptr)
-        return;
+    if (d == nullptr) return;
     d->lock.lock();
     if (!d->bound || !d->masked) {
         d->lock.unlock();
         return;
     }
     d->masked = false;
-    if (!d->msi && !d->in_service)
-        ioapic::set_mask(irq.raw(), false);
+    if (!d->msi && !d->in_service) ioapic::set_mask(irq.raw(), false);
     const bool missed = std::exchange(d->missed, false);
     if (missed)
         run_handler(irq, *d);
@@ -326,14 +296,11 @@ void unmask(Irq irq) {
 
 void guest_eoi(Irq irq) {
     Descriptor* d = find(irq);
-    if (d == nullptr)
-        return;
+    if (d == nullptr) return;
     LockGuard guard(d->lock);
-    if (!d->in_service)
-        return;
+    if (!d->in_service) return;
     d->in_service = false;
-    if (!d->masked)
-        ioapic::set_mask(irq.raw(), false);
+    if (!d->masked) ioapic::set_mask(irq.raw(), false);
 }
 
 bool needs_eoi(Irq irq) {
@@ -353,8 +320,7 @@ bool is_msi(Irq irq) {
 
 Info info(Irq irq) {
     const Descriptor* d = find(irq);
-    if (d == nullptr)
-        return {};
+    if (d == nullptr) return {};
     return {true,      d->bound,      d->guest,  d->level, d->active_low,
             d->masked, d->in_service, d->vector, d->cpu,   d->count};
 }
@@ -375,24 +341,20 @@ void dispatch(Vector vector) {
         d->in_service = true;
         ioapic::set_mask(number, true);
     }
-    if (!d->level || hold)
-        lapic::eoi();
+    if (!d->level || hold) lapic::eoi();
     if (!d->bound || d->masked) {
         d->missed = d->msi && d->bound;
         d->lock.unlock();
-        if (d->level && !hold)
-            lapic::eoi();
+        if (d->level && !hold) lapic::eoi();
         return;
     }
     run_handler(irq, *d);
-    if (d->level && !hold)
-        lapic::eoi();
+    if (d->level && !hold) lapic::eoi();
 }
 
 void evacuate(CpuId cpu) {
     for (u32 i = 0; i < irq_count(); ++i)
-        if (descriptors[i].exists && descriptors[i].cpu == cpu)
-            route(Irq(i), CpuId(0));
+        if (descriptors[i].exists && descriptors[i].cpu == cpu) route(Irq(i), CpuId(0));
 }
 
 } // namespace streak::irq

@@ -66,8 +66,7 @@ void command(ApicId to, u32 low) {
         arch::write_msr(0x800 + reg_icr / 16, static_cast<u64>(to.raw()) << 32 | low);
         return;
     }
-    while ((registers_[reg_icr / 4] & icr_busy) != 0)
-        arch::cpu_relax();
+    while ((registers_[reg_icr / 4] & icr_busy) != 0) arch::cpu_relax();
     registers_[reg_icr_high / 4] = to.raw() << 24;
     registers_[reg_icr / 4] = low;
 }
@@ -95,18 +94,14 @@ void init_cpu() {
         base |= base_enable;
         arch::write_msr(msr_apic_base, base);
     }
-    if (x2apic_ && (base & base_x2apic) == 0)
-        arch::write_msr(msr_apic_base, base | base_x2apic);
+    if (x2apic_ && (base & base_x2apic) == 0) arch::write_msr(msr_apic_base, base | base_x2apic);
 
     write(reg_tpr, 0);
-    if (!x2apic_)
-        write(reg_dfr, ~0u);
+    if (!x2apic_) write(reg_dfr, ~0u);
     write(reg_lvt_lint0, lvt_masked);
     write(reg_lvt_lint1, lvt_nmi);
-    if (has_local_vector(reg_lvt_thermal))
-        write(reg_lvt_thermal, lvt_masked);
-    if (has_local_vector(reg_lvt_perf))
-        write(reg_lvt_perf, lvt_masked);
+    if (has_local_vector(reg_lvt_thermal)) write(reg_lvt_thermal, lvt_masked);
+    if (has_local_vector(reg_lvt_perf)) write(reg_lvt_perf, lvt_masked);
     write(reg_error, 0);
     write(reg_lvt_error, arch::error_vector.raw());
     write(reg_spurious, 0x100u | arch::spurious_vector.raw());
@@ -114,10 +109,8 @@ void init_cpu() {
     // Interrupts in service that the firmware or a former life left behind.
     for (unsigned i = 0; i < 256; ++i) {
         u32 pending = 0;
-        for (u32 word = 0; word < 8; ++word)
-            pending |= read(static_cast<Reg>(0x100 + word * 0x10));
-        if (pending == 0)
-            break;
+        for (u32 word = 0; word < 8; ++word) pending |= read(static_cast<Reg>(0x100 + word * 0x10));
+        if (pending == 0) break;
         eoi();
     }
 
@@ -145,8 +138,7 @@ void send_nmi(ApicId to) { command(to, icr_nmi | icr_assert); }
 
 void send_init(ApicId to) {
     command(to, icr_init | icr_level | icr_assert);
-    if (!x2apic_)
-        command(to, icr_init | icr_level); // de-assert: only very old APICs care
+    if (!x2apic_) command(to, icr_init | icr_level); // de-assert: only very old APICs care
 }
 
 void send_startup(ApicId to, u8 page) { command(to, icr_startup | page); }

@@ -35,8 +35,7 @@ void reset_by_chipset() {
 }
 
 void reset_by_keyboard() {
-    for (unsigned i = 0; i < 1000 && (arch::in8(0x64) & 2) != 0; ++i)
-        clock::delay_us(10);
+    for (unsigned i = 0; i < 1000 && (arch::in8(0x64) & 2) != 0; ++i) clock::delay_us(10);
     arch::out8(0x64, 0xfe);
 }
 
@@ -56,8 +55,7 @@ const PowerPorts& power_ports() { return ports_; }
 void set_noreboot(bool noreboot) { noreboot_ = noreboot; }
 
 void halt_cpu() {
-    for (;;)
-        asm volatile("cli; hlt" ::: "memory");
+    for (;;) asm volatile("cli; hlt" ::: "memory");
 }
 
 void halt() {

@@ -33,21 +33,17 @@ enum EntryWord { entry_address, entry_address_high, entry_data, entry_control };
 
 /// The memory address of a BAR; EINVAL for I/O or unset ones.
 [[nodiscard]] Result<Maddr> bar_address(Address device, unsigned index) {
-    if (index > 5)
-        return fail(Errno::EINVAL);
+    if (index > 5) return fail(Errno::EINVAL);
     const unsigned reg = 0x10 + index * 4;
     const u32 low = pci::read32(device, reg);
     constexpr u32 is_io = 1, is_64bit = 4, type_mask = 6;
-    if (low & is_io)
-        return fail(Errno::EINVAL);
+    if (low & is_io) return fail(Errno::EINVAL);
     u64 address = low & ~0xfull;
     if ((low & type_mask) == is_64bit) {
-        if (index == 5)
-            return fail(Errno::EINVAL);
+        if (index == 5) return fail(Errno::EINVAL);
         address |= u64(pci::read32(device, reg + 4)) << 32;
     }
-    if (address == 0)
-        return fail(Errno::EINVAL);
+    if (address == 0) return fail(Errno::EINVAL);
     return Maddr(address);
 }
 
@@ -67,13 +63,10 @@ constinit SpinLock mapped_lock;
         return fail(Errno::EINVAL);
     LockGuard guard(mapped_lock);
     for (MappedTable& t : mapped_tables) {
-        if (t.address == address.raw() && t.entries >= entries)
-            return t.words;
-        if (t.address != 0)
-            continue;
+        if (t.address == address.raw() && t.entries >= entries) return t.words;
+        if (t.address != 0) continue;
         void* words = mm::map_mmio(address, u64(entries) * entry_bytes);
-        if (!words)
-            return fail(Errno::ENOMEM);
+        if (!words) return fail(Errno::ENOMEM);
         t = {address.raw(), entries, static_cast<volatile u32*>(words)};
         return t.words;
     }
@@ -109,18 +102,15 @@ void enable_msix(const Source& s, const irq::MsiMessage& message) {
 
 Result<Source> find_msi(Address device, unsigned messages) {
     const unsigned capability = pci::find_capability(device, pci::capability_msi);
-    if (capability == 0)
-        return fail(Errno::ENODEV);
+    if (capability == 0) return fail(Errno::ENODEV);
     const u16 control = pci::read16(device, capability + msi_control);
-    if (messages > (1u << ((control >> msi_capable_shift) & msi_count_mask)))
-        return fail(Errno::EINVAL);
+    if (messages > (1u << ((control >> msi_capable_shift) & msi_count_mask))) return fail(Errno::EINVAL);
     return Source{.device = device, .capability = static_cast<u16>(capability)};
 }
 
 Result<Source> find_msix(Address device, unsigned entry) {
     const unsigned capability = pci::find_capability(device, pci::capability_msix);
-    if (capability == 0)
-        return fail(Errno::ENODEV);
+    if (capability == 0) return fail(Errno::ENODEV);
     const u32 entries = (pci::read16(device, capability + msix_control) & msix_size_mask) + 1u;
     if (entry >= entries || !(pci::read16(device, pci::reg_command) & pci::command_memory))
         return fail(Errno::EINVAL);
@@ -155,8 +145,7 @@ void set_mask(const Source& s, bool masked) {
         return;
     }
     const u16 control = control_of(s);
-    if (!(control & msi_maskable))
-        return;
+    if (!(control & msi_maskable)) return;
     const unsigned reg = s.capability + msi_mask_offset(control);
     const u32 count = 1u << ((control >> msi_chosen_shift) & msi_count_mask);
     const u32 all = count >= 32 ? ~0u : (1u << count) - 1;

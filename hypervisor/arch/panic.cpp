@@ -37,8 +37,7 @@ void print_code_address(u64 address) {
 
 void print_build_id() {
     constexpr u64 note_header = 16, id_bytes = 20;
-    if (__build_id_end - __build_id_start < static_cast<i64>(note_header + id_bytes))
-        return;
+    if (__build_id_end - __build_id_start < static_cast<i64>(note_header + id_bytes)) return;
     char text[id_bytes * 2];
     for (u64 i = 0; i < id_bytes; ++i) {
         const u8 byte = __build_id_start[note_header + i];
@@ -80,8 +79,7 @@ void dump_backtrace(u64 rip, u64 rbp) {
          frame < max_frames && rbp % 8 == 0 && is_canonical(rbp) && rbp >= hypervisor_start; ++frame) {
         const auto* words = reinterpret_cast<const u64*>(rbp);
         u64 next = 0, return_address = 0;
-        if (!read_safe(words, next) || !read_safe(words + 1, return_address) || return_address == 0)
-            return;
+        if (!read_safe(words, next) || !read_safe(words + 1, return_address) || return_address == 0) return;
         print_code_address(return_address);
         if (next <= rbp || next - rbp > stack_bytes) // callers' frames lie above, on the same stack
             return;
@@ -102,14 +100,12 @@ void dump_registers(const Registers& regs) {
                   read_msr(msr::gs_base));
     log_emergency("cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}", read_cr0(), read_cr2(), read_cr3(),
                   read_cr4());
-    if (regs.from_guest())
-        return;
+    if (regs.from_guest()) return;
     const auto* stack = reinterpret_cast<const u64*>(regs.rsp & ~7ull);
     u64 w[4]{};
     for (unsigned row = 0; row < 4; ++row) {
         for (unsigned i = 0; i < 4; ++i)
-            if (!read_safe(stack + row * 4 + i, w[i]))
-                return;
+            if (!read_safe(stack + row * 4 + i, w[i])) return;
         log_emergency("stack+{:02x} {:016x} {:016x} {:016x} {:016x}", row * 32, w[0], w[1], w[2], w[3]);
     }
 }
@@ -137,10 +133,8 @@ void panic_machine() {
     u32 first = nobody;
     if (!panicking_cpu.compare_exchange_strong(first, me)) {
         // Another CPU is at it, or this one has failed while panicking: nothing more can be trusted.
-        if (first == me)
-            machine::halt_cpu();
-        for (;;)
-            asm volatile("hlt");
+        if (first == me) machine::halt_cpu();
+        for (;;) asm volatile("hlt");
     }
     uart::ensure_output();
     vga::take_over();

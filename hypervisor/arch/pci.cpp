@@ -44,17 +44,14 @@ bool exists(Address at) {
 }
 
 unsigned find_capability(Address at, u8 id) {
-    if (!exists(at) || !(read16(at, reg_status) & status_has_capabilities))
-        return 0;
+    if (!exists(at) || !(read16(at, reg_status) & status_has_capabilities)) return 0;
     constexpr unsigned cardbus_bridge = 2;
     unsigned offset = (read8(at, reg_header_type) & 0x7f) == cardbus_bridge ? 0x14 : 0x34;
     // The list is the device's: no more steps than entries could be.
     for (unsigned i = 0; i < 48; ++i) {
         offset = read8(at, offset) & 0xfc;
-        if (offset < 0x40)
-            return 0;
-        if (read8(at, offset) == id)
-            return offset;
+        if (offset < 0x40) return 0;
+        if (read8(at, offset) == id) return offset;
         ++offset;
     }
     return 0;

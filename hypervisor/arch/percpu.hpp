@@ -36,8 +36,8 @@ struct PerCpu {
     bool online;
     u64 cr3; ///< what CR3 holds
     Vcpu* idle;
-    CpuTables* tables;    ///< GDT page, TSS, exception stacks (arch/cpu_area.hpp)
-    u64 retried_rip;      ///< the last guest access that faulted and was tried again
+    CpuTables* tables; ///< GDT page, TSS, exception stacks (arch/cpu_area.hpp)
+    u64 retried_rip;   ///< the last guest access that faulted and was tried again
     u64 retried_address;
     u64 xcr0; ///< what XCR0 holds
 };

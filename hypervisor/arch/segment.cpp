@@ -10,8 +10,7 @@ bool load_guest_gs(u16 selector) {
     asm volatile("mov %%gs:0, %0" : "=r"(block) : : "memory");
     const bool loaded = load_gs(selector);
     u64 base = 0;
-    if (loaded && (selector & ~3) != 0)
-        base = read_msr(msr::gs_base);
+    if (loaded && (selector & ~3) != 0) base = read_msr(msr::gs_base);
     write_msr(msr::gs_base, block);
     write_msr(msr::kernel_gs_base, base);
     return loaded;

@@ -72,8 +72,7 @@ bool start(const arch::PerCpu& block, Maddr trampoline) {
         // An emulator may take its time; real ones are there after a few hundred microseconds.
         const u64 patience = attempt == 0 ? 2'000 : 2'000'000;
         for (u64 waited = 0; waited < patience; waited += 20) {
-            if (online_cpus.test(block.cpu))
-                return true;
+            if (online_cpus.test(block.cpu)) return true;
             clock::delay_us(20);
         }
     }
@@ -87,8 +86,7 @@ u32 acpi_id_of(CpuId cpu) { return acpi_ids[cpu.raw()]; }
 
 CpuId cpu_of_apic(ApicId apic) {
     for (u32 cpu = 0; cpu < known_cpus; ++cpu)
-        if (arch::percpu(CpuId(cpu)).apic_id == apic)
-            return CpuId(cpu);
+        if (arch::percpu(CpuId(cpu)).apic_id == apic) return CpuId(cpu);
     return CpuId(max_cpus);
 }
 
@@ -100,8 +98,7 @@ void init_boot_cpu() {
 }
 
 void add_processor(ApicId apic_id, u32 acpi_id) {
-    if (apic_id == arch::this_cpu().apic_id)
-        acpi_ids[0] = acpi_id;
+    if (apic_id == arch::this_cpu().apic_id) acpi_ids[0] = acpi_id;
     if (!processors.push_back({apic_id, acpi_id}))
         log_warning("more than {} processors: APIC {:#x} is not used", max_cpus, apic_id);
 }
@@ -111,8 +108,7 @@ void set_plan(const Plan& wanted) { plan = wanted; }
 void start_all(u32 maxcpus) {
     const u32 limit = maxcpus == 0 ? max_cpus : std::min<u32>(maxcpus, max_cpus);
     for (const Processor& processor : processors) {
-        if (processor.apic_id == arch::this_cpu().apic_id || known_cpus >= limit)
-            continue;
+        if (processor.apic_id == arch::this_cpu().apic_id || known_cpus >= limit) continue;
         void* memory = plan.allocate(arch::cpu_area_bytes);
         if (memory == nullptr) {
             log_warning("No memory for CPU {}", known_cpus);
@@ -146,14 +142,12 @@ void call_on(CpuId cpu, void (*function)(void*), void* argument) {
     remote_call.argument = argument;
     remote_call.target.store(cpu.raw());
     arch::raise_work(cpu, arch::Work::custom);
-    while (remote_call.target.load() != max_cpus)
-        spin_wait();
+    while (remote_call.target.load() != max_cpus) spin_wait();
     remote_call.lock.unlock();
 }
 
 void serve_remote_call() {
-    if (remote_call.target.load() != arch::cpu_id().raw())
-        return;
+    if (remote_call.target.load() != arch::cpu_id().raw()) return;
     remote_call.function(remote_call.argument);
     remote_call.target.store(max_cpus);
 }
@@ -162,11 +156,9 @@ void stop_others() {
     stopping.store(true);
     const CpuId me = arch::cpu_id();
     online_cpus.for_each([me](CpuId cpu) {
-        if (cpu != me)
-            lapic::send_nmi(arch::percpu(cpu).apic_id);
+        if (cpu != me) lapic::send_nmi(arch::percpu(cpu).apic_id);
     });
-    for (unsigned waited = 0; waited < 100'000 && online_count.load() > 1; waited += 20)
-        clock::delay_us(20);
+    for (unsigned waited = 0; waited < 100'000 && online_count.load() > 1; waited += 20) clock::delay_us(20);
 }
 
 } // namespace streak::smp

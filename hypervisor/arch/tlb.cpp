@@ -43,10 +43,8 @@ constinit bool request_resets_clock = false;
 /// The time a flush that starts now may claim.
 u32 flush_time() {
     const u32 now = clock.load();
-    if (now == clock_end)
-        return 0;
-    if (!stamped.load(std::memory_order_relaxed))
-        return now;
+    if (now == clock_end) return 0;
+    if (!stamped.load(std::memory_order_relaxed)) return now;
     stamped.store(false);
     u32 expected = now;
     clock.compare_exchange_strong(expected, now + 1);
@@ -69,8 +67,7 @@ void request(const CpuMask& targets, Flush kind, Vaddr address, bool reset) {
     pending = targets;
     std::atomic_thread_fence(std::memory_order_seq_cst);
     targets.for_each([](CpuId cpu) { lapic::send_ipi(arch::percpu(cpu).apic_id, arch::flush_vector); });
-    while (!pending.empty())
-        arch::cpu_relax();
+    while (!pending.empty()) arch::cpu_relax();
 }
 
 } // namespace
@@ -101,17 +98,14 @@ void flush(const CpuMask& cpus, Flush kind, Vaddr address) {
         CpuMask others = cpus;
         others &= smp::online();
         others.clear(me);
-        if (!others.empty())
-            request(others, kind, address, false);
+        if (!others.empty()) request(others, kind, address, false);
     }
-    if (cpus.test(me))
-        flush_local(kind, address);
+    if (cpus.test(me)) flush_local(kind, address);
 }
 
 u32 stamp_now() {
     // The flag first: whoever flushes after the stamp was read sees it and advances the clock.
-    if (!stamped.load(std::memory_order_relaxed))
-        stamped.store(true);
+    if (!stamped.load(std::memory_order_relaxed)) stamped.store(true);
     return clock.load();
 }
 
@@ -119,8 +113,7 @@ bool needs_flush(u32 stamp, CpuId cpu) { return flushed[cpu.raw()].at.load() <= 
 
 void filter(CpuMask& cpus, u32 stamp) {
     cpus.for_each([&](CpuId cpu) {
-        if (!needs_flush(stamp, cpu))
-            cpus.clear(cpu);
+        if (!needs_flush(stamp, cpu)) cpus.clear(cpu);
     });
 }
 

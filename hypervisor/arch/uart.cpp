@@ -43,18 +43,15 @@ void wait_until_empty() {
 }
 
 void put(char c) {
-    if (room == 0)
-        wait_until_empty();
-    if (dead)
-        return;
+    if (room == 0) wait_until_empty();
+    if (dead) return;
     arch::out8(base + data, static_cast<u8>(c));
     --room;
 }
 
 void write(std::string_view text) {
     for (const char c : text) {
-        if (c == '\n')
-            put('\r');
+        if (c == '\n') put('\r');
         put(c);
     }
 }
@@ -63,8 +60,7 @@ constinit LogSink sink{write};
 
 [[nodiscard]] bool answers() {
     arch::out8(base + scratch, 0x5a);
-    if (arch::in8(base + scratch) != 0x5a)
-        return false;
+    if (arch::in8(base + scratch) != 0x5a) return false;
     arch::out8(base + scratch, 0xa5);
     return arch::in8(base + scratch) == 0xa5;
 }
@@ -72,16 +68,11 @@ constinit LogSink sink{write};
 u8 frame_format(const loader::SerialOptions& options) {
     u8 value = static_cast<u8>((options.data_bits - 5) & 3) | (options.stop_bits == 2 ? 4 : 0);
     switch (options.parity) {
-    case 'o':
-        return value | 0x08;
-    case 'e':
-        return value | 0x18;
-    case 'm':
-        return value | 0x28;
-    case 's':
-        return value | 0x38;
-    default:
-        return value;
+    case 'o': return value | 0x08;
+    case 'e': return value | 0x18;
+    case 'm': return value | 0x28;
+    case 's': return value | 0x38;
+    default: return value;
     }
 }
 
@@ -98,8 +89,7 @@ void drain() {
 
 void finish_output() {
     for (u32 tries = 0; base != 0 && !dead && tries < 1'000'000; ++tries)
-        if (arch::in8(base + line_status) & transmitter_idle)
-            return;
+        if (arch::in8(base + line_status) & transmitter_idle) return;
 }
 
 bool init(const loader::SerialOptions& options, unsigned number) {
@@ -133,15 +123,13 @@ u16 io_base() { return base; }
 u8 isa_irq() { return irq; }
 
 void enable_receive_interrupt() {
-    if (!present())
-        return;
+    if (!present()) return;
     // The FIFO asks from its first character on: somebody types.
     arch::out8(base + interrupt_enable, received_data_interrupt);
 }
 
 bool handle_interrupt() {
-    if (!present())
-        return false;
+    if (!present()) return false;
     LockGuard guard(receive_lock);
     (void)arch::in8(base + interrupt_id);
     drain();
@@ -149,18 +137,15 @@ bool handle_interrupt() {
 }
 
 std::optional<u8> receive() {
-    if (!present())
-        return {};
+    if (!present()) return {};
     LockGuard guard(receive_lock);
     drain();
-    if (produced == consumed)
-        return {};
+    if (produced == consumed) return {};
     return ring[consumed++ % ring_bytes];
 }
 
 void ensure_output() {
-    if (!present())
-        (void)init({}, 1);
+    if (!present()) (void)init({}, 1);
 }
 
 } // namespace streak::uart

@@ -44,8 +44,7 @@ void draw(u32 x, u32 y, char c) {
 }
 
 void show(u32 x, u32 y, char c) {
-    if (shown[y][x] == c)
-        return;
+    if (shown[y][x] == c) return;
     shown[y][x] = c;
     draw(x, y, c);
 }
@@ -59,17 +58,14 @@ void scroll() {
         return;
     }
     for (u32 y = 0; y < rows; ++y)
-        for (u32 x = 0; x < columns; ++x)
-            show(x, y, y + lines < rows ? shown[y + lines][x] : ' ');
+        for (u32 x = 0; x < columns; ++x) show(x, y, y + lines < rows ? shown[y + lines][x] : ' ');
 }
 
 void new_line() {
     column = 0;
-    if (++row >= rows)
-        scroll();
+    if (++row >= rows) scroll();
     if (mode == Mode::text)
-        for (u32 x = 0; x < columns; ++x)
-            *cell(x, row) = attribute << 8 | ' ';
+        for (u32 x = 0; x < columns; ++x) *cell(x, row) = attribute << 8 | ' ';
 }
 
 void put(char c) {
@@ -81,8 +77,7 @@ void put(char c) {
         column = 0;
         return;
     }
-    if (column == columns)
-        new_line();
+    if (column == columns) new_line();
     if (mode == Mode::text)
         *cell(column, row) = static_cast<u16>(attribute << 8 | static_cast<u8>(c));
     else
@@ -91,10 +86,8 @@ void put(char c) {
 }
 
 void write(std::string_view text) {
-    if (mode == Mode::none || released)
-        return;
-    for (const char c : text)
-        put(c);
+    if (mode == Mode::none || released) return;
+    for (const char c : text) put(c);
 }
 
 constinit LogSink sink{write};
@@ -117,8 +110,7 @@ void start_text(u64 address, u32 width, u32 height) {
 [[nodiscard]] bool start_pixels(const loader::Framebuffer& found, void* pixels) {
     const bool usable = found.bits_per_pixel == 15 || found.bits_per_pixel == 16 ||
                         found.bits_per_pixel == 24 || found.bits_per_pixel == 32;
-    if (!pixels || !usable || found.width < font::width || found.height < font::height)
-        return false;
+    if (!pixels || !usable || found.width < font::width || found.height < font::height) return false;
     mode = Mode::pixels;
     screen = found;
     memory = static_cast<u8*>(pixels);
@@ -149,8 +141,7 @@ void init(const std::optional<loader::Framebuffer>& found, void* pixels) {
 void release() { released = true; }
 
 void take_over() {
-    if (mode == Mode::text)
-        released = false;
+    if (mode == Mode::text) released = false;
 }
 
 } // namespace streak::vga

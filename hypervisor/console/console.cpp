@@ -19,8 +19,7 @@ constinit FocusSwitch focus_switch;
 /// A character for whoever has the focus.
 void deliver(char c) {
     if (focus_switch.focus() == Focus::debug_keys) {
-        if (!debug_key(c))
-            log_info("no debug key '{}'; h prints the keys", c);
+        if (!debug_key(c)) log_info("no debug key '{}'; h prints the keys", c);
         return;
     }
     bool stored = false;
@@ -28,8 +27,7 @@ void deliver(char c) {
         LockGuard guard(input_lock);
         stored = input.push(c);
     }
-    if (stored)
-        send_global_virq(VIRQ_CONSOLE);
+    if (stored) send_global_virq(VIRQ_CONSOLE);
 }
 
 } // namespace
@@ -41,8 +39,7 @@ void write_guest_line(DomId guest, std::string_view line) { log_info("d{}: {}", 
 u32 read(std::span<char> to) {
     LockGuard guard(input_lock);
     u32 n = 0;
-    while (n < to.size() && input.pop(to[n]))
-        ++n;
+    while (n < to.size() && input.pop(to[n])) ++n;
     return n;
 }
 
@@ -52,16 +49,13 @@ void receive(char c) {
         log_info("input goes to {} now (three times Ctrl-A switches)",
                  focus_switch.focus() == Focus::control_domain ? "the control domain"
                                                                : "Streak; h prints the keys");
-    if (step.switched || step.held)
-        return;
-    for (unsigned i = 0; i < step.overdue; ++i)
-        deliver(FocusSwitch::switch_key);
+    if (step.switched || step.held) return;
+    for (unsigned i = 0; i < step.overdue; ++i) deliver(FocusSwitch::switch_key);
     deliver(c);
 }
 
 void serve_input() {
-    while (const auto c = uart::receive())
-        receive(static_cast<char>(*c));
+    while (const auto c = uart::receive()) receive(static_cast<char>(*c));
 }
 
 } // namespace streak::console

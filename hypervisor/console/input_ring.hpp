@@ -23,10 +23,8 @@ public:
         unsigned overdue; ///< Ctrl-A's held so far that go to the focus before `c`
     };
     Step feed(char c) {
-        if (c != switch_key)
-            return {false, false, std::exchange(count_, 0)};
-        if (++count_ < presses)
-            return {false, true, 0};
+        if (c != switch_key) return {false, false, std::exchange(count_, 0)};
+        if (++count_ < presses) return {false, true, 0};
         count_ = 0;
         focus_ = focus_ == Focus::control_domain ? Focus::debug_keys : Focus::control_domain;
         return {true, false, 0};
@@ -42,14 +40,12 @@ private:
 class InputRing {
 public:
     [[nodiscard]] bool push(char c) {
-        if (head_ - tail_ == size)
-            return false;
+        if (head_ - tail_ == size) return false;
         data_[head_++ % size] = c;
         return true;
     }
     [[nodiscard]] bool pop(char& c) {
-        if (head_ == tail_)
-            return false;
+        if (head_ == tail_) return false;
         c = data_[tail_++ % size];
         return true;
     }

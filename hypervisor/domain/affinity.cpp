@@ -25,11 +25,9 @@ void leave_if_forbidden(CpuQueue& q, Vcpu& vcpu) {
     const CpuId cpu(vcpu.sched.cpu.load());
     const bool forbidden = !vcpu.sched.hard.test(cpu);
     const bool runs = q.running == &vcpu;
-    if (forbidden && vcpu.sched.queued)
-        q.queue.dequeue(vcpu.sched);
+    if (forbidden && vcpu.sched.queued) q.queue.dequeue(vcpu.sched);
     q.lock.unlock();
-    if (!forbidden)
-        return;
+    if (!forbidden) return;
     if (runs)
         arch::raise_work(cpu, arch::Work::schedule);
     else
@@ -45,18 +43,15 @@ u32 cap_of_vcpu(u32 cap_percent, u32 vcpus) {
 } // namespace
 
 Result<> set_affinity(Vcpu& vcpu, const CpuMask* hard, const CpuMask* soft) {
-    if (hard != nullptr && !any_online(*hard))
-        return fail(Errno::EINVAL);
+    if (hard != nullptr && !any_online(*hard)) return fail(Errno::EINVAL);
     CpuQueue& q = lock_queue(vcpu);
     VcpuSched& s = vcpu.sched;
     if (hard != nullptr && s.pinned_over) {
         q.lock.unlock();
         return fail(Errno::EBUSY);
     }
-    if (hard != nullptr)
-        s.hard = *hard;
-    if (soft != nullptr)
-        s.soft = *soft;
+    if (hard != nullptr) s.hard = *hard;
+    if (soft != nullptr) s.soft = *soft;
     leave_if_forbidden(q, vcpu);
     return {};
 }
@@ -66,8 +61,7 @@ Result<> pin_override(Vcpu& vcpu, i32 cpu) {
     VcpuSched& s = vcpu.sched;
     if (cpu < 0) {
         const bool was = std::exchange(s.pinned_over, false);
-        if (was)
-            s.hard = s.hard_before;
+        if (was) s.hard = s.hard_before;
         leave_if_forbidden(q, vcpu);
         return was ? Result<>{} : fail(Errno::EINVAL);
     }
@@ -77,8 +71,7 @@ Result<> pin_override(Vcpu& vcpu, i32 cpu) {
         q.lock.unlock();
         return fail(exists ? Errno::EBUSY : Errno::EINVAL);
     }
-    if (!s.pinned_over)
-        s.hard_before = s.hard;
+    if (!s.pinned_over) s.hard_before = s.hard;
     s.pinned_over = true;
     s.hard = CpuMask::of(target);
     leave_if_forbidden(q, vcpu);
@@ -86,14 +79,12 @@ Result<> pin_override(Vcpu& vcpu, i32 cpu) {
 }
 
 Result<> set_share(Domain& domain, u32 weight, u32 cap_percent) {
-    if (weight < 1 || weight > 65535 || cap_percent > domain.max_vcpus * 100)
-        return fail(Errno::EINVAL);
+    if (weight < 1 || weight > 65535 || cap_percent > domain.max_vcpus * 100) return fail(Errno::EINVAL);
     domain.sched.weight = weight;
     domain.sched.cap_percent = cap_percent;
     for (u32 i = 0; i < domain.max_vcpus; ++i) {
         Vcpu* v = domain.vcpus[i];
-        if (v == nullptr)
-            continue;
+        if (v == nullptr) continue;
         CpuQueue& q = lock_queue(*v);
         v->sched.weight = weight;
         v->sched.cap = cap_of_vcpu(cap_percent, domain.max_vcpus);

@@ -51,8 +51,7 @@ bool traps_tsc(const Vcpu& vcpu) { return (vcpu.pv.cr4 & arch::cr4::tsd) != 0 ||
 
 void save(Vcpu& vcpu) {
     save_segments(vcpu.pv, vcpu.in_kernel != 0);
-    if ((vcpu.pv.dr[7] & dr7_enables) != 0)
-        arch::write_dr7(0x400);
+    if ((vcpu.pv.dr[7] & dr7_enables) != 0) arch::write_dr7(0x400);
 }
 
 void load(Vcpu& vcpu) {
@@ -60,15 +59,11 @@ void load(Vcpu& vcpu) {
     show_gdt(vcpu);
     show_ldt(vcpu);
     load_segments(pv, vcpu.in_kernel != 0);
-    if ((pv.dr[7] & dr7_enables) != 0)
-        load_debug_registers(pv);
+    if ((pv.dr[7] & dr7_enables) != 0) load_debug_registers(pv);
     const u64 cr4 = arch::host_cr4() | (traps_tsc(vcpu) ? arch::cr4::tsd : 0);
-    if (arch::read_cr4() != cr4)
-        arch::write_cr4(cr4);
-    if (arch::cpu_features.rdtscp)
-        arch::write_msr(arch::msr::tsc_aux, pv.tsc_aux);
-    if ((pv.cr0 & arch::cr0::ts) != 0)
-        arch::set_ts();
+    if (arch::read_cr4() != cr4) arch::write_cr4(cr4);
+    if (arch::cpu_features.rdtscp) arch::write_msr(arch::msr::tsc_aux, pv.tsc_aux);
+    if ((pv.cr0 & arch::cr0::ts) != 0) arch::set_ts();
 }
 
 } // namespace
@@ -86,8 +81,7 @@ void show_ldt(const Vcpu& vcpu) {
 }
 
 void load_tables(Vcpu& vcpu) {
-    if (vcpu.in_kernel)
-        mm::show_m2p(vcpu.cr3_kernel);
+    if (vcpu.in_kernel) mm::show_m2p(vcpu.cr3_kernel);
     tlb::load_cr3(vcpu.active_cr3());
 }
 
@@ -96,8 +90,7 @@ void context_switch(Vcpu& previous, Vcpu& next) {
     Domain* const from = previous.domain;
     Domain* const to = next.domain;
 
-    if (from != nullptr)
-        save(previous);
+    if (from != nullptr) save(previous);
     arch::fpu_switch(previous.fpu, next.fpu, next.pv.xcr0);
     arch::set_current(next, next.regs);
     if (to != nullptr) {
@@ -108,8 +101,7 @@ void context_switch(Vcpu& previous, Vcpu& next) {
     } else {
         tlb::load_cr3(mm::hypervisor_cr3().raw());
     }
-    if (from != nullptr && from != to)
-        from->dirty_cpus.clear(cpu);
+    if (from != nullptr && from != to) from->dirty_cpus.clear(cpu);
 }
 
 } // namespace streak

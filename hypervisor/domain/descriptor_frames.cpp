@@ -16,8 +16,7 @@ void release_gdt_frames(Vcpu& vcpu) {
 
 void release_ldt_frames(Vcpu& vcpu) {
     for (mm::PageInfo*& frame : vcpu.pv.ldt_frames)
-        if (mm::PageInfo* page = std::exchange(frame, nullptr))
-            mm::put_page_and_type(*page);
+        if (mm::PageInfo* page = std::exchange(frame, nullptr)) mm::put_page_and_type(*page);
     vcpu.pv.ldt_entries = 0;
 }
 

@@ -82,8 +82,7 @@ struct Domain {
 
     [[nodiscard]] bool may_use_ports(u16 first, unsigned count) const {
         for (u32 p = first; p < u32(first) + count; ++p)
-            if (p > 0xffff || !((io_ports[p / 64] >> (p % 64)) & 1))
-                return false;
+            if (p > 0xffff || !((io_ports[p / 64] >> (p % 64)) & 1)) return false;
         return true;
     }
 };
@@ -99,8 +98,7 @@ public:
         return *this;
     }
     ~DomainRef() {
-        if (domain_)
-            release(*domain_);
+        if (domain_) release(*domain_);
     }
 
     Domain& operator*() const { return *domain_; }

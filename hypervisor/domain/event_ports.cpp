@@ -15,16 +15,12 @@ namespace {
 /// Frees the FIFO state; no port is open any more.
 void drop_fifo(Domain& domain) {
     evtchn::Fifo* fifo = std::exchange(domain.fifo, nullptr);
-    if (!fifo)
-        return;
+    if (!fifo) return;
     const auto drop = [](void* page) {
-        if (page)
-            mm::put_page_and_type(mm::page_of_unchecked(to_mfn(arch::direct_map_maddr(page))));
+        if (page) mm::put_page_and_type(mm::page_of_unchecked(to_mfn(arch::direct_map_maddr(page))));
     };
-    for (u32 i = 0; i < fifo->vcpus(); ++i)
-        drop(fifo->control_page(VcpuId(i)));
-    for (u32 i = 0; i < fifo->page_count(); ++i)
-        drop(fifo->array_page(i));
+    for (u32 i = 0; i < fifo->vcpus(); ++i) drop(fifo->control_page(VcpuId(i)));
+    for (u32 i = 0; i < fifo->page_count(); ++i) drop(fifo->array_page(i));
     mm::Owned<evtchn::Fifo>{fifo}.reset();
     domain.ports->use_fifo(false);
 }
@@ -32,8 +28,7 @@ void drop_fifo(Domain& domain) {
 /// The local part of closing; the peer of an interdomain port is left to the caller.
 [[nodiscard]] Result<evtchn::Closed> close_local(Domain& domain, EvtchnPort number) {
     evtchn::Port* port = domain.ports->find(number);
-    if (!port)
-        return fail(Errno::EINVAL);
+    if (!port) return fail(Errno::EINVAL);
     // The way of new events is cut before the port goes.
     if (port->state == evtchn::PortState::virq) {
         Vcpu& v = *domain.vcpus[evtchn::is_global_virq(port->detail) ? 0 : port->vcpu];
@@ -50,8 +45,7 @@ void drop_fifo(Domain& domain) {
 
 Result<> create(Domain& domain, u32 highest_port) {
     auto table = mm::make_owned<evtchn::PortTable>(mm::heap_source, highest_port);
-    if (!table)
-        return fail(Errno::ENOMEM);
+    if (!table) return fail(Errno::ENOMEM);
     domain.ports = table.release();
     return {};
 }
@@ -62,8 +56,7 @@ Result<> close(Domain& domain, EvtchnPort number) {
         {
             LockGuard guard(domain.event_lock);
             const evtchn::Port* port = domain.ports->find(number);
-            if (!port)
-                return fail(Errno::EINVAL);
+            if (!port) return fail(Errno::EINVAL);
             if (port->state != evtchn::PortState::interdomain) {
                 TRY(close_local(domain, number));
                 return {};
@@ -77,8 +70,7 @@ Result<> close(Domain& domain, EvtchnPort number) {
         if (!port || port->state != evtchn::PortState::interdomain || port->remote_domain != peer_id)
             continue; // it changed while unlocked
         TRY_ASSIGN(was, close_local(domain, number));
-        if (peer)
-            other.ports->disconnect(was.remote_port, domain.id);
+        if (peer) other.ports->disconnect(was.remote_port, domain.id);
         return {};
     }
 }
@@ -99,8 +91,7 @@ void reset_fifo(Domain& domain) {
 }
 
 Result<> relinquish(Domain& domain) {
-    if (!domain.ports)
-        return {};
+    if (!domain.ports) return {};
     TRY(close_all(domain));
     reset_fifo(domain);
     return {};

@@ -23,15 +23,13 @@ constinit std::atomic<u32> next_generation{1};
 /// A zeroed page that the domain may map.
 [[nodiscard]] void* make_shared_page(const Domain& domain) {
     void* page = mm::alloc_zeroed_pages(0);
-    if (page)
-        mm::share_heap_page(page, domain.id, true);
+    if (page) mm::share_heap_page(page, domain.id, true);
     return page;
 }
 
 /// False while somebody maps the page.
 [[nodiscard]] bool free_shared_page(void* page) {
-    if (!mm::unshare_heap_page(page))
-        return false;
+    if (!mm::unshare_heap_page(page)) return false;
     mm::free_pages(page, 0);
     return true;
 }
@@ -39,8 +37,7 @@ constinit std::atomic<u32> next_generation{1};
 [[nodiscard]] Result<> add_statuses(Domain& d, u32 frames) {
     while (d.grants->status_count() < Table::statuses_for(frames)) {
         void* page = make_shared_page(d);
-        if (!page)
-            return fail(Errno::ENOMEM);
+        if (!page) return fail(Errno::ENOMEM);
         d.grants->add_status_frame(page);
     }
     return {};
@@ -49,14 +46,11 @@ constinit std::atomic<u32> next_generation{1};
 /// With the lock held.
 [[nodiscard]] Result<> grow_locked(Domain& d, u32 frames) {
     Table& table = *d.grants;
-    if (frames > table.max_frames())
-        return fail(Errno::EINVAL);
-    if (table.version() == 2)
-        TRY(add_statuses(d, frames));
+    if (frames > table.max_frames()) return fail(Errno::EINVAL);
+    if (table.version() == 2) TRY(add_statuses(d, frames));
     while (table.frame_count() < frames) {
         void* page = make_shared_page(d);
-        if (!page)
-            return fail(Errno::ENOMEM);
+        if (!page) return fail(Errno::ENOMEM);
         table.add_frame(page);
     }
     return {};
@@ -67,12 +61,10 @@ constinit std::atomic<u32> next_generation{1};
     Table& table = *d.grants;
     for (u32 i = 0; i < table.status_count(); ++i)
         if (!mm::unshare_heap_page(table.status_frame(i))) {
-            while (i-- != 0)
-                mm::share_heap_page(table.status_frame(i), d.id, true);
+            while (i-- != 0) mm::share_heap_page(table.status_frame(i), d.id, true);
             return fail(Errno::EBUSY);
         }
-    while (void* page = table.take_status_frame())
-        mm::free_pages(page, 0);
+    while (void* page = table.take_status_frame()) mm::free_pages(page, 0);
     return {};
 }
 
@@ -82,8 +74,7 @@ Result<> create(Domain& domain, u32 max_frames, u32 max_maptrack_frames) {
     const u32 generation = next_generation.fetch_add(1, std::memory_order_relaxed);
     auto table = mm::make_owned<Table>(mm::heap_source, max_frames, generation);
     auto maptrack = mm::make_owned<Maptrack>(mm::heap_source, max_maptrack_frames);
-    if (!table || !maptrack)
-        return fail(Errno::ENOMEM);
+    if (!table || !maptrack) return fail(Errno::ENOMEM);
     TRY(table->init());
     domain.grants = table.release();
     domain.maptrack = maptrack.release();
@@ -91,8 +82,7 @@ Result<> create(Domain& domain, u32 max_frames, u32 max_maptrack_frames) {
 }
 
 Result<> relinquish(Domain& domain) {
-    if (!domain.maptrack)
-        return {};
+    if (!domain.maptrack) return {};
     constexpr u32 round = 512;
     u32 ended = 0;
     for (u32 h = 0; h < domain.maptrack->handle_count(); ++h) {
@@ -101,18 +91,15 @@ Result<> relinquish(Domain& domain) {
         {
             LockGuard guard(domain.maptrack_lock);
             auto found = domain.maptrack->look_up(handle);
-            if (!found)
-                continue;
+            if (!found) continue;
             m = *found;
             domain.maptrack->put(handle);
         }
         const bool write = !(m.flags & GNTMAP_readonly);
         // A host mapping's references are its page-table entry's, which goes with the tables.
-        if (m.flags & GNTMAP_device_map)
-            drop_frame(Mfn(m.frame), write);
+        if (m.flags & GNTMAP_device_map) drop_frame(Mfn(m.frame), write);
         unpin(m.granter, m.generation, m.ref, write);
-        if (++ended == round)
-            return fail(Errno::ERESTART);
+        if (++ended == round) return fail(Errno::ERESTART);
     }
     return {};
 }
@@ -120,13 +107,10 @@ Result<> relinquish(Domain& domain) {
 void destroy(Domain& domain) {
     mm::Owned<Maptrack>{std::exchange(domain.maptrack, nullptr)}.reset();
     Table* table = std::exchange(domain.grants, nullptr);
-    if (!table)
-        return;
+    if (!table) return;
     u32 kept = 0;
-    while (void* page = table->take_frame())
-        kept += !free_shared_page(page);
-    while (void* page = table->take_status_frame())
-        kept += !free_shared_page(page);
+    while (void* page = table->take_frame()) kept += !free_shared_page(page);
+    while (void* page = table->take_status_frame()) kept += !free_shared_page(page);
     if (kept != 0)
         log_warning("d{}: {} grant frames are still mapped somewhere and stay allocated", domain.id, kept);
     mm::Owned<Table>{table}.reset();
@@ -139,8 +123,7 @@ Result<> grow(Domain& domain, u32 frames) {
 
 Result<Mfn> shared_frame(Domain& domain, u32 index) {
     LockGuard guard(domain.grant_lock);
-    if (index >= domain.grants->max_frames())
-        return fail(Errno::EINVAL);
+    if (index >= domain.grants->max_frames()) return fail(Errno::EINVAL);
     TRY(grow_locked(domain, index + 1));
     return frame_of(domain.grants->frame(index));
 }
@@ -155,12 +138,10 @@ Result<Mfn> status_frame(Domain& domain, u32 index) {
 }
 
 Result<> set_version(Domain& domain, u32 version) {
-    if (version != 1 && version != 2)
-        return fail(Errno::EINVAL);
+    if (version != 1 && version != 2) return fail(Errno::EINVAL);
     LockGuard guard(domain.grant_lock);
     Table& table = *domain.grants;
-    if (table.version() == version)
-        return {};
+    if (table.version() == version) return {};
     TRY(table.can_set_version(version));
     if (version == 2)
         TRY(add_statuses(domain, table.frame_count()));
@@ -172,27 +153,22 @@ Result<> set_version(Domain& domain, u32 version) {
 
 grant::Outcome<grant::Granted> pin(Domain& granter, GrantRef ref, const grant::Use& use) {
     LockGuard guard(granter.grant_lock);
-    if (!granter.grants)
-        return std::unexpected(grant::Status::bad_gntref);
+    if (!granter.grants) return std::unexpected(grant::Status::bad_gntref);
     return granter.grants->pin(ref, use);
 }
 
 void unpin(DomId granter, u32 generation, GrantRef ref, bool write) {
     auto domain = find_domain(granter);
-    if (!domain)
-        return;
+    if (!domain) return;
     Domain& d = **domain;
     LockGuard guard(d.grant_lock);
-    if (d.grants && d.grants->generation() == generation)
-        d.grants->unpin(ref, write);
+    if (d.grants && d.grants->generation() == generation) d.grants->unpin(ref, write);
 }
 
 mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write) {
     mm::PageInfo* page = mm::page_of(frame);
-    if (!page)
-        return nullptr;
-    if (write)
-        return mm::get_page_and_type(*page, granter.id, mm::PageType::writable) ? page : nullptr;
+    if (!page) return nullptr;
+    if (write) return mm::get_page_and_type(*page, granter.id, mm::PageType::writable) ? page : nullptr;
     return mm::get_page(*page, granter.id) ? page : nullptr;
 }
 

@@ -28,12 +28,10 @@ namespace {
 
 Result<> create_shared_info(Domain& d) {
     d.shared_info = static_cast<shared_info_t*>(mm::alloc_zeroed_pages(0));
-    if (!d.shared_info)
-        return fail(Errno::ENOMEM);
+    if (!d.shared_info) return fail(Errno::ENOMEM);
     mm::share_heap_page(d.shared_info, d.id, true);
     // Until a guest says otherwise every vCPU starts with events masked (xen/xen.h, vcpu_info).
-    for (auto& info : d.shared_info->vcpu_info)
-        info.evtchn_upcall_mask = 1;
+    for (auto& info : d.shared_info->vcpu_info) info.evtchn_upcall_mask = 1;
     time::update_wallclock(d);
     return {};
 }
@@ -46,14 +44,12 @@ vcpu_info_t* first_info(Domain& d, u32 id) {
 
 Result<> create_vcpu(Domain& d, u32 id) {
     auto vcpu = mm::make_owned<Vcpu>();
-    if (!vcpu)
-        return fail(Errno::ENOMEM);
+    if (!vcpu) return fail(Errno::ENOMEM);
     vcpu->id = VcpuId(id);
     vcpu->domain = &d;
     vcpu->info = first_info(d, id);
     vcpu->fpu = mm::allocate(arch::fpu_area_bytes()); // aligned to its size
-    if (!vcpu->fpu)
-        return fail(Errno::ENOMEM);
+    if (!vcpu->fpu) return fail(Errno::ENOMEM);
     arch::fpu_init_area(vcpu->fpu);
     scheduler::init_vcpu(*vcpu);
     time::init_timers(*vcpu);
@@ -73,19 +69,16 @@ Result<> set_up(Domain& d, const NewDomain& wanted) {
     TRY(events::create(d, wanted.max_evtchn_port));
     TRY(grants::create(d, wanted.max_grant_frames, wanted.max_maptrack_frames));
     TRY(pirqs::create(d));
-    for (u32 id = 0; id < wanted.max_vcpus; ++id)
-        TRY(create_vcpu(d, id));
+    for (u32 id = 0; id < wanted.max_vcpus; ++id) TRY(create_vcpu(d, id));
     return enter_registry(d);
 }
 
 } // namespace
 
 Result<Domain*> create(const NewDomain& wanted) {
-    if (wanted.max_vcpus == 0 || wanted.max_vcpus > vcpu_limit)
-        return fail(Errno::EINVAL);
+    if (wanted.max_vcpus == 0 || wanted.max_vcpus > vcpu_limit) return fail(Errno::EINVAL);
     auto domain = mm::make_owned<Domain>();
-    if (!domain)
-        return fail(Errno::ENOMEM);
+    if (!domain) return fail(Errno::ENOMEM);
     Domain& d = *domain.release();
     d.id = wanted.id;
     d.privileged = wanted.privileged;
@@ -104,8 +97,7 @@ Result<Domain*> create(const NewDomain& wanted) {
 
 Result<> relinquish(Domain& d) {
     for (Vcpu* v : d.vcpus)
-        if (v)
-            unregister_vcpu_info(*v);
+        if (v) unregister_vcpu_info(*v);
     TRY(events::relinquish(d));
     TRY(grants::relinquish(d));
     TRY(pirqs::relinquish(d));
@@ -116,8 +108,7 @@ Result<> relinquish(Domain& d) {
 
 void free_domain(Domain& d) {
     for (Vcpu* v : d.vcpus)
-        if (v)
-            destroy_vcpu(*v);
+        if (v) destroy_vcpu(*v);
     pirqs::destroy(d);
     grants::destroy(d);
     events::destroy(d);
@@ -135,8 +126,7 @@ void free_domain(Domain& d) {
 } // namespace lifecycle
 
 void crash_domain(Domain& d, const char* reason) {
-    if (d.crashed.exchange(true))
-        return;
+    if (d.crashed.exchange(true)) return;
     const Vcpu& v = current();
     log_error("d{} crashed: {}", d.id, reason);
     if (v.domain == &d)

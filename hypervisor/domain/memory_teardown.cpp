@@ -24,8 +24,7 @@ PageInfo* next_frame(Domain& domain, PageInfo* after) {
     u32 frame = after ? after->next : domain.pages.first;
     while (frame != no_frame) {
         PageInfo& page = page_of_unchecked(Mfn(frame));
-        if (get_page(page, domain.id))
-            return &page;
+        if (get_page(page, domain.id)) return &page;
         frame = page.next; // on its way out on another CPU, which waits for the lock
     }
     return nullptr;
@@ -37,15 +36,13 @@ Result<> unpin_if_pinned(Domain& domain, PageInfo& page) {
     if (!(page.type.load(std::memory_order_relaxed) & type_bits::pinned)) [[likely]]
         return {};
     LockedTables tables(domain);
-    if (!(page.type.load(std::memory_order_relaxed) & type_bits::pinned))
-        return {};
+    if (!(page.type.load(std::memory_order_relaxed) & type_bits::pinned)) return {};
     return tables->unpin(page);
 }
 
 Result<> pin_l4(Domain& domain, Mfn l4) {
     PageInfo* page = page_of(l4);
-    if (!page)
-        return fail(Errno::EINVAL);
+    if (!page) return fail(Errno::EINVAL);
     LockedTables tables(domain);
     Result<> pinned = tables->pin(*page, 4);
     while (!pinned && pinned.error() == Errno::ERESTART) {
@@ -58,8 +55,7 @@ Result<> pin_l4(Domain& domain, Mfn l4) {
 Result<> relinquish_memory(Domain& domain) {
     for (u32 i = 0; i < domain.max_vcpus; ++i) {
         Vcpu* vcpu = domain.vcpus[i];
-        if (!vcpu)
-            continue;
+        if (!vcpu) continue;
         release_gdt_frames(*vcpu);
         release_ldt_frames(*vcpu);
         TRY(drop_base(domain, *vcpu, vcpu->cr3_kernel));

@@ -22,8 +22,7 @@ void wake_pollers(Domain& domain, EvtchnPort number) {
             const u64 bit = w & -w;
             Vcpu& v = *domain.vcpus[i * 64 + static_cast<u32>(std::countr_zero(w))];
             const u32 wanted = v.poll_port.load(std::memory_order_relaxed);
-            if ((wanted == 0 || wanted == number.raw()) && (domain.pollers[i].fetch_and(~bit) & bit))
-                kick(v);
+            if ((wanted == 0 || wanted == number.raw()) && (domain.pollers[i].fetch_and(~bit) & bit)) kick(v);
         }
 }
 
@@ -56,8 +55,7 @@ void clear_pending(Domain& domain, evtchn::Port& port, EvtchnPort number) {
 
 bool is_pending(Domain& domain, EvtchnPort number) {
     LockGuard guard(domain.event_lock);
-    if (!domain.ports->find(number))
-        return false;
+    if (!domain.ports->find(number)) return false;
     return domain.fifo ? domain.fifo->is_pending(number)
                        : number.raw() < evtchn::PortTable::max_2level &&
                              evtchn::two_level::is_pending(*domain.shared_info, number);
@@ -65,8 +63,7 @@ bool is_pending(Domain& domain, EvtchnPort number) {
 
 bool is_masked(Domain& domain, EvtchnPort number) {
     LockGuard guard(domain.event_lock);
-    if (!domain.ports->find(number))
-        return true;
+    if (!domain.ports->find(number)) return true;
     return domain.fifo ? domain.fifo->is_masked(number)
                        : number.raw() >= evtchn::PortTable::max_2level ||
                              evtchn::two_level::is_masked(*domain.shared_info, number);
@@ -98,17 +95,14 @@ void send_virq(Vcpu& vcpu, u32 virq) {
     ASSERT(virq < NR_VIRQS);
     LockGuard guard(vcpu.virq_lock);
     const EvtchnPort number(vcpu.virq_port[virq]);
-    if (number.raw() == 0)
-        return;
-    if (evtchn::Port* port = vcpu.domain->ports->find(number))
-        events::raise(*vcpu.domain, *port, number);
+    if (number.raw() == 0) return;
+    if (evtchn::Port* port = vcpu.domain->ports->find(number)) events::raise(*vcpu.domain, *port, number);
 }
 
 void send_global_virq(u32 virq) {
     ASSERT(virq < NR_VIRQS);
     auto domain = find_domain(events::global_virq_handler(virq));
-    if (domain && (*domain)->vcpus[0])
-        send_virq(*(*domain)->vcpus[0], virq);
+    if (domain && (*domain)->vcpus[0]) send_virq(*(*domain)->vcpus[0], virq);
 }
 
 } // namespace streak

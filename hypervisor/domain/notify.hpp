@@ -38,23 +38,20 @@ void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number);
 void wake_pollers(Domain& domain, EvtchnPort number);
 [[nodiscard]] inline bool has_pollers(const Domain& domain) {
     u64 any = 0;
-    for (const auto& word : domain.pollers)
-        any |= word.load(std::memory_order_relaxed);
+    for (const auto& word : domain.pollers) any |= word.load(std::memory_order_relaxed);
     return any != 0;
 }
 
 /// Carries out what raising or unmasking a port asks for; `vcpu` is the port's.
 inline void deliver(Domain& domain, Vcpu& vcpu, EvtchnPort number, evtchn::Raised raised) {
-    if (raised.upcall)
-        upcall(vcpu);
+    if (raised.upcall) upcall(vcpu);
     if (raised.newly_pending && has_pollers(domain)) [[unlikely]]
         wake_pollers(domain, number);
 }
 
 /// Makes a port in use pending. The caller holds the lock under which it found `port`.
 [[gnu::always_inline]] inline void raise(Domain& domain, evtchn::Port& port, EvtchnPort number) {
-    if (domain.fifo)
-        return raise_fifo(domain, port, number);
+    if (domain.fifo) return raise_fifo(domain, port, number);
     if (number.raw() >= evtchn::PortTable::max_2level) [[unlikely]]
         return;
     Vcpu& vcpu = *domain.vcpus[port.vcpu];
@@ -87,12 +84,10 @@ class [[nodiscard]] BothLocks {
 public:
     BothLocks(Domain& a, Domain& b) : first_(a.id < b.id ? a : b), second_(a.id < b.id ? b : a) {
         first_.event_lock.lock();
-        if (&first_ != &second_)
-            second_.event_lock.lock();
+        if (&first_ != &second_) second_.event_lock.lock();
     }
     ~BothLocks() {
-        if (&first_ != &second_)
-            second_.event_lock.unlock();
+        if (&first_ != &second_) second_.event_lock.unlock();
         first_.event_lock.unlock();
     }
     BothLocks(const BothLocks&) = delete;

@@ -19,8 +19,7 @@ using irq::PirqBinding;
 constexpr u32 msi_numbers = 192; ///< PIRQs beyond the lines
 
 [[nodiscard]] PirqBinding* find(const Domain& domain, Pirq pirq) {
-    if (!domain.irqs || pirq.raw() >= domain.irqs->count)
-        return nullptr;
+    if (!domain.irqs || pirq.raw() >= domain.irqs->count) return nullptr;
     PirqBinding& b = domain.irqs->bindings[pirq.raw()];
     return b.mapped ? &b : nullptr;
 }
@@ -31,27 +30,22 @@ constexpr u32 msi_numbers = 192; ///< PIRQs beyond the lines
 void on_interrupt(Irq, void* context) {
     auto& b = *static_cast<PirqBinding*>(context);
     const EvtchnPort number(b.port.load(std::memory_order_acquire));
-    if (number.raw() == 0)
-        return;
-    if (evtchn::Port* port = b.domain->ports->find(number))
-        events::raise(*b.domain, *port, number);
+    if (number.raw() == 0) return;
+    if (evtchn::Port* port = b.domain->ports->find(number)) events::raise(*b.domain, *port, number);
 }
 
 /// The MSI goes to another CPU. Consecutive messages share one register: the first one writes it.
 void on_message(Irq, const irq::MsiMessage& message, void* context) {
     const auto& b = *static_cast<const PirqBinding*>(context);
-    if (b.message == 0)
-        msi::enable(b.source, message, b.log2_messages);
+    if (b.message == 0) msi::enable(b.source, message, b.log2_messages);
 }
 
 void write_message(const PirqBinding& b) {
-    if (b.message == 0)
-        msi::enable(b.source, irq::msi_message(b.irq), b.log2_messages);
+    if (b.message == 0) msi::enable(b.source, irq::msi_message(b.irq), b.log2_messages);
 }
 
 void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
-    if (!irqs.eoi_map)
-        return;
+    if (!irqs.eoi_map) return;
     std::atomic_ref word(irqs.eoi_map[pirq / 8]);
     const u8 bit = static_cast<u8>(1u << (pirq % 8));
     if (needs_eoi)
@@ -62,14 +56,12 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
 
 /// `count` unused numbers in a row: lines from below, MSIs from above, as the incumbent gives them.
 [[nodiscard]] Result<Pirq> find_free(const Domain& domain, bool msi, u32 count) {
-    if (!domain.irqs || domain.irqs->count < count)
-        return fail(Errno::ENOSPC);
+    if (!domain.irqs || domain.irqs->count < count) return fail(Errno::ENOSPC);
     const u32 last = domain.irqs->count - count;
     for (u32 i = 0; i <= last; ++i) {
         const u32 first = msi ? last - i : i;
         u32 unused = 0;
-        while (unused < count && !domain.irqs->bindings[first + unused].mapped)
-            ++unused;
+        while (unused < count && !domain.irqs->bindings[first + unused].mapped) ++unused;
         if (unused == count && first >= 16) // ISA numbers are never given out by chance
             return Pirq(first);
     }
@@ -78,16 +70,12 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
 
 /// The numbers for a request: a free run, or the ones the guest names.
 [[nodiscard]] Result<Pirq> choose(const Domain& domain, bool msi, u32 count, i32 wanted) {
-    if (!domain.irqs)
-        return fail(Errno::EINVAL);
-    if (wanted < 0)
-        return find_free(domain, msi, count);
+    if (!domain.irqs) return fail(Errno::EINVAL);
+    if (wanted < 0) return find_free(domain, msi, count);
     const u32 first = static_cast<u32>(wanted);
-    if (first >= domain.irqs->count || count > domain.irqs->count - first)
-        return fail(Errno::EINVAL);
+    if (first >= domain.irqs->count || count > domain.irqs->count - first) return fail(Errno::EINVAL);
     for (u32 i = 0; i < count; ++i)
-        if (domain.irqs->bindings[first + i].mapped)
-            return fail(Errno::EEXIST);
+        if (domain.irqs->bindings[first + i].mapped) return fail(Errno::EEXIST);
     return Pirq(first);
 }
 
@@ -98,8 +86,7 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
 
 [[nodiscard]] bool in_use(const DomainIrqs& irqs, const msi::Source& s) {
     for (u32 i = 0; i < irqs.count; ++i)
-        if (same_message(irqs.bindings[i], s))
-            return true;
+        if (same_message(irqs.bindings[i], s)) return true;
     return false;
 }
 
@@ -107,13 +94,11 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
 
 Result<> create(Domain& domain) {
     auto irqs = mm::make_owned<DomainIrqs>();
-    if (!irqs)
-        return fail(Errno::ENOMEM);
+    if (!irqs) return fail(Errno::ENOMEM);
     if (domain.privileged) {
         irqs->count = irq::gsi_count() + msi_numbers;
         auto* memory = static_cast<PirqBinding*>(mm::allocate(irqs->count * sizeof(PirqBinding)));
-        if (!memory)
-            return fail(Errno::ENOMEM);
+        if (!memory) return fail(Errno::ENOMEM);
         for (u32 i = 0; i < irqs->count; ++i) {
             PirqBinding* b = ::new (&memory[i]) PirqBinding{};
             b->domain = &domain;
@@ -126,12 +111,10 @@ Result<> create(Domain& domain) {
 }
 
 Result<> relinquish(Domain& domain) {
-    if (!domain.irqs)
-        return {};
+    if (!domain.irqs) return {};
     LockGuard guard(domain.event_lock);
     for (u32 i = 0; i < domain.irqs->count; ++i)
-        if (find(domain, Pirq(i)))
-            (void)unmap(domain, Pirq(i));
+        if (find(domain, Pirq(i))) (void)unmap(domain, Pirq(i));
     if (u8* map = std::exchange(domain.irqs->eoi_map, nullptr))
         mm::put_page_and_type(mm::page_of_unchecked(to_mfn(arch::direct_map_maddr(map))));
     return {};
@@ -139,10 +122,8 @@ Result<> relinquish(Domain& domain) {
 
 void destroy(Domain& domain) {
     DomainIrqs* irqs = std::exchange(domain.irqs, nullptr);
-    if (!irqs)
-        return;
-    if (irqs->bindings)
-        mm::deallocate(irqs->bindings, irqs->count * sizeof(PirqBinding));
+    if (!irqs) return;
+    if (irqs->bindings) mm::deallocate(irqs->bindings, irqs->count * sizeof(PirqBinding));
     mm::Owned<DomainIrqs>{irqs}.reset();
 }
 
@@ -150,8 +131,7 @@ Result<Pirq> free_number(const Domain& domain, bool msi) { return find_free(doma
 
 Result<Pirq> map_gsi(Domain& domain, u32 gsi, i32 wanted) {
     auto line = irq::gsi_to_irq(gsi);
-    if (!line)
-        return fail(Errno::EINVAL);
+    if (!line) return fail(Errno::EINVAL);
     if (wanted >= 0)
         if (const PirqBinding* b = find(domain, Pirq(static_cast<u32>(wanted)));
             b && !is_msi(*b) && b->irq == *line)
@@ -168,8 +148,7 @@ Result<Pirq> map_msi(Domain& domain, const MsiRequest& request, i32 wanted) {
     TRY_ASSIGN(pirq, choose(domain, true, request.count, wanted));
     TRY_ASSIGN(source, request.msix ? msi::find_msix(request.device, request.entry)
                                     : msi::find_msi(request.device, request.count));
-    if (in_use(*domain.irqs, source))
-        return fail(Errno::EEXIST);
+    if (in_use(*domain.irqs, source)) return fail(Errno::EEXIST);
     TRY_ASSIGN(first, irq::create_msi(request.count));
     for (u32 i = 0; i < request.count; ++i) {
         PirqBinding& b = domain.irqs->bindings[pirq.raw() + i];
@@ -186,17 +165,13 @@ Result<Pirq> map_msi(Domain& domain, const MsiRequest& request, i32 wanted) {
 
 Result<> unmap(Domain& domain, Pirq pirq) {
     PirqBinding* b = find(domain, pirq);
-    if (!b)
-        return fail(Errno::EINVAL);
-    if (b->port.load() != 0)
-        return fail(Errno::EBUSY);
+    if (!b) return fail(Errno::EINVAL);
+    if (b->port.load() != 0) return fail(Errno::EBUSY);
     b->mapped = false;
-    if (!is_msi(*b))
-        return {};
+    if (!is_msi(*b)) return {};
     irq::set_message_hook(b->irq, nullptr, nullptr);
     // Consecutive messages go one by one; the device is silenced with the first.
-    if (b->message == 0)
-        msi::disable(b->source);
+    if (b->message == 0) msi::disable(b->source);
     irq::destroy_msi(b->irq);
     b->source = {};
     b->message = b->log2_messages = 0;
@@ -205,15 +180,13 @@ Result<> unmap(Domain& domain, Pirq pirq) {
 
 Result<> may_bind(const Domain& domain, Pirq pirq) {
     const PirqBinding* b = find(domain, pirq);
-    if (!b)
-        return fail(Errno::EINVAL);
+    if (!b) return fail(Errno::EINVAL);
     return b->port.load() == 0 ? Result<>{} : fail(Errno::EEXIST);
 }
 
 Result<> bind_event(Domain& domain, Pirq pirq, EvtchnPort port) {
     PirqBinding* b = find(domain, pirq);
-    if (!b)
-        return fail(Errno::EINVAL);
+    if (!b) return fail(Errno::EINVAL);
     TRY(irq::bind_guest(b->irq, on_interrupt, b));
     b->port.store(port.raw(), std::memory_order_release);
     set_eoi_bit(*domain.irqs, pirq.raw(), irq::needs_eoi(b->irq));
@@ -227,10 +200,8 @@ Result<> bind_event(Domain& domain, Pirq pirq, EvtchnPort port) {
 
 void unbind_event(Domain& domain, Pirq pirq) {
     PirqBinding* b = find(domain, pirq);
-    if (!b || b->port.load() == 0)
-        return;
-    if (is_msi(*b) && b->source.table)
-        msi::set_mask(b->source, true);
+    if (!b || b->port.load() == 0) return;
+    if (is_msi(*b) && b->source.table) msi::set_mask(b->source, true);
     irq::unbind(b->irq);
     b->port.store(0);
     set_eoi_bit(*domain.irqs, pirq.raw(), false);
@@ -244,33 +215,27 @@ void follow_vcpu(Domain& domain, Pirq pirq, const Vcpu& vcpu) {
 Result<> eoi(Domain& domain, Pirq pirq) {
     LockGuard guard(domain.event_lock);
     const PirqBinding* b = find(domain, pirq);
-    if (!b || b->port.load() == 0)
-        return fail(Errno::EINVAL);
+    if (!b || b->port.load() == 0) return fail(Errno::EINVAL);
     if (domain.irqs->auto_unmask) {
         const EvtchnPort number(b->port.load());
-        if (evtchn::Port* port = domain.ports->find(number))
-            events::unmask(domain, *port, number);
+        if (evtchn::Port* port = domain.ports->find(number)) events::unmask(domain, *port, number);
     }
     irq::guest_eoi(b->irq);
     return {};
 }
 
 Result<u32> status(const Domain& domain, Pirq pirq) {
-    if (!domain.irqs || pirq.raw() >= domain.irqs->count)
-        return fail(Errno::EINVAL);
+    if (!domain.irqs || pirq.raw() >= domain.irqs->count) return fail(Errno::EINVAL);
     const PirqBinding* b = find(domain, pirq);
-    if (!b || is_msi(*b) || !irq::needs_eoi(b->irq))
-        return 0u;
+    if (!b || is_msi(*b) || !irq::needs_eoi(b->irq)) return 0u;
     return u32{XENIRQSTAT_needs_eoi | XENIRQSTAT_shared};
 }
 
 Result<> set_eoi_map(Domain& domain, Mfn frame, bool auto_unmask) {
     mm::PageInfo* page = mm::page_of(frame);
-    if (!page || !domain.irqs)
-        return fail(Errno::EINVAL);
+    if (!page || !domain.irqs) return fail(Errno::EINVAL);
     LockGuard guard(domain.event_lock);
-    if (domain.irqs->eoi_map)
-        return fail(Errno::EBUSY);
+    if (domain.irqs->eoi_map) return fail(Errno::EBUSY);
     TRY(mm::get_page_and_type(*page, domain.id, mm::PageType::writable));
     domain.irqs->auto_unmask = auto_unmask;
     domain.irqs->eoi_map = mm::page_memory<u8>(*page);
@@ -282,14 +247,12 @@ Result<> set_eoi_map(Domain& domain, Mfn frame, bool auto_unmask) {
 }
 
 Result<> restore_msi(Domain& domain, pci::Address device) {
-    if (!domain.irqs)
-        return fail(Errno::ENODEV);
+    if (!domain.irqs) return fail(Errno::ENODEV);
     LockGuard guard(domain.event_lock);
     bool any = false;
     for (u32 i = 0; i < domain.irqs->count; ++i) {
         const PirqBinding* b = find(domain, Pirq(i));
-        if (!b || !is_msi(*b) || !(b->source.device == device))
-            continue;
+        if (!b || !is_msi(*b) || !(b->source.device == device)) continue;
         any = true;
         write_message(*b);
         msi::set_mask(b->source, b->port.load() == 0);

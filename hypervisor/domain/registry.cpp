@@ -13,8 +13,7 @@ constinit u32 highest_id = 0;
 } // namespace
 
 void DomainRef::release(Domain& domain) {
-    if (domain.references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-        lifecycle::free_domain(domain);
+    if (domain.references.fetch_sub(1, std::memory_order_acq_rel) == 1) lifecycle::free_domain(domain);
 }
 
 Result<DomainRef> find_domain(DomId id) {
@@ -23,12 +22,10 @@ Result<DomainRef> find_domain(DomId id) {
         self->references.fetch_add(1, std::memory_order_relaxed);
         return DomainRef(self);
     }
-    if (id.raw() >= domains.size())
-        return fail(Errno::ESRCH);
+    if (id.raw() >= domains.size()) return fail(Errno::ESRCH);
     LockGuard guard(registry_lock);
     Domain* domain = domains[id.raw()];
-    if (!domain)
-        return fail(Errno::ESRCH);
+    if (!domain) return fail(Errno::ESRCH);
     domain->references.fetch_add(1, std::memory_order_relaxed);
     return DomainRef(domain);
 }
@@ -49,13 +46,10 @@ namespace lifecycle {
 
 Result<> enter_registry(Domain& domain) {
     LockGuard guard(registry_lock);
-    if (domain.id.raw() >= domains.size())
-        return fail(Errno::EINVAL);
-    if (domains[domain.id.raw()])
-        return fail(Errno::EEXIST);
+    if (domain.id.raw() >= domains.size()) return fail(Errno::EINVAL);
+    if (domains[domain.id.raw()]) return fail(Errno::EEXIST);
     domains[domain.id.raw()] = &domain;
-    if (domain.id.raw() > highest_id)
-        highest_id = domain.id.raw();
+    if (domain.id.raw() > highest_id) highest_id = domain.id.raw();
     return {};
 }
 

@@ -30,8 +30,7 @@ Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here) {
         const VcpuSched& s = sched_of(entity);
         return !s.on_cpu.load() && s.hard.test(here);
     });
-    if (found == nullptr)
-        return nullptr;
+    if (found == nullptr) return nullptr;
     victim.queue.dequeue(*found);
     victim.queue.hand_over(*found, mine.queue);
     sched_of(*found).cpu.store(here.raw());
@@ -40,12 +39,10 @@ Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here) {
 
 /// Work for a CPU that has none. Its own queue is locked; the other one is only tried.
 Vcpu* steal(CpuQueue& mine, CpuId here) {
-    if (arch::online_cpu_count() == 1)
-        return nullptr;
+    if (arch::online_cpu_count() == 1) return nullptr;
     const CpuId victim = sched::choose_victim(here, smp::online(),
                                               [](CpuId cpu) { return queues[cpu.raw()].queue.waiting(); });
-    if (victim.raw() == max_cpus || !queues[victim.raw()].lock.try_lock())
-        return nullptr;
+    if (victim.raw() == max_cpus || !queues[victim.raw()].lock.try_lock()) return nullptr;
     Vcpu* found = take_from(queues[victim.raw()], mine, here);
     queues[victim.raw()].lock.unlock();
     return found;
@@ -54,8 +51,7 @@ Vcpu* steal(CpuQueue& mine, CpuId here) {
 /// May the running vCPU go on, without a look at who is furthest behind?
 bool keeps_cpu(CpuQueue& q, const VcpuSched& running, u64 now) {
     const sched::Entity* first = q.queue.top(now);
-    if (sched::RunQueue::exhausted(running, now))
-        return false;
+    if (sched::RunQueue::exhausted(running, now)) return false;
     return first == nullptr ||
            (!running.yielding && now < running.slice_end && !sched::RunQueue::preempts(*first, running));
 }
@@ -68,8 +64,7 @@ Vcpu& choose(CpuQueue& q, Vcpu& previous, CpuId here, u64 now) {
             s.yielding = false;
             return previous;
         }
-        if (std::exchange(s.yielding, false))
-            q.queue.give_way(s, now);
+        if (std::exchange(s.yielding, false)) q.queue.give_way(s, now);
         q.queue.enqueue(s, now, false);
     }
     Vcpu* next = nullptr;
@@ -77,8 +72,7 @@ Vcpu& choose(CpuQueue& q, Vcpu& previous, CpuId here, u64 now) {
         next = sched_of(*first).vcpu;
     else
         next = steal(q, here);
-    if (next == nullptr)
-        return *arch::this_cpu().idle;
+    if (next == nullptr) return *arch::this_cpu().idle;
     next->sched.slice_end = 0;
     if (!next->sched.hard.test(here)) // it was woken here because it was still being saved: once only
         arch::raise_local_work(arch::Work::schedule);
@@ -91,14 +85,11 @@ void slice_over(void*) { arch::raise_local_work(arch::Work::schedule); }
 /// new slice.
 u64 next_choice(CpuQueue& q, Vcpu& running, u64 now) {
     const u64 release = q.queue.next_release();
-    if (running.is_idle())
-        return release;
+    if (running.is_idle()) return release;
     VcpuSched& s = running.sched;
     const u64 slice = q.queue.time_slice(s, now);
-    if (s.slice_end == 0)
-        s.slice_end = now + std::min(slice, sched::slice_ns);
-    if (slice == sched::RunQueue::no_limit)
-        return release;
+    if (s.slice_end == 0) s.slice_end = now + std::min(slice, sched::slice_ns);
+    if (slice == sched::RunQueue::no_limit) return release;
     const u64 end = q.queue.waiting() != 0 ? std::min(now + slice, s.slice_end) : now + slice;
     return std::min(release, end);
 }
@@ -133,15 +124,13 @@ CpuQueue& lock_queue(Vcpu& vcpu) {
     for (;;) {
         const u32 cpu = vcpu.sched.cpu.load();
         queues[cpu].lock.lock();
-        if (vcpu.sched.cpu.load() == cpu)
-            return queues[cpu];
+        if (vcpu.sched.cpu.load() == cpu) return queues[cpu];
         queues[cpu].lock.unlock();
     }
 }
 
 void set_runstate(Vcpu& vcpu, bool on_cpu, u64 now) {
-    if (vcpu.is_idle())
-        return;
+    if (vcpu.is_idle()) return;
     RunStateTimes& times = vcpu.sched.runstate;
     const bool domain_paused = vcpu.domain->pause_count.load() != 0;
     const sched::RunState state = vcpu.sched.state.classify(on_cpu, domain_paused);
@@ -151,8 +140,7 @@ void set_runstate(Vcpu& vcpu, bool on_cpu, u64 now) {
 }
 
 void charge_running(CpuQueue& q, u64 now) {
-    if (q.running == nullptr || q.running->is_idle())
-        return;
+    if (q.running == nullptr || q.running->is_idle()) return;
     VcpuSched& s = q.running->sched;
     q.queue.charge(s, now - s.running_since, now);
     s.running_since = now;
@@ -181,18 +169,15 @@ void schedule() {
         !previous.is_idle() && &next != &previous && !previous.sched.queued && runnable(previous);
     q.lock.unlock();
 
-    if (&next != &previous)
-        switch_to(previous, left, next);
-    if (homeless)
-        wake(previous);
+    if (&next != &previous) switch_to(previous, left, next);
+    if (homeless) wake(previous);
     program_slice(q, choose_again);
 }
 
 void start_cpu() {
     arch::PerCpu& block = arch::this_cpu();
     auto idle = mm::make_owned<Vcpu>();
-    if (!idle)
-        panic("no memory for the idle vCPU of CPU {}", block.cpu);
+    if (!idle) panic("no memory for the idle vCPU of CPU {}", block.cpu);
     block.idle = idle.release();
     block.idle->sched.vcpu = block.idle;
     block.idle->sched.cpu.store(block.cpu.raw());

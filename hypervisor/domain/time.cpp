@@ -22,11 +22,9 @@ void publish(T& member, T value) {
 template <class F>
 void with_kernel_tables(const Vcpu& vcpu, F&& f) {
     const bool other = vcpu.in_kernel == 0 && vcpu.cr3_user != vcpu.cr3_kernel;
-    if (other)
-        tlb::load_cr3(vcpu.cr3_kernel);
+    if (other) tlb::load_cr3(vcpu.cr3_kernel);
     f();
-    if (other)
-        tlb::load_cr3(vcpu.cr3_user);
+    if (other) tlb::load_cr3(vcpu.cr3_user);
 }
 
 /// The record a guest reads without a hypercall: odd versions while it changes (xen/xen.h, vcpu_time_info).
@@ -59,14 +57,12 @@ void timer_event(Vcpu& vcpu) { send_virq(vcpu, VIRQ_TIMER); }
 void periodic_due(void* context) {
     Vcpu& vcpu = *static_cast<Vcpu*>(context);
     VcpuSched& s = vcpu.sched;
-    if (s.period == 0)
-        return;
+    if (s.period == 0) return;
     timer_event(vcpu);
     // From the planned moment, so that it does not drift; periods missed while paused are dropped.
     const u64 now = clock::now();
     s.period_last += s.period;
-    if (s.period_last + s.period <= now)
-        s.period_last = now;
+    if (s.period_last + s.period <= now) s.period_last = now;
     timers::set(s.periodic, s.period_last + s.period);
 }
 
@@ -74,8 +70,7 @@ void singleshot_due(void* context) { timer_event(*static_cast<Vcpu*>(context)); 
 
 void poll_due(void* context) {
     Vcpu& vcpu = *static_cast<Vcpu*>(context);
-    if (vcpu.sched.state.polling())
-        kick(vcpu);
+    if (vcpu.sched.state.polling()) kick(vcpu);
 }
 
 } // namespace
@@ -83,8 +78,7 @@ void poll_due(void* context) {
 void update_vcpu_time(Vcpu& vcpu) {
     const clock::Stamp at = clock::stamp();
     fill(vcpu.info->time, at);
-    if (vcpu.sched.time_area != 0 && &vcpu == &current())
-        copy_time(vcpu, vcpu.info->time);
+    if (vcpu.sched.time_area != 0 && &vcpu == &current()) copy_time(vcpu, vcpu.info->time);
 }
 
 void update_wallclock(Domain& domain) {
@@ -109,14 +103,12 @@ vcpu_runstate_info_t as_abi(const RunStateTimes& times) {
     vcpu_runstate_info_t info{};
     info.state = static_cast<int>(times.state);
     info.state_entry_time = times.entered;
-    for (unsigned i = 0; i < 4; ++i)
-        info.time[i] = times.total[i];
+    for (unsigned i = 0; i < 4; ++i) info.time[i] = times.total[i];
     return info;
 }
 
 void write_runstate_area(Vcpu& vcpu, const RunStateTimes& times) {
-    if (vcpu.sched.runstate_area == 0)
-        return;
+    if (vcpu.sched.runstate_area == 0) return;
     vcpu_runstate_info_t info = as_abi(times);
     const Vaddr at(vcpu.sched.runstate_area);
     const Vaddr entry_time = at + offsetof(vcpu_runstate_info_t, state_entry_time);
@@ -137,8 +129,7 @@ void write_runstate_area(Vcpu& vcpu, const RunStateTimes& times) {
 
 void set_runstate_area(Vcpu& vcpu, u64 address) {
     vcpu.sched.runstate_area = address;
-    if (&vcpu == &current())
-        write_runstate_area(vcpu, vcpu.sched.runstate);
+    if (&vcpu == &current()) write_runstate_area(vcpu, vcpu.sched.runstate);
 }
 
 void set_time_area(Vcpu& vcpu, u64 address) {

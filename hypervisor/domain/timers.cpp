@@ -44,10 +44,8 @@ void set(Timer& timer, u64 deadline) {
     }
     CpuTimers& mine = all[here.raw()];
     LockGuard guard(mine.lock);
-    if (timer.cpu != here)
-        return; // another CPU has set it at the same time
-    if (mine.heap.set(timer, deadline))
-        lapic::set_timer(mine.heap.earliest());
+    if (timer.cpu != here) return; // another CPU has set it at the same time
+    if (mine.heap.set(timer, deadline)) lapic::set_timer(mine.heap.earliest());
 }
 
 void stop(Timer& timer) {
@@ -56,8 +54,7 @@ void stop(Timer& timer) {
         // A callback on this CPU is our own caller; one elsewhere is waited for, and may have set it again.
         const bool wait = timers.running == &timer && &timers != &all[arch::cpu_id().raw()];
         timers.lock.unlock();
-        if (!wait)
-            return;
+        if (!wait) return;
         spin_wait();
     }
 }

@@ -20,8 +20,7 @@ Result<> register_vcpu_info(Vcpu& vcpu, Mfn mfn, u32 offset) {
     if (vcpu.info_page != nullptr || offset > page_size - sizeof(vcpu_info_t) || offset % 8 != 0)
         return fail(Errno::EINVAL);
     mm::PageInfo* page = mm::page_of(mfn);
-    if (page == nullptr)
-        return fail(Errno::EINVAL);
+    if (page == nullptr) return fail(Errno::EINVAL);
     TRY(mm::get_page_and_type(*page, vcpu.domain->id, mm::PageType::writable));
 
     auto* info = reinterpret_cast<vcpu_info_t*>(mm::page_memory<u8>(*page) + offset);
@@ -43,8 +42,7 @@ Result<> register_vcpu_info(Vcpu& vcpu, Mfn mfn, u32 offset) {
 
 void unregister_vcpu_info(Vcpu& vcpu) {
     mm::PageInfo* page = vcpu.info_page;
-    if (page == nullptr)
-        return;
+    if (page == nullptr) return;
     if (has_shared_info(vcpu))
         __atomic_store_n(&vcpu.info, &vcpu.domain->shared_info->vcpu_info[vcpu.id.raw()], __ATOMIC_SEQ_CST);
     vcpu.info_page = nullptr;

@@ -28,8 +28,7 @@ CpuId place(const Vcpu& vcpu) {
 
 /// Must the CPU of this queue choose anew, now that `vcpu` waits there? The queue is locked.
 bool needs_choice(CpuQueue& q, const Vcpu& vcpu, u64 now) {
-    if (q.running == nullptr || q.running->is_idle() || vcpu.sched.throttled)
-        return true;
+    if (q.running == nullptr || q.running->is_idle() || vcpu.sched.throttled) return true;
     charge_running(q, now);
     // The first one waiting starts the running one's slice.
     return q.queue.waiting() == 1 || sched::RunQueue::preempts(vcpu.sched, q.running->sched);
@@ -43,8 +42,7 @@ void enqueue(CpuQueue& q, Vcpu& vcpu) {
     q.queue.enqueue(vcpu.sched, now, true);
     const bool choose = needs_choice(q, vcpu, now);
     q.lock.unlock();
-    if (choose)
-        arch::raise_work(cpu, arch::Work::schedule);
+    if (choose) arch::raise_work(cpu, arch::Work::schedule);
 }
 
 /// A flag now keeps the vCPU from running: takes it off its queue, or asks its CPU to leave it.
@@ -53,13 +51,11 @@ void stop_running(Vcpu& vcpu) {
     const bool runs = q.running == &vcpu;
     const CpuId cpu(vcpu.sched.cpu.load());
     if (!runs) {
-        if (vcpu.sched.queued)
-            q.queue.dequeue(vcpu.sched);
+        if (vcpu.sched.queued) q.queue.dequeue(vcpu.sched);
         set_runstate(vcpu, false, clock::now());
     }
     q.lock.unlock();
-    if (runs)
-        arch::raise_work(cpu, arch::Work::schedule);
+    if (runs) arch::raise_work(cpu, arch::Work::schedule);
 }
 
 } // namespace
@@ -82,8 +78,7 @@ void init_vcpu(Vcpu& vcpu) {
     s.runstate.entered = clock::now();
     // Spread the vCPUs of a domain over the CPUs from the start.
     s.cpu.store(vcpu.id.raw() % arch::online_cpu_count());
-    while (!smp::online().test(CpuId(s.cpu.load())))
-        s.cpu.store((s.cpu.load() + 1) % max_cpus);
+    while (!smp::online().test(CpuId(s.cpu.load()))) s.cpu.store((s.cpu.load() + 1) % max_cpus);
     s.vruntime = queues[s.cpu.load()].queue.clock();
 }
 
@@ -91,8 +86,7 @@ void destroy_vcpu(Vcpu& vcpu) {
     pause_nosync(vcpu);
     wait_off_cpu(vcpu);
     if (vcpu.id.raw() == 0)
-        for (Timer& watchdog : vcpu.domain->sched.watchdogs)
-            timers::stop(watchdog);
+        for (Timer& watchdog : vcpu.domain->sched.watchdogs) timers::stop(watchdog);
 }
 
 void wake(Vcpu& vcpu) {
@@ -140,15 +134,13 @@ void yield_current() {
 }
 
 bool bring_up(Vcpu& vcpu) {
-    if (!vcpu.sched.state.up())
-        return false;
+    if (!vcpu.sched.state.up()) return false;
     wake(vcpu);
     return true;
 }
 
 bool take_down(Vcpu& vcpu) {
-    if (!vcpu.sched.state.down())
-        return false;
+    if (!vcpu.sched.state.down()) return false;
     stop_running(vcpu);
     return true;
 }
@@ -159,10 +151,8 @@ void pause_nosync(Vcpu& vcpu) {
 }
 
 void wait_off_cpu(const Vcpu& vcpu) {
-    if (&vcpu == &current())
-        return;
-    while (vcpu.sched.on_cpu.load())
-        spin_wait();
+    if (&vcpu == &current()) return;
+    while (vcpu.sched.on_cpu.load()) spin_wait();
 }
 
 void pause(Vcpu& vcpu) {
@@ -171,34 +161,29 @@ void pause(Vcpu& vcpu) {
 }
 
 void unpause(Vcpu& vcpu) {
-    if (vcpu.sched.state.unpause())
-        wake(vcpu);
+    if (vcpu.sched.state.unpause()) wake(vcpu);
 }
 
 void pause_nosync(Domain& domain) {
     domain.pause_count.fetch_add(1);
     for (u32 i = 0; i < domain.max_vcpus; ++i)
-        if (Vcpu* v = domain.vcpus[i])
-            stop_running(*v);
+        if (Vcpu* v = domain.vcpus[i]) stop_running(*v);
 }
 
 void pause(Domain& domain) {
     pause_nosync(domain);
     for (u32 i = 0; i < domain.max_vcpus; ++i)
-        if (const Vcpu* v = domain.vcpus[i])
-            wait_off_cpu(*v);
+        if (const Vcpu* v = domain.vcpus[i]) wait_off_cpu(*v);
 }
 
 void unpause(Domain& domain) {
     u32 now = domain.pause_count.load();
     do {
-        if (now == 0)
-            return;
+        if (now == 0) return;
     } while (!domain.pause_count.compare_exchange_weak(now, now - 1));
     if (now == 1)
         for (u32 i = 0; i < domain.max_vcpus; ++i)
-            if (Vcpu* v = domain.vcpus[i])
-                wake(*v);
+            if (Vcpu* v = domain.vcpus[i]) wake(*v);
 }
 
 } // namespace streak::scheduler
@@ -208,10 +193,8 @@ namespace streak {
 void kick(Vcpu& vcpu) {
     VcpuSched& s = vcpu.sched;
     if (s.state.asleep()) {
-        if (s.state.polling())
-            events::end_poll(vcpu);
-        if (s.state.wake())
-            scheduler::wake(vcpu);
+        if (s.state.polling()) events::end_poll(vcpu);
+        if (s.state.wake()) scheduler::wake(vcpu);
         return;
     }
     // Awake: it looks at its events before it enters the guest. If it is in the guest, an interrupt makes it look.

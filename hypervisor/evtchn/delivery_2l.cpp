@@ -24,8 +24,7 @@ namespace two_level {
 
 Raised unmask(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port) {
     const bool was_masked = mask_word(shared, port).fetch_and(~bit(port)) & bit(port);
-    if (!was_masked || !(pending_word(shared, port).load() & bit(port)))
-        return {};
+    if (!was_masked || !(pending_word(shared, port).load() & bit(port))) return {};
     return {.newly_pending = true, .upcall = select(info, port.raw())};
 }
 

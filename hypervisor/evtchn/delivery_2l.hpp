@@ -33,8 +33,7 @@ namespace two_level {
 /// Marks `port` pending; `info` is that of the port's vCPU, nullptr when it has none yet.
 [[nodiscard]] inline Raised raise(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port) {
     const u32 word = port.raw() / 64, bit = port.raw() % 64;
-    if (!set_bit(shared.evtchn_pending[word], bit))
-        return {};
+    if (!set_bit(shared.evtchn_pending[word], bit)) return {};
     const bool masked = (__atomic_load_n(&shared.evtchn_mask[word], __ATOMIC_SEQ_CST) >> bit) & 1;
     return {.newly_pending = true, .upcall = !masked && select(info, port.raw())};
 }

@@ -23,17 +23,14 @@ constexpr unsigned attempts = 4;
 } // namespace
 
 Fifo::~Fifo() {
-    if (!controls_)
-        return;
+    if (!controls_) return;
     memory_.release(controls_, vcpus_ * sizeof(Control));
 }
 
 Result<> Fifo::init() {
     controls_ = static_cast<Control*>(memory_.allocate(vcpus_ * sizeof(Control)));
-    if (!controls_)
-        return fail(Errno::ENOMEM);
-    for (u32 i = 0; i < vcpus_; ++i)
-        ::new (&controls_[i]) Control{};
+    if (!controls_) return fail(Errno::ENOMEM);
+    for (u32 i = 0; i < vcpus_; ++i) ::new (&controls_[i]) Control{};
     return {};
 }
 
@@ -63,38 +60,32 @@ Raised Fifo::raise(Port& port, EvtchnPort number) {
     }
     const event_word_t was = Word(*at).fetch_or(pending);
     Raised raised{.newly_pending = !(was & pending)};
-    if (!(was & (masked | linked)))
-        raised.upcall = append(port, number);
+    if (!(was & (masked | linked))) raised.upcall = append(port, number);
     return raised;
 }
 
 Raised Fifo::unmask(Port& port, EvtchnPort number) {
     event_word_t* const at = word(number);
-    if (!at)
-        return {};
+    if (!at) return {};
     const event_word_t was = Word(*at).fetch_and(~masked);
-    if (!(was & pending))
-        return {};
+    if (!(was & pending)) return {};
     return {.newly_pending = true, .upcall = !(was & linked) && append(port, number)};
 }
 
 /// Links a pending port at the end of its queue. True when the vCPU has to be told of the queue.
 bool Fifo::append(Port& port, EvtchnPort number) {
     Control& control = controls_[port.vcpu];
-    if (!control.block)
-        return false;
+    if (!control.block) return false;
 
     // The last port of another queue: that queue is empty now, its tail must not lead here.
     const bool moved = port.last_vcpu != port.vcpu || port.last_priority != port.priority;
     if (moved) {
         u32& old_tail = controls_[port.last_vcpu].tail[port.last_priority];
-        if (old_tail == number.raw())
-            old_tail = 0;
+        if (old_tail == number.raw()) old_tail = 0;
         port.last_vcpu = port.vcpu;
         port.last_priority = port.priority;
     }
-    if (Word(*word(number)).fetch_or(linked) & linked)
-        return false;
+    if (Word(*word(number)).fetch_or(linked) & linked) return false;
 
     u32& tail = control.tail[port.priority];
     const u32 previous = tail;
@@ -115,13 +106,11 @@ bool Fifo::set_link(event_word_t& tail, EvtchnPort next) {
         // After some failures a mark asks the guest to keep its hands off.
         event_word_t seen = i < attempts ? at.load() : at.fetch_or(busy) | busy;
         if (!(seen & linked)) {
-            if (seen & busy)
-                at.fetch_and(~busy);
+            if (seen & busy) at.fetch_and(~busy);
             return false;
         }
         const event_word_t wanted = (seen & ~(busy | link_mask)) | next.raw();
-        if (at.compare_exchange_strong(seen, wanted))
-            return true;
+        if (at.compare_exchange_strong(seen, wanted)) return true;
     }
     at.fetch_and(~busy);
     return false;
@@ -129,8 +118,7 @@ bool Fifo::set_link(event_word_t& tail, EvtchnPort next) {
 
 void Fifo::clear_pending(Port& port, EvtchnPort number) {
     port.raised_early = false;
-    if (event_word_t* at = word(number))
-        Word(*at).fetch_and(~pending);
+    if (event_word_t* at = word(number)) Word(*at).fetch_and(~pending);
 }
 
 bool Fifo::is_pending(EvtchnPort number) const {

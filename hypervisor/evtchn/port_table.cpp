@@ -11,10 +11,8 @@ bool is_global_virq(u32 virq) {
     case VIRQ_TIMER:
     case VIRQ_DEBUG:
     case VIRQ_XENOPROF:
-    case VIRQ_XENPMU:
-        return false;
-    default:
-        return true;
+    case VIRQ_XENPMU: return false;
+    default: return true;
     }
 }
 
@@ -23,27 +21,20 @@ PortTable::PortTable(MemorySource memory, u32 highest)
       bucket_count_((end_ + ports_per_bucket - 1) / ports_per_bucket) {}
 
 PortTable::~PortTable() {
-    for (u32 i = 0; i < allocated_ / ports_per_bucket; ++i)
-        memory_.release(buckets_[i], bucket_bytes);
-    if (buckets_)
-        memory_.release(buckets_, bucket_count_ * sizeof(Port*));
+    for (u32 i = 0; i < allocated_ / ports_per_bucket; ++i) memory_.release(buckets_[i], bucket_bytes);
+    if (buckets_) memory_.release(buckets_, bucket_count_ * sizeof(Port*));
 }
 
 u32 PortTable::limit() const { return fifo_ ? end_ : std::min(end_, max_2level); }
 
 Result<> PortTable::grow() {
-    if (!buckets_)
-        buckets_ = static_cast<Port**>(memory_.allocate(bucket_count_ * sizeof(Port*)));
-    if (!buckets_)
-        return fail(Errno::ENOMEM);
+    if (!buckets_) buckets_ = static_cast<Port**>(memory_.allocate(bucket_count_ * sizeof(Port*)));
+    if (!buckets_) return fail(Errno::ENOMEM);
     void* memory = memory_.allocate(bucket_bytes);
-    if (!memory)
-        return fail(Errno::ENOMEM);
+    if (!memory) return fail(Errno::ENOMEM);
     auto* ports = static_cast<Port*>(memory);
-    for (u32 i = 0; i < ports_per_bucket; ++i)
-        ::new (&ports[i]) Port{};
-    if (allocated_ == 0)
-        ports[0].state = PortState::reserved;
+    for (u32 i = 0; i < ports_per_bucket; ++i) ::new (&ports[i]) Port{};
+    if (allocated_ == 0) ports[0].state = PortState::reserved;
     buckets_[allocated_ / ports_per_bucket] = ports;
     allocated_ += ports_per_bucket;
     return {};
@@ -52,16 +43,13 @@ Result<> PortTable::grow() {
 Result<EvtchnPort> PortTable::take(Busy busy) {
     bool passed_busy = false;
     for (u32 n = first_free_; n < limit(); ++n) {
-        if (n >= allocated_)
-            TRY(grow());
-        if (at(EvtchnPort(n)).state != PortState::free)
-            continue;
+        if (n >= allocated_) TRY(grow());
+        if (at(EvtchnPort(n)).state != PortState::free) continue;
         if (busy(EvtchnPort(n))) {
             passed_busy = true;
             continue;
         }
-        if (!passed_busy)
-            first_free_ = n + 1;
+        if (!passed_busy) first_free_ = n + 1;
         return EvtchnPort(n);
     }
     return fail(Errno::ENOSPC);
@@ -118,8 +106,7 @@ Result<EvtchnPort> PortTable::connect(PortTable& local, DomId local_id, PortTabl
 
 void PortTable::disconnect(EvtchnPort port, DomId by) {
     Port* p = find(port);
-    if (!p || p->state != PortState::interdomain)
-        return;
+    if (!p || p->state != PortState::interdomain) return;
     p->state = PortState::unbound;
     p->remote_domain = by;
     p->detail = 0;
@@ -127,8 +114,7 @@ void PortTable::disconnect(EvtchnPort port, DomId by) {
 
 Result<Closed> PortTable::close(EvtchnPort port) {
     Port* p = find(port);
-    if (!p)
-        return fail(Errno::EINVAL);
+    if (!p) return fail(Errno::EINVAL);
     const Closed was{p->state, p->remote_domain, EvtchnPort(p->detail), p->detail, VcpuId(p->vcpu)};
     // The queue of the last link stays known: a stale link is only recognised by it.
     const u8 last_priority = p->last_priority;
@@ -150,15 +136,13 @@ Result<> PortTable::bind_vcpu(EvtchnPort port, VcpuId vcpu) {
 
 Result<> PortTable::set_priority(EvtchnPort port, u32 priority) {
     Port* p = find(port);
-    if (!p || priority > EVTCHN_FIFO_PRIORITY_MIN)
-        return fail(Errno::EINVAL);
+    if (!p || priority > EVTCHN_FIFO_PRIORITY_MIN) return fail(Errno::EINVAL);
     p->priority = static_cast<u8>(priority);
     return {};
 }
 
 Result<evtchn_status_t> PortTable::status(EvtchnPort port) const {
-    if (port.raw() >= limit())
-        return fail(Errno::EINVAL);
+    if (port.raw() >= limit()) return fail(Errno::EINVAL);
     evtchn_status_t out{};
     const Port* p = find(port);
     if (!p) {
@@ -184,9 +168,7 @@ Result<evtchn_status_t> PortTable::status(EvtchnPort port) const {
         out.status = EVTCHNSTAT_virq;
         out.u.virq = p->detail;
         break;
-    default:
-        out.status = EVTCHNSTAT_ipi;
-        break;
+    default: out.status = EVTCHNSTAT_ipi; break;
     }
     return out;
 }

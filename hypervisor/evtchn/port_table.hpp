@@ -56,8 +56,7 @@ public:
 
     /// A port in use; nullptr for any other number.
     [[nodiscard]] Port* find(EvtchnPort port) const {
-        if (port.raw() >= allocated_)
-            return nullptr;
+        if (port.raw() >= allocated_) return nullptr;
         Port& p = buckets_[port.raw() / ports_per_bucket][port.raw() % ports_per_bucket];
         return p.state > PortState::reserved ? &p : nullptr;
     }

@@ -50,21 +50,16 @@ Result<> Table::init() {
 
 Table::~Table() {
     for (u32 i = 0; actives_ && i < bucket_count(); ++i)
-        if (actives_[i])
-            memory_.release(actives_[i], bucket_bytes);
-    if (actives_)
-        memory_.release(actives_, bucket_count() * sizeof(Active*));
-    if (statuses_)
-        memory_.release(statuses_, statuses_for(max_frames_) * sizeof(void*));
-    if (frames_)
-        memory_.release(frames_, max_frames_ * sizeof(void*));
+        if (actives_[i]) memory_.release(actives_[i], bucket_bytes);
+    if (actives_) memory_.release(actives_, bucket_count() * sizeof(Active*));
+    if (statuses_) memory_.release(statuses_, statuses_for(max_frames_) * sizeof(void*));
+    if (frames_) memory_.release(frames_, max_frames_ * sizeof(void*));
 }
 
 Table::Active* Table::make_active(GrantRef ref) {
     Active*& bucket = actives_[ref.raw() / actives_per_bucket];
     auto* memory = static_cast<Active*>(memory_.allocate(bucket_bytes));
-    for (u32 i = 0; memory && i < actives_per_bucket; ++i)
-        ::new (&memory[i]) Active{};
+    for (u32 i = 0; memory && i < actives_per_bucket; ++i) ::new (&memory[i]) Active{};
     bucket = memory;
     return active(ref);
 }
@@ -80,8 +75,7 @@ namespace {
     const u16 type = h.flags & GTF_type_mask;
     const bool direct = type == GTF_permit_access && !(version == 2 && (h.flags & GTF_sub_page));
     const bool detour = version == 2 && (type == GTF_transitive || type == GTF_permit_access);
-    if (h.domain != use.user || !(direct || (!use.map && detour)))
-        return false;
+    if (h.domain != use.user || !(direct || (!use.map && detour))) return false;
     return !use.write || !(h.flags & GTF_readonly);
 }
 
@@ -94,10 +88,8 @@ inline bool Table::mark_v1(GrantRef ref, const Use& use) {
     std::atomic_ref<u32> word(*header(ref));
     u32 seen = word.load();
     for (unsigned i = 0; i < attempts; ++i) {
-        if (!allows(Header::of(seen), use, 1))
-            return false;
-        if (word.compare_exchange_strong(seen, seen | marks(use)))
-            return true;
+        if (!allows(Header::of(seen), use, 1)) return false;
+        if (word.compare_exchange_strong(seen, seen | marks(use))) return true;
     }
     return false;
 }
@@ -105,12 +97,10 @@ inline bool Table::mark_v1(GrantRef ref, const Use& use) {
 /// Version 2: marks and permission are two words, so the permission is judged again after marking. The guest
 /// revokes in the other order (permission away, then it looks at the marks).
 bool Table::mark_v2(GrantRef ref, const Use& use) {
-    if (!allows(Header::of(load(*header(ref))), use, 2))
-        return false;
+    if (!allows(Header::of(load(*header(ref))), use, 2)) return false;
     std::atomic_ref<grant_status_t> status(status_word(ref));
     const u16 before = status.fetch_or(marks(use));
-    if (allows(Header::of(load(*header(ref))), use, 2))
-        return true;
+    if (allows(Header::of(load(*header(ref))), use, 2)) return true;
     status.fetch_and(static_cast<u16>(~(marks(use) & ~before)));
     return false;
 }
@@ -138,8 +128,7 @@ bool Table::remember_v2(GrantRef ref, Active& a) const {
         if (flags & GTF_sub_page) {
             a.offset = load(entry.sub_page.page_off);
             a.length = load(entry.sub_page.length);
-            if (a.offset >= page_size || a.length > page_size - a.offset)
-                return false;
+            if (a.offset >= page_size || a.length > page_size - a.offset) return false;
         }
     }
     a.frame = static_cast<u32>(frame);
@@ -154,8 +143,7 @@ inline bool Table::remember(GrantRef ref, const Use& use, Active& into) const {
     a.cache_bits = static_cast<u8>((Header::of(load(*header(ref))).flags & cache_flags) >> _GTF_PWT);
     if (version_ == 1) [[likely]] {
         a.frame = load(v1(ref).frame);
-        if (a.frame == ~0u)
-            return false;
+        if (a.frame == ~0u) return false;
     } else if (!remember_v2(ref, a) || (use.map && !a.mappable())) {
         return false;
     }
@@ -176,8 +164,7 @@ inline Granted Table::meaning(const Active& a) {
 
 /// The first use of an entry decides what all until the last one get.
 inline bool Table::pin_first(GrantRef ref, const Use& use, Active& a) {
-    if (!mark(ref, use))
-        return false;
+    if (!mark(ref, use)) return false;
     if (remember(ref, use, a)) [[likely]]
         return true;
     unmark(ref, GTF_reading | GTF_writing);
@@ -192,13 +179,11 @@ bool Table::pin_again(GrantRef ref, const Use& use, const Active& a) {
 }
 
 Outcome<Granted> Table::pin(GrantRef ref, const Use& use) {
-    if (ref.raw() >= entry_count())
-        return std::unexpected(Status::bad_gntref);
+    if (ref.raw() >= entry_count()) return std::unexpected(Status::bad_gntref);
     Active* a = active(ref);
     if (!a) [[unlikely]] {
         a = make_active(ref);
-        if (!a)
-            return std::unexpected(Status::no_space);
+        if (!a) return std::unexpected(Status::no_space);
     }
     if (!(a->pinned() ? pin_again(ref, use, *a) : pin_first(ref, use, *a)))
         return std::unexpected(Status::general_error);
@@ -207,32 +192,25 @@ Outcome<Granted> Table::pin(GrantRef ref, const Use& use) {
 }
 
 void Table::unpin(GrantRef ref, bool write) {
-    if (ref.raw() >= entry_count())
-        return;
+    if (ref.raw() >= entry_count()) return;
     Active* a = active(ref);
-    if (!a || (write ? a->writers : a->readers) == 0)
-        return;
+    if (!a || (write ? a->writers : a->readers) == 0) return;
     --(write ? a->writers : a->readers);
     const u16 over =
         static_cast<u16>((write && a->writers == 0 ? GTF_writing : 0) | (a->pinned() ? 0 : GTF_reading));
-    if (!a->pinned())
-        *a = {};
-    if (over != 0)
-        unmark(ref, over);
+    if (!a->pinned()) *a = {};
+    if (over != 0) unmark(ref, over);
 }
 
 Outcome<> Table::commit_transfer(GrantRef ref, DomId from) {
-    if (ref.raw() >= entry_count())
-        return std::unexpected(Status::bad_gntref);
+    if (ref.raw() >= entry_count()) return std::unexpected(Status::bad_gntref);
     std::atomic_ref<u32> word(*header(ref));
     u32 seen = word.load();
     for (unsigned i = 0; i < attempts; ++i) {
         const Header h = Header::of(seen);
         // Exactly this: an entry that is committed already has more flags.
-        if (h.flags != GTF_accept_transfer || h.domain != from)
-            break;
-        if (word.compare_exchange_strong(seen, seen | GTF_transfer_committed))
-            return {};
+        if (h.flags != GTF_accept_transfer || h.domain != from) break;
+        if (word.compare_exchange_strong(seen, seen | GTF_transfer_committed)) return {};
     }
     return std::unexpected(Status::bad_gntref);
 }
@@ -250,12 +228,9 @@ void Table::cancel_transfer(GrantRef ref) {
 }
 
 Outcome<> Table::swap(GrantRef a, GrantRef b) {
-    if (a.raw() >= entry_count() || b.raw() >= entry_count())
-        return std::unexpected(Status::bad_gntref);
-    if (pin_count(a) != 0 || pin_count(b) != 0)
-        return std::unexpected(Status::eagain);
-    if (a == b)
-        return {};
+    if (a.raw() >= entry_count() || b.raw() >= entry_count()) return std::unexpected(Status::bad_gntref);
+    if (pin_count(a) != 0 || pin_count(b) != 0) return std::unexpected(Status::eagain);
+    if (a == b) return {};
     if (version_ == 1) {
         std::swap(v1(a), v1(b));
     } else {
@@ -267,8 +242,7 @@ Outcome<> Table::swap(GrantRef a, GrantRef b) {
 
 bool Table::in_use() const {
     for (u32 ref = reserved_entries; ref < entry_count(); ++ref)
-        if (pin_count(GrantRef(ref)) != 0)
-            return true;
+        if (pin_count(GrantRef(ref)) != 0) return true;
     return false;
 }
 
@@ -284,8 +258,7 @@ bool Table::uses(DomId user, Mfn frame) const {
             ref |= actives_per_bucket - 1; // none in this bucket
             continue;
         }
-        if (a->pinned() && !a->transitive && a->user == user && a->frame == frame.raw())
-            return true;
+        if (a->pinned() && !a->transitive && a->user == user && a->frame == frame.raw()) return true;
     }
     return false;
 }
@@ -297,13 +270,11 @@ u16 Table::marks_of(GrantRef ref) const {
 }
 
 Result<> Table::can_set_version(u32 version) const {
-    if (in_use())
-        return fail(Errno::EBUSY);
+    if (in_use()) return fail(Errno::EBUSY);
     for (u32 i = 0; version == 1 && frame_count_ != 0 && i < reserved_entries; ++i) {
         const u16 flags = Header::of(load(*header(GrantRef(i)))).flags;
         const u16 type = flags & GTF_type_mask;
-        if (type == GTF_invalid)
-            continue;
+        if (type == GTF_invalid) continue;
         if (type == GTF_transitive || (flags & GTF_sub_page) ||
             load(v2(GrantRef(i)).full_page.frame) >> 32 != 0)
             return fail(Errno::ERANGE);
@@ -325,10 +296,8 @@ void Table::set_version(u32 version) {
         const u64 frame = version_ == 1 ? load(v1(GrantRef(i)).frame) : load(v2(GrantRef(i)).full_page.frame);
         kept[i] = {static_cast<u16>(h.flags & ~mark_flags), h.domain.raw(), frame};
     }
-    for (u32 i = 0; i < frame_count_; ++i)
-        std::memset(frames_[i], 0, page_size);
-    for (u32 i = 0; i < status_count_; ++i)
-        std::memset(statuses_[i], 0, page_size);
+    for (u32 i = 0; i < frame_count_; ++i) std::memset(frames_[i], 0, page_size);
+    for (u32 i = 0; i < status_count_; ++i) std::memset(statuses_[i], 0, page_size);
     version_ = version;
     for (u32 i = 0; i < keep; ++i) {
         const GrantRef ref(i);

@@ -14,20 +14,15 @@ constexpr u64 bucket_bytes = page_size;
 } // namespace
 
 Maptrack::~Maptrack() {
-    for (u32 i = 0; i < count_ / per_frame; ++i)
-        memory_.release(buckets_[i], bucket_bytes);
-    if (buckets_)
-        memory_.release(buckets_, max_frames_ * sizeof(Mapping*));
+    for (u32 i = 0; i < count_ / per_frame; ++i) memory_.release(buckets_[i], bucket_bytes);
+    if (buckets_) memory_.release(buckets_, max_frames_ * sizeof(Mapping*));
 }
 
 Result<> Maptrack::grow() {
-    if (count_ / per_frame == max_frames_)
-        return fail(Errno::ENOSPC);
-    if (!buckets_)
-        buckets_ = static_cast<Mapping**>(memory_.allocate(max_frames_ * sizeof(Mapping*)));
+    if (count_ / per_frame == max_frames_) return fail(Errno::ENOSPC);
+    if (!buckets_) buckets_ = static_cast<Mapping**>(memory_.allocate(max_frames_ * sizeof(Mapping*)));
     auto* bucket = buckets_ ? static_cast<Mapping*>(memory_.allocate(bucket_bytes)) : nullptr;
-    if (!bucket)
-        return fail(Errno::ENOSPC);
+    if (!bucket) return fail(Errno::ENOSPC);
     for (u32 i = 0; i < per_frame; ++i) {
         ::new (&bucket[i]) Mapping{};
         bucket[i].ref = GrantRef(i + 1 < per_frame ? count_ + i + 1 : free_);
@@ -39,8 +34,7 @@ Result<> Maptrack::grow() {
 }
 
 Result<GrantHandle> Maptrack::take() {
-    if (free_ == none)
-        TRY(grow());
+    if (free_ == none) TRY(grow());
     const GrantHandle handle(free_);
     free_ = at(handle).ref.raw();
     at(handle) = Mapping{};
@@ -53,8 +47,7 @@ void Maptrack::put(GrantHandle handle) {
 }
 
 Result<Mapping> Maptrack::look_up(GrantHandle handle) const {
-    if (handle.raw() >= count_ || !(at(handle).flags & kind_mask))
-        return fail(Errno::ENOENT);
+    if (handle.raw() >= count_ || !(at(handle).flags & kind_mask)) return fail(Errno::ENOENT);
     return at(handle);
 }
 
@@ -76,8 +69,7 @@ bool Maptrack::finish(GrantHandle handle, u16 kinds) {
     Mapping& m = at(handle);
     m.flags = static_cast<u16>(m.flags & ~(kinds << claimed_shift));
     // Two vCPUs may undo the two kinds at the same time: the later one frees.
-    if (m.flags & (kind_mask | kind_mask << claimed_shift))
-        return false;
+    if (m.flags & (kind_mask | kind_mask << claimed_shift)) return false;
     put(handle);
     return true;
 }

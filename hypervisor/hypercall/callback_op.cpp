@@ -9,31 +9,23 @@ namespace {
 /// Where a type's entry is kept. ENOSYS: no such type; EINVAL: NMIs are vCPU 0 of dom0's.
 Result<Callback*> find_callback(Vcpu& v, u16 type) {
     switch (type) {
-    case CALLBACKTYPE_event:
-        return &v.pv.event;
-    case CALLBACKTYPE_failsafe:
-        return &v.pv.failsafe;
-    case CALLBACKTYPE_syscall:
-        return &v.pv.syscall;
-    case CALLBACKTYPE_syscall32:
-        return &v.pv.syscall32;
+    case CALLBACKTYPE_event: return &v.pv.event;
+    case CALLBACKTYPE_failsafe: return &v.pv.failsafe;
+    case CALLBACKTYPE_syscall: return &v.pv.syscall;
+    case CALLBACKTYPE_syscall32: return &v.pv.syscall32;
     case CALLBACKTYPE_sysenter:
-    case CALLBACKTYPE_sysenter_deprecated:
-        return &v.pv.sysenter;
+    case CALLBACKTYPE_sysenter_deprecated: return &v.pv.sysenter;
     case CALLBACKTYPE_nmi:
-        if (!v.domain->privileged || v.id != VcpuId(0))
-            return fail(Errno::EINVAL);
+        if (!v.domain->privileged || v.id != VcpuId(0)) return fail(Errno::EINVAL);
         return &v.pv.nmi;
-    default:
-        return fail(Errno::ENOSYS);
+    default: return fail(Errno::ENOSYS);
     }
 }
 
 Return register_callback(callback_register_t op) {
     Vcpu& v = current();
     TRY_ASSIGN(callback, find_callback(v, op.type));
-    if (!arch::is_canonical(op.address))
-        return fail(Errno::EINVAL);
+    if (!arch::is_canonical(op.address)) return fail(Errno::EINVAL);
     *callback = {.address = op.address, .masks_events = (op.flags & CALLBACKF_mask_events) != 0};
     return 0;
 }
@@ -41,8 +33,7 @@ Return register_callback(callback_register_t op) {
 /// Only the NMI entry can be taken back.
 Return unregister_callback(callback_unregister_t op) {
     TRY_ASSIGN(callback, find_callback(current(), op.type));
-    if (op.type != CALLBACKTYPE_nmi)
-        return fail(Errno::EINVAL);
+    if (op.type != CALLBACKTYPE_nmi) return fail(Errno::EINVAL);
     *callback = {};
     return 0;
 }
@@ -61,8 +52,7 @@ Return callback_op(u32 cmd, RawHandle arg) {
         TRY_ASSIGN(op, arg.as<callback_unregister_t>().read());
         return unregister_callback(op);
     }
-    default:
-        return fail(Errno::ENOSYS);
+    default: return fail(Errno::ENOSYS);
     }
 }
 

@@ -35,8 +35,7 @@ Return read(u32 count, GuestHandle<char> buffer) {
     while (done < count) {
         std::array<char, piece> text;
         const u32 n = console::read({text.data(), std::min(count - done, piece)});
-        if (n == 0)
-            break;
+        if (n == 0) break;
         TRY(buffer.write_array({text.data(), n}, done));
         done += n;
     }
@@ -48,12 +47,9 @@ Return read(u32 count, GuestHandle<char> buffer) {
 /// The machine's console, for the control domain. (xen/xen.h, CONSOLEIO_*)
 Return console_io(u32 command, u32 count, GuestHandle<char> buffer) {
     switch (command) {
-    case CONSOLEIO_write:
-        return write(count, buffer);
-    case CONSOLEIO_read:
-        return read(count, buffer);
-    default:
-        return fail(Errno::ENOSYS);
+    case CONSOLEIO_write: return write(count, buffer);
+    case CONSOLEIO_read: return read(count, buffer);
+    default: return fail(Errno::ENOSYS);
     }
 }
 

@@ -29,8 +29,7 @@ void set_argument(unsigned index, u64 value) {
 
 Return multicall(GuestHandle<multicall_entry_t> list, u32 count) {
     Vcpu& v = current();
-    if (v.multicall_arguments)
-        return fail(Errno::EINVAL);
+    if (v.multicall_arguments) return fail(Errno::EINVAL);
     TRY(may(xsm::Hook::multicall, caller()));
 
     for (u32 i = 0; i < count; ++i) {
@@ -44,16 +43,14 @@ Return multicall(GuestHandle<multicall_entry_t> list, u32 count) {
         v.multicall_arguments = nullptr;
 
         if (!result && result.error() == Errno::ERESTART) {
-            for (unsigned a = 0; a < 6; ++a)
-                call.args[a] = args[a];
+            for (unsigned a = 0; a < 6; ++a) call.args[a] = args[a];
             TRY(list.write(call, i));
             set_argument(0, list.offset(i).address().raw());
             set_argument(1, count - i);
             return fail(Errno::ERESTART);
         }
         // An iret leaves the list: the registers are those of the returned-to context.
-        if (call.op == __HYPERVISOR_iret)
-            return result;
+        if (call.op == __HYPERVISOR_iret) return result;
         call.result = static_cast<xen_ulong_t>(value_of(result));
         TRY(list.write(call, i));
         if (i + 1 < count && preempt_pending()) {

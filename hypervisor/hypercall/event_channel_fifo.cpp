@@ -19,15 +19,13 @@ class WritableFrame {
 public:
     [[nodiscard]] Result<> take(Domain& domain, Mfn frame) {
         mm::PageInfo* page = mm::page_of(frame);
-        if (!page)
-            return fail(Errno::EINVAL);
+        if (!page) return fail(Errno::EINVAL);
         TRY(mm::get_page_and_type(*page, domain.id, mm::PageType::writable));
         page_ = page;
         return {};
     }
     ~WritableFrame() {
-        if (page_)
-            mm::put_page_and_type(*page_);
+        if (page_) mm::put_page_and_type(*page_);
     }
     WritableFrame() = default;
     WritableFrame(const WritableFrame&) = delete;
@@ -42,8 +40,7 @@ private:
 /// The domain turns to FIFO delivery. Ports that are pending now are remembered until they have event words.
 [[nodiscard]] Result<> start_fifo(Domain& domain) {
     auto fifo = mm::make_owned<Fifo>(mm::heap_source, domain.max_vcpus);
-    if (!fifo)
-        return fail(Errno::ENOMEM);
+    if (!fifo) return fail(Errno::ENOMEM);
     TRY(fifo->init());
     for (u32 n = 1; n < std::min(domain.ports->allocated(), evtchn::PortTable::max_2level); ++n)
         if (evtchn::Port* port = domain.ports->find(EvtchnPort(n)))
@@ -59,8 +56,7 @@ void raise_early_ones(Domain& domain, u32 page_index) {
     const u32 first = page_index * Fifo::words_per_page;
     for (u32 n = first; n < first + Fifo::words_per_page; ++n) {
         evtchn::Port* port = domain.ports->find(EvtchnPort(n));
-        if (port && std::exchange(port->raised_early, false))
-            events::raise(domain, *port, EvtchnPort(n));
+        if (port && std::exchange(port->raised_early, false)) events::raise(domain, *port, EvtchnPort(n));
     }
 }
 
@@ -70,19 +66,16 @@ Return fifo_init_control(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_init_control_t>().read());
     Domain& d = caller();
     TRY(may(xsm::Hook::evtchn_fifo, d));
-    if (op.vcpu >= d.max_vcpus || !d.vcpus[op.vcpu])
-        return fail(Errno::ENOENT);
+    if (op.vcpu >= d.max_vcpus || !d.vcpus[op.vcpu]) return fail(Errno::ENOENT);
     TRY(Fifo::check_offset(op.offset));
     op.link_bits = EVTCHN_FIFO_LINK_BITS;
 
     LockGuard guard(d.event_lock);
-    if (d.fifo && d.fifo->has_control(VcpuId(op.vcpu)))
-        return fail(Errno::EINVAL);
+    if (d.fifo && d.fifo->has_control(VcpuId(op.vcpu))) return fail(Errno::EINVAL);
     WritableFrame frame;
     TRY(frame.take(d, Mfn(op.control_gfn)));
     TRY(arg.as<evtchn_init_control_t>().write(op));
-    if (!d.fifo)
-        TRY(start_fifo(d));
+    if (!d.fifo) TRY(start_fifo(d));
     d.fifo->set_control(VcpuId(op.vcpu), frame.release(), op.offset);
     return 0;
 }
@@ -92,10 +85,8 @@ Return fifo_expand_array(RawHandle arg) {
     Domain& d = caller();
     TRY(may(xsm::Hook::evtchn_fifo, d));
     LockGuard guard(d.event_lock);
-    if (!d.fifo)
-        return fail(Errno::EOPNOTSUPP);
-    if (d.fifo->array_full(d.ports->limit()))
-        return fail(Errno::ENOSPC);
+    if (!d.fifo) return fail(Errno::EOPNOTSUPP);
+    if (d.fifo->array_full(d.ports->limit())) return fail(Errno::ENOSPC);
     WritableFrame frame;
     TRY(frame.take(d, Mfn(op.array_gfn)));
     const u32 index = d.fifo->page_count();

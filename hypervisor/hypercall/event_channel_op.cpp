@@ -22,8 +22,7 @@ using xsm::Hook;
 }
 
 [[nodiscard]] Result<Vcpu*> vcpu_of(const Domain& domain, u32 id) {
-    if (id >= domain.max_vcpus || !domain.vcpus[id])
-        return fail(Errno::ENOENT);
+    if (id >= domain.max_vcpus || !domain.vcpus[id]) return fail(Errno::ENOENT);
     return domain.vcpus[id];
 }
 
@@ -73,18 +72,15 @@ Return bind_interdomain(RawHandle arg) {
 Return bind_virq(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_bind_virq_t>().read());
     Domain& d = caller();
-    if (op.virq >= NR_VIRQS)
-        return fail(Errno::EINVAL);
+    if (op.virq >= NR_VIRQS) return fail(Errno::EINVAL);
     const bool global = evtchn::is_global_virq(op.virq);
     TRY(may(global ? Hook::evtchn_bind_global_virq : Hook::evtchn_bind_virq, d));
-    if (global && op.vcpu != 0)
-        return fail(Errno::EINVAL);
+    if (global && op.vcpu != 0) return fail(Errno::EINVAL);
     TRY_ASSIGN(vcpu, vcpu_of(d, op.vcpu));
     EvtchnPort port;
     {
         LockGuard guard(d.event_lock);
-        if (vcpu->virq_port[op.virq] != 0)
-            return fail(Errno::EEXIST);
+        if (vcpu->virq_port[op.virq] != 0) return fail(Errno::EEXIST);
         TRY_ASSIGN(taken, d.ports->bind_virq(op.virq, vcpu->id, busy_in(d)));
         port = taken;
         LockGuard virqs(vcpu->virq_lock);
@@ -140,8 +136,7 @@ Return close(RawHandle arg) {
 [[gnu::noinline]] Return send_remote(const Port& port) {
     const EvtchnPort far(port.detail);
     TRY_ASSIGN(remote, find_domain(port.remote_domain));
-    if (Port* p = remote->ports->find(far))
-        events::raise(*remote, *p, far);
+    if (Port* p = remote->ports->find(far)) events::raise(*remote, *p, far);
     return 0;
 }
 
@@ -152,21 +147,17 @@ Return close(RawHandle arg) {
     const EvtchnPort number(op.port);
     LockGuard guard(d.event_lock);
     Port* port = d.ports->find(number);
-    if (!port)
-        return fail(Errno::EINVAL);
-    if (port->state == PortState::unbound)
-        return 0; // nobody listens yet
+    if (!port) return fail(Errno::EINVAL);
+    if (port->state == PortState::unbound) return 0; // nobody listens yet
     EvtchnPort target = number;
     if (port->state == PortState::interdomain) {
-        if (port->remote_domain != d.id)
-            return send_remote(*port);
+        if (port->remote_domain != d.id) return send_remote(*port);
         target = EvtchnPort(port->detail);
         port = d.ports->find(target);
     } else if (port->state != PortState::ipi) {
         return fail(Errno::EINVAL);
     }
-    if (port)
-        events::raise(d, *port, target);
+    if (port) events::raise(d, *port, target);
     return 0;
 }
 
@@ -194,8 +185,7 @@ Return bind_vcpu(RawHandle arg) {
     LockGuard guard(d.event_lock);
     TRY(d.ports->bind_vcpu(EvtchnPort(op.port), vcpu->id));
     const Port* port = d.ports->find(EvtchnPort(op.port));
-    if (port->state == PortState::pirq)
-        pirqs::follow_vcpu(d, Pirq(port->detail), *vcpu);
+    if (port->state == PortState::pirq) pirqs::follow_vcpu(d, Pirq(port->detail), *vcpu);
     return 0;
 }
 
@@ -205,8 +195,7 @@ Return unmask(RawHandle arg) {
     TRY(may(Hook::evtchn_unmask, d));
     LockGuard guard(d.event_lock);
     Port* port = d.ports->find(EvtchnPort(op.port));
-    if (!port)
-        return fail(Errno::EINVAL);
+    if (!port) return fail(Errno::EINVAL);
     events::unmask(d, *port, EvtchnPort(op.port));
     return 0;
 }
@@ -215,13 +204,10 @@ Return reset(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<evtchn_reset_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::evtchn_reset, *domain));
-    if (domain.get() != &caller() && domain->pause_count.load() == 0)
-        return fail(Errno::EINVAL);
+    if (domain.get() != &caller() && domain->pause_count.load() == 0) return fail(Errno::EINVAL);
     for (;;) {
-        if (events::close_all(*domain))
-            break;
-        if (preempt_pending())
-            return fail(Errno::ERESTART);
+        if (events::close_all(*domain)) break;
+        if (preempt_pending()) return fail(Errno::ERESTART);
     }
     events::reset_fifo(*domain);
     return 0;
@@ -232,8 +218,7 @@ Return set_priority(RawHandle arg) {
     Domain& d = caller();
     TRY(may(Hook::evtchn_set_priority, d));
     LockGuard guard(d.event_lock);
-    if (!d.fifo)
-        return fail(Errno::ENOSYS);
+    if (!d.fifo) return fail(Errno::ENOSYS);
     TRY(d.ports->set_priority(EvtchnPort(op.port), op.priority));
     return 0;
 }
@@ -243,35 +228,21 @@ constexpr u32 reset_continued = 14;
 
 [[gnu::noinline]] Return other_op(u32 cmd, RawHandle arg) {
     switch (cmd) {
-    case EVTCHNOP_unmask:
-        return unmask(arg);
-    case EVTCHNOP_bind_interdomain:
-        return bind_interdomain(arg);
-    case EVTCHNOP_bind_virq:
-        return bind_virq(arg);
-    case EVTCHNOP_bind_pirq:
-        return bind_pirq(arg);
-    case EVTCHNOP_close:
-        return close(arg);
-    case EVTCHNOP_status:
-        return status(arg);
-    case EVTCHNOP_alloc_unbound:
-        return alloc_unbound(arg);
-    case EVTCHNOP_bind_ipi:
-        return bind_ipi(arg);
-    case EVTCHNOP_bind_vcpu:
-        return bind_vcpu(arg);
+    case EVTCHNOP_unmask: return unmask(arg);
+    case EVTCHNOP_bind_interdomain: return bind_interdomain(arg);
+    case EVTCHNOP_bind_virq: return bind_virq(arg);
+    case EVTCHNOP_bind_pirq: return bind_pirq(arg);
+    case EVTCHNOP_close: return close(arg);
+    case EVTCHNOP_status: return status(arg);
+    case EVTCHNOP_alloc_unbound: return alloc_unbound(arg);
+    case EVTCHNOP_bind_ipi: return bind_ipi(arg);
+    case EVTCHNOP_bind_vcpu: return bind_vcpu(arg);
     case EVTCHNOP_reset:
-    case reset_continued:
-        return reset(arg);
-    case EVTCHNOP_init_control:
-        return fifo_init_control(arg);
-    case EVTCHNOP_expand_array:
-        return fifo_expand_array(arg);
-    case EVTCHNOP_set_priority:
-        return set_priority(arg);
-    default:
-        return fail(Errno::ENOSYS);
+    case reset_continued: return reset(arg);
+    case EVTCHNOP_init_control: return fifo_init_control(arg);
+    case EVTCHNOP_expand_array: return fifo_expand_array(arg);
+    case EVTCHNOP_set_priority: return set_priority(arg);
+    default: return fail(Errno::ENOSYS);
     }
 }
 
@@ -285,8 +256,7 @@ Return event_channel_op(u32 cmd, RawHandle arg) {
 /// The form before interface 0x00030202: command and argument in one structure.
 Return event_channel_op_compat(RawHandle op) {
     TRY_ASSIGN(cmd, op.as<u32>().read());
-    if (cmd > EVTCHNOP_unmask)
-        return fail(Errno::ENOSYS);
+    if (cmd > EVTCHNOP_unmask) return fail(Errno::ENOSYS);
     return event_channel_op(cmd, RawHandle(op.address().raw() + offsetof(evtchn_op_t, u)));
 }
 

@@ -30,8 +30,7 @@ public:
         return granted;
     }
     ~Pin() {
-        if (active_)
-            grants::unpin(granter_, generation_, ref_, write_);
+        if (active_) grants::unpin(granter_, generation_, ref_, write_);
     }
     Pin() = default;
     Pin(const Pin&) = delete;
@@ -52,15 +51,12 @@ public:
 
     [[nodiscard]] Outcome<> open(const Where& at, u16 length, bool by_reference, bool write) {
         write_ = write;
-        if (u32{at.offset} + length > page_size)
-            return refuse(Status::bad_copy_arg);
-        if (!by_reference)
-            return open_own(at);
+        if (u32{at.offset} + length > page_size) return refuse(Status::bad_copy_arg);
+        if (!by_reference) return open_own(at);
         return open_grant(at, length);
     }
     ~CopyEnd() {
-        if (page_)
-            grants::drop_frame(mm::mfn_of(*page_), write_);
+        if (page_) grants::drop_frame(mm::mfn_of(*page_), write_);
     }
     CopyEnd() = default;
     CopyEnd(const CopyEnd&) = delete;
@@ -75,35 +71,27 @@ private:
     }
 
     [[nodiscard]] Outcome<> open_own(const Where& at) {
-        if (DomId(at.domid) != self_id)
-            return refuse(Status::permission_denied);
+        if (DomId(at.domid) != self_id) return refuse(Status::permission_denied);
         return take(caller(), Mfn(at.u.gmfn), Status::bad_page);
     }
 
     [[nodiscard]] Outcome<> open_grant(const Where& at, u16 length) {
         auto granter = find_domain(DomId(at.domid));
-        if (!granter)
-            return refuse(Status::bad_domain);
-        if (!may(xsm::Hook::grant_copy, **granter))
-            return refuse(Status::permission_denied);
+        if (!granter) return refuse(Status::bad_domain);
+        if (!may(xsm::Hook::grant_copy, **granter)) return refuse(Status::permission_denied);
         auto granted = outer_.begin(**granter, GrantRef(at.u.ref), caller().id, write_);
-        if (!granted)
-            return refuse(granted.error());
-        if (granted->transitive)
-            return open_transitive(**granter, *granted, at.offset, length);
+        if (!granted) return refuse(granted.error());
+        if (granted->transitive) return open_transitive(**granter, *granted, at.offset, length);
         return use(**granter, *granted, at.offset, length);
     }
 
     /// The grant leads to one that its granter got from a third domain. That one must not lead on.
     [[nodiscard]] Outcome<> open_transitive(Domain& middle, const Granted& via, u16 offset, u16 length) {
         auto owner = find_domain(via.via_domain);
-        if (!owner || owner->get() == &middle)
-            return refuse(Status::general_error);
+        if (!owner || owner->get() == &middle) return refuse(Status::general_error);
         auto granted = inner_.begin(**owner, via.via_ref, middle.id, write_);
-        if (!granted)
-            return refuse(granted.error());
-        if (granted->transitive)
-            return refuse(Status::general_error);
+        if (!granted) return refuse(granted.error());
+        if (granted->transitive) return refuse(Status::general_error);
         return use(**owner, *granted, offset, length);
     }
 

@@ -44,10 +44,8 @@ void put_handle(GrantHandle handle) {
                               const grant::Granted& granted) {
     const bool write = !(op.flags & GNTMAP_readonly);
     const bool device = op.flags & GNTMAP_device_map;
-    if (device && !grants::take_frame(granter, granted.frame, write))
-        return false;
-    if (!(op.flags & GNTMAP_host_map))
-        return true;
+    if (device && !grants::take_frame(granter, granted.frame, write)) return false;
+    if (!(op.flags & GNTMAP_host_map)) return true;
     if (grants::take_frame(granter, granted.frame, write)) {
         const mm::GrantMapping wanted{.frame = granted.frame,
                                       .writable = write,
@@ -57,8 +55,7 @@ void put_handle(GrantHandle handle) {
             return true;
         grants::drop_frame(granted.frame, write);
     }
-    if (device)
-        grants::drop_frame(granted.frame, write);
+    if (device) grants::drop_frame(granted.frame, write);
     return false;
 }
 
@@ -67,8 +64,7 @@ void put_handle(GrantHandle handle) {
     const GrantRef ref(op.ref);
     const bool write = !(op.flags & GNTMAP_readonly);
     auto granted = grants::pin(granter, ref, {.user = caller().id, .write = write, .map = true});
-    if (!granted)
-        return refuse(granted.error());
+    if (!granted) return refuse(granted.error());
     const u32 generation = granter.grants->generation();
     if (!map_pinned(op, granter, *granted)) {
         grants::unpin(granter.id, generation, ref, write);
@@ -83,16 +79,12 @@ void put_handle(GrantHandle handle) {
 }
 
 [[nodiscard]] Status map_one(gnttab_map_grant_ref_t& op) {
-    if (!(op.flags & (GNTMAP_host_map | GNTMAP_device_map)))
-        return Status::bad_gntref;
+    if (!(op.flags & (GNTMAP_host_map | GNTMAP_device_map))) return Status::bad_gntref;
     auto granter = find_domain(DomId(op.dom));
-    if (!granter)
-        return Status::bad_domain;
-    if (!may(xsm::Hook::grant_map, **granter))
-        return Status::permission_denied;
+    if (!granter) return Status::bad_domain;
+    if (!may(xsm::Hook::grant_map, **granter)) return Status::permission_denied;
     auto handle = take_handle();
-    if (!handle)
-        return handle.error();
+    if (!handle) return handle.error();
     auto made = map_with_handle(op, **granter);
     if (!made) {
         put_handle(*handle);
@@ -132,24 +124,19 @@ private:
 void end_use(const Ended& e) {
     const Mapping& m = e.mapping;
     const bool write = !(m.flags & GNTMAP_readonly);
-    if (e.kinds & GNTMAP_host_map)
-        grants::drop_frame(Mfn(m.frame), e.entry_wrote);
-    if (e.kinds & GNTMAP_device_map)
-        grants::drop_frame(Mfn(m.frame), write);
+    if (e.kinds & GNTMAP_host_map) grants::drop_frame(Mfn(m.frame), e.entry_wrote);
+    if (e.kinds & GNTMAP_device_map) grants::drop_frame(Mfn(m.frame), write);
     caller().maptrack_lock.lock();
     const bool last = caller().maptrack->finish(e.handle, e.kinds);
     caller().maptrack_lock.unlock();
-    if (last)
-        grants::unpin(m.granter, m.generation, m.ref, write);
+    if (last) grants::unpin(m.granter, m.generation, m.ref, write);
 }
 
 /// Stale translations go first.
 void complete(EndedList& list) {
-    if (list.begin() == list.end())
-        return;
+    if (list.begin() == list.end()) return;
     tlb::flush(caller().dirty_cpus, tlb::Flush::guest);
-    for (const Ended& e : list)
-        end_use(e);
+    for (const Ended& e : list) end_use(e);
     list.clear();
 }
 
@@ -166,14 +153,12 @@ template <class Change>
     {
         LockGuard guard(d.maptrack_lock);
         auto known = d.maptrack->look_up(handle);
-        if (!known)
-            return Status::bad_handle;
+        if (!known) return Status::bad_handle;
         if ((kinds & GNTMAP_device_map) && device_address != to_maddr(Mfn(known->frame)).raw())
             return Status::bad_dev_addr;
         // A caller may name both addresses of a mapping that has one kind only.
         auto claimed = d.maptrack->claim(handle, kinds & known->flags);
-        if (!claimed)
-            return Status::general_error;
+        if (!claimed) return Status::general_error;
         m = *claimed;
         kinds &= m.flags;
     }

@@ -13,10 +13,8 @@ using xsm::Hook;
 /// The domain an operation is about, for callers that may.
 [[nodiscard]] grant::Outcome<DomainRef> object_of(domid_t id, Hook hook) {
     auto domain = find_domain(DomId(id));
-    if (!domain)
-        return std::unexpected(Status::bad_domain);
-    if (!may(hook, **domain))
-        return std::unexpected(Status::permission_denied);
+    if (!domain) return std::unexpected(Status::bad_domain);
+    if (!may(hook, **domain)) return std::unexpected(Status::permission_denied);
     return std::move(*domain);
 }
 
@@ -24,15 +22,13 @@ using xsm::Hook;
 
 [[nodiscard]] Result<Status> set_up(const gnttab_setup_table_t& op) {
     auto domain = object_of(op.dom, Hook::grant_setup);
-    if (!domain)
-        return domain.error();
+    if (!domain) return domain.error();
     if (op.nr_frames > (*domain)->grants->max_frames() || !grants::grow(**domain, op.nr_frames))
         return Status::general_error;
     const auto list = GUEST_HANDLE(op.frame_list);
     for (u32 i = 0; i < op.nr_frames; ++i) {
         auto frame = grants::shared_frame(**domain, i);
-        if (!frame)
-            return Status::general_error;
+        if (!frame) return Status::general_error;
         TRY(list.write(frame->raw(), i));
     }
     return Status::okay;
@@ -40,15 +36,12 @@ using xsm::Hook;
 
 [[nodiscard]] Result<Status> list_statuses(const gnttab_get_status_frames_t& op) {
     auto domain = object_of(op.dom, Hook::grant_setup);
-    if (!domain)
-        return domain.error();
-    if (op.nr_frames > (*domain)->grants->status_count())
-        return Status::general_error;
+    if (!domain) return domain.error();
+    if (op.nr_frames > (*domain)->grants->status_count()) return Status::general_error;
     const auto list = GUEST_HANDLE(op.frame_list);
     for (u32 i = 0; i < op.nr_frames; ++i) {
         auto frame = grants::status_frame(**domain, i);
-        if (!frame)
-            return Status::general_error;
+        if (!frame) return Status::general_error;
         TRY(list.write(frame->raw(), i));
     }
     return Status::okay;
@@ -57,8 +50,7 @@ using xsm::Hook;
 } // namespace
 
 Return grant_setup_table(RawHandle arg, u32 count) {
-    if (count != 1)
-        return fail(Errno::EINVAL);
+    if (count != 1) return fail(Errno::EINVAL);
     TRY_ASSIGN(op, arg.as<gnttab_setup_table_t>().read());
     TRY_ASSIGN(status, set_up(op));
     op.status = raw(status);
@@ -67,8 +59,7 @@ Return grant_setup_table(RawHandle arg, u32 count) {
 }
 
 Return grant_query_size(RawHandle arg, u32 count) {
-    if (count != 1)
-        return fail(Errno::EINVAL);
+    if (count != 1) return fail(Errno::EINVAL);
     TRY_ASSIGN(op, arg.as<gnttab_query_size_t>().read());
     if (auto domain = object_of(op.dom, Hook::grant_query)) {
         LockGuard guard((*domain)->grant_lock);
@@ -102,8 +93,7 @@ Return grant_get_version(RawHandle arg) {
 }
 
 Return grant_get_status_frames(RawHandle arg, u32 count) {
-    if (count != 1)
-        return fail(Errno::EINVAL);
+    if (count != 1) return fail(Errno::EINVAL);
     TRY_ASSIGN(op, arg.as<gnttab_get_status_frames_t>().read());
     TRY_ASSIGN(status, list_statuses(op));
     op.status = raw(status);

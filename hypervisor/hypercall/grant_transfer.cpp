@@ -16,8 +16,7 @@ using xsm::Hook;
 
 /// Moves a frame that nobody but its allocation refers to between two accounts.
 [[nodiscard]] Status move_frame(Domain& from, Domain& to, mm::PageInfo& page) {
-    if (!mm::steal_frame(from.pages, page))
-        return Status::bad_page;
+    if (!mm::steal_frame(from.pages, page)) return Status::bad_page;
     tlb::flush(smp::online(), tlb::Flush::guest);
     if (mm::assign_frames(to.pages, page, 0)) {
         mm::uncharge(from.pages, 1);
@@ -32,12 +31,9 @@ using xsm::Hook;
     if (!page || page->owner_id() != caller().id || (page->count.load() & mm::count_bits::shared_heap))
         return Status::bad_page;
     auto to = find_domain(DomId(op.domid));
-    if (!to || (*to)->dying.load())
-        return Status::bad_domain;
-    if (!may(Hook::grant_transfer, **to))
-        return Status::permission_denied;
-    if (to->get() == &caller())
-        return Status::bad_domain;
+    if (!to || (*to)->dying.load()) return Status::bad_domain;
+    if (!may(Hook::grant_transfer, **to)) return Status::permission_denied;
+    if (to->get() == &caller()) return Status::bad_domain;
     Domain& receiver = **to;
     {
         LockGuard guard(receiver.grant_lock);
@@ -56,28 +52,22 @@ using xsm::Hook;
 /// May the caller's devices see this frame: its own, or granted to it?
 [[nodiscard]] bool may_flush(Mfn frame) {
     mm::PageInfo* page = mm::page_of(frame);
-    if (!page)
-        return false;
-    if (page->owner_id() == caller().id)
-        return true;
+    if (!page) return false;
+    if (page->owner_id() == caller().id) return true;
     auto owner = find_domain(page->owner_id());
-    if (!owner)
-        return false;
+    if (!owner) return false;
     LockGuard guard((*owner)->grant_lock);
     return (*owner)->grants && (*owner)->grants->uses(caller().id, frame);
 }
 
 Return flush_one(const gnttab_cache_flush_t& op) {
     const u32 known = GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_SOURCE_GREF;
-    if ((op.op & ~known) || u32{op.offset} + op.length > page_size)
-        return fail(Errno::EINVAL);
-    if (op.length == 0 || !(op.op & (GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN)))
-        return 0;
+    if ((op.op & ~known) || u32{op.offset} + op.length > page_size) return fail(Errno::EINVAL);
+    if (op.length == 0 || !(op.op & (GNTTAB_CACHE_INVAL | GNTTAB_CACHE_CLEAN))) return 0;
     if (op.op & GNTTAB_CACHE_SOURCE_GREF) // by reference: in the ABI, but nowhere implemented
         return fail(Errno::EOPNOTSUPP);
     const Mfn frame = to_mfn(Maddr(op.a.dev_bus_addr));
-    if (!may_flush(frame))
-        return fail(Errno::EPERM);
+    if (!may_flush(frame)) return fail(Errno::EPERM);
     const u8* from = arch::direct_map<const u8>(to_maddr(frame)) + op.offset;
     arch::flush_cache_lines(from, op.length);
     return 0;

@@ -25,8 +25,7 @@ static_assert(sizeof(iret_context) == 9 * sizeof(u64));
 /// An NMI that came while the handler ran is due now.
 [[gnu::cold, gnu::noinline]] void end_nmi(Vcpu& v) {
     v.pv.in_nmi = false;
-    if (v.pv.nmi_waits)
-        v.exit_work.fetch_or(static_cast<u8>(ExitWork::nmi));
+    if (v.pv.nmi_waits) v.exit_work.fetch_or(static_cast<u8>(ExitWork::nmi));
     v.pv.nmi_waits = false;
 }
 

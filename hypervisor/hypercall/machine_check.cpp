@@ -15,8 +15,7 @@ namespace {
 
 [[nodiscard]] Result<> fetch(xen_mc_fetch_t& op) {
     const u32 kind = op.flags & (XEN_MC_NONURGENT | XEN_MC_URGENT);
-    if (kind != XEN_MC_NONURGENT && kind != XEN_MC_URGENT)
-        return fail(Errno::EINVAL);
+    if (kind != XEN_MC_NONURGENT && kind != XEN_MC_URGENT) return fail(Errno::EINVAL);
     const bool acknowledge = op.flags & XEN_MC_ACK;
     op.flags = acknowledge ? XEN_MC_OK : XEN_MC_NODATA;
     op.fetch_id = 0;
@@ -49,8 +48,7 @@ namespace {
     const auto list = GUEST_HANDLE(op.info);
     if (!list.is_null()) {
         const u32 count = std::min(op.ncpus, online);
-        for (u32 i = 0; i < count; ++i)
-            TRY(list.write(describe(CpuId(i)), i));
+        for (u32 i = 0; i < count; ++i) TRY(list.write(describe(CpuId(i)), i));
     }
     op.ncpus = online;
     return {};
@@ -58,17 +56,13 @@ namespace {
 
 [[nodiscard]] Result<> run(xen_mc_t& op) {
     switch (op.cmd) {
-    case XEN_MC_fetch:
-        return fetch(op.u.mc_fetch);
-    case XEN_MC_physcpuinfo:
-        return list_cpus(op.u.mc_physcpuinfo);
+    case XEN_MC_fetch: return fetch(op.u.mc_fetch);
+    case XEN_MC_physcpuinfo: return list_cpus(op.u.mc_physcpuinfo);
     case XEN_MC_notifydomain:
     case XEN_MC_msrinject:
     case XEN_MC_mceinject:
-    case XEN_MC_inject_v2:
-        return fail(Errno::EOPNOTSUPP);
-    default:
-        return fail(Errno::EINVAL);
+    case XEN_MC_inject_v2: return fail(Errno::EOPNOTSUPP);
+    default: return fail(Errno::EINVAL);
     }
 }
 
@@ -78,8 +72,7 @@ Return machine_check_op(RawHandle arg) {
     const auto handle = arg.as<xen_mc_t>();
     TRY(may(xsm::Hook::machine_check, caller()));
     TRY_ASSIGN(op, handle.read());
-    if (op.interface_version != XEN_MCA_INTERFACE_VERSION)
-        return fail(Errno::EACCES);
+    if (op.interface_version != XEN_MCA_INTERFACE_VERSION) return fail(Errno::EACCES);
     TRY(run(op));
     TRY(handle.write(op));
     return 0;

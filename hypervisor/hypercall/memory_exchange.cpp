@@ -29,10 +29,8 @@ struct Plan {
 };
 
 Result<> check(const xen_memory_exchange_t& x) {
-    if (x.in.domid != x.out.domid || x.nr_exchanged > x.in.nr_extents)
-        return fail(Errno::EINVAL);
-    if (x.in.extent_order > largest_order || x.out.extent_order > largest_order)
-        return fail(Errno::EPERM);
+    if (x.in.domid != x.out.domid || x.nr_exchanged > x.in.nr_extents) return fail(Errno::EINVAL);
+    if (x.in.extent_order > largest_order || x.out.extent_order > largest_order) return fail(Errno::EPERM);
     if (x.in.nr_extents > (~0ull >> x.in.extent_order) || x.out.nr_extents > (~0ull >> x.out.extent_order) ||
         (x.in.nr_extents << x.in.extent_order) != (x.out.nr_extents << x.out.extent_order))
         return fail(Errno::EINVAL);
@@ -41,10 +39,8 @@ Result<> check(const xen_memory_exchange_t& x) {
 
 /// The frames lose their types on the way: no CPU may keep a translation that is older.
 void put_back(Domain& domain, Frames& frames, u64 count) {
-    if (count != 0)
-        tlb::flush(smp::online(), tlb::Flush::guest);
-    for (u64 i = 0; i < count; ++i)
-        mm::replace_frames(domain.pages, *frames[i], 0);
+    if (count != 0) tlb::flush(smp::online(), tlb::Flush::guest);
+    for (u64 i = 0; i < count; ++i) mm::replace_frames(domain.pages, *frames[i], 0);
 }
 
 /// Takes the chunk's old frames off the domain.
@@ -56,12 +52,10 @@ Result<> take_old(const Plan& plan, u64 chunk, Frames& frames) {
     };
     for (u64 e = 0; e < plan.in_per_chunk(); ++e) {
         const auto first = GUEST_HANDLE(plan.in.extent_start).read(chunk * plan.in_per_chunk() + e);
-        if (!first)
-            return fail_with(Errno::EFAULT);
+        if (!first) return fail_with(Errno::EFAULT);
         for (u64 i = 0; i < (1ull << plan.in.extent_order); ++i) {
             mm::PageInfo* page = mm::page_of(Mfn(*first + i));
-            if (!page || !mm::steal_frame(plan.domain.pages, *page))
-                return fail_with(Errno::EINVAL);
+            if (!page || !mm::steal_frame(plan.domain.pages, *page)) return fail_with(Errno::EINVAL);
             frames[taken++] = page;
         }
     }
@@ -69,8 +63,7 @@ Result<> take_old(const Plan& plan, u64 chunk, Frames& frames) {
 }
 
 void free_blocks(const Plan& plan, Frames& blocks, u64 count) {
-    for (u64 i = 0; i < count; ++i)
-        mm::free_frames(*blocks[i], plan.out.extent_order);
+    for (u64 i = 0; i < count; ++i) mm::free_frames(*blocks[i], plan.out.extent_order);
 }
 
 Result<> allocate_new(const Plan& plan, Frames& blocks) {
@@ -94,10 +87,8 @@ Result<> hand_over(const Plan& plan, u64 chunk, Frames& blocks) {
         mm::replace_frames(plan.domain.pages, *blocks[e], plan.out.extent_order);
         const Mfn first = mm::mfn_of(*blocks[e]);
         const auto pfn = list.read(index);
-        for (u64 i = 0; pfn && i < (1ull << plan.out.extent_order); ++i)
-            mm::m2p(first + i) = *pfn + i;
-        if (!pfn || !list.write(first.raw(), index))
-            told = fail(Errno::EFAULT);
+        for (u64 i = 0; pfn && i < (1ull << plan.out.extent_order); ++i) mm::m2p(first + i) = *pfn + i;
+        if (!pfn || !list.write(first.raw(), index)) told = fail(Errno::EFAULT);
     }
     return told;
 }
@@ -109,8 +100,7 @@ Result<> exchange_chunk(const Plan& plan, u64 chunk) {
         free_blocks(plan, blocks, plan.out_per_chunk());
         return taken;
     }
-    for (u64 i = 0; i < plan.frames(); ++i)
-        mm::free_stolen_frame(*old[i]);
+    for (u64 i = 0; i < plan.frames(); ++i) mm::free_stolen_frame(*old[i]);
     return hand_over(plan, chunk, blocks);
 }
 
@@ -126,8 +116,7 @@ Return exchange_memory(RawHandle argument) {
     const unsigned bits = x.out.mem_flags & 0xff;
     const Plan plan{*domain, x.in, x.out, std::max(x.in.extent_order, x.out.extent_order),
                     bits == 0 ? 64 : bits};
-    if (x.in.nr_extents % plan.in_per_chunk() != 0)
-        return fail(Errno::EINVAL);
+    if (x.in.nr_extents % plan.in_per_chunk() != 0) return fail(Errno::EINVAL);
 
     const u64 first = x.nr_exchanged / plan.in_per_chunk();
     for (u64 chunk = first; chunk < plan.chunks(); ++chunk) {
@@ -136,8 +125,7 @@ Return exchange_memory(RawHandle argument) {
         const Result<> done = exchange_chunk(plan, chunk);
         x.nr_exchanged = (chunk + (done ? 1 : 0)) * plan.in_per_chunk();
         TRY(handle.write(x));
-        if (!done)
-            return fail(done.error());
+        if (!done) return fail(done.error());
     }
     return 0;
 }

@@ -51,8 +51,7 @@ Return machphys_mfn_list(RawHandle argument) {
     u32 i = 0;
     for (; i < chunks && i < list.max_extents; ++i) {
         const u64 first_frame = i * (m2p_chunk_bytes / 8);
-        if (const auto chunk = mm::m2p_chunk(Mfn(first_frame)))
-            last = to_mfn(*chunk).raw();
+        if (const auto chunk = mm::m2p_chunk(Mfn(first_frame))) last = to_mfn(*chunk).raw();
         TRY(out.write(last, i));
     }
     list.nr_extents = i;
@@ -81,8 +80,7 @@ Return machine_memory_map(RawHandle argument) {
     const GuestHandle<e820_entry> out(reinterpret_cast<u64>(request.buffer.p));
     u32 i = 0;
     for (const mm::MemoryRange& r : mm::machine_map()) {
-        if (i == request.nr_entries)
-            break;
+        if (i == request.nr_entries) break;
         TRY(out.write({.addr = r.start, .size = r.end - r.start, .type = r.type}, i++));
     }
     request.nr_entries = i;
@@ -92,8 +90,7 @@ Return machine_memory_map(RawHandle argument) {
 
 Return memory_map(RawHandle argument) {
     const Domain& d = caller();
-    if (d.memory_map_entries == 0)
-        return fail(Errno::ENOSYS);
+    if (d.memory_map_entries == 0) return fail(Errno::ENOSYS);
     TRY(may(xsm::Hook::memory_query, d));
     return write_map(argument, d.memory_map.data(), d.memory_map_entries);
 }
@@ -103,8 +100,7 @@ Return set_memory_map(RawHandle argument) {
     TRY_ASSIGN(domain, find_domain(DomId(request.domid)));
     TRY(may(xsm::Hook::memory_set_map, *domain));
     std::array<e820_entry, Domain::max_memory_map> entries{};
-    if (request.map.nr_entries > entries.size())
-        return fail(Errno::EINVAL);
+    if (request.map.nr_entries > entries.size()) return fail(Errno::EINVAL);
     const GuestHandle<e820_entry> in(reinterpret_cast<u64>(request.map.buffer.p));
     TRY(in.read_array({entries.data(), request.map.nr_entries}));
     domain->memory_map = entries;
@@ -138,52 +134,34 @@ Return memory_op(u64 command, RawHandle argument) {
     switch (op) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
-    case XENMEM_populate_physmap:
-        return change_reservation(op, start, argument);
-    case XENMEM_exchange:
-        return exchange_memory(argument);
-    default:
-        break;
+    case XENMEM_populate_physmap: return change_reservation(op, start, argument);
+    case XENMEM_exchange: return exchange_memory(argument);
+    default: break;
     }
-    if (start != 0)
-        return fail(Errno::EINVAL);
+    if (start != 0) return fail(Errno::EINVAL);
     switch (op) {
-    case XENMEM_maximum_ram_page:
-        return static_cast<i64>(mm::frame_table_frames - 1);
-    case XENMEM_current_reservation:
-        return current_frames(argument);
-    case XENMEM_maximum_reservation:
-        return maximum_frames(argument);
-    case XENMEM_maximum_gpfn:
-        return maximum_gpfn(argument);
-    case XENMEM_machphys_mapping:
-        return machphys_mapping(argument);
-    case XENMEM_machphys_mfn_list:
-        return machphys_mfn_list(argument);
-    case XENMEM_memory_map:
-        return memory_map(argument);
-    case XENMEM_machine_memory_map:
-        return machine_memory_map(argument);
-    case XENMEM_set_memory_map:
-        return set_memory_map(argument);
-    case XENMEM_claim_pages:
-        return claim_pages(argument);
+    case XENMEM_maximum_ram_page: return static_cast<i64>(mm::frame_table_frames - 1);
+    case XENMEM_current_reservation: return current_frames(argument);
+    case XENMEM_maximum_reservation: return maximum_frames(argument);
+    case XENMEM_maximum_gpfn: return maximum_gpfn(argument);
+    case XENMEM_machphys_mapping: return machphys_mapping(argument);
+    case XENMEM_machphys_mfn_list: return machphys_mfn_list(argument);
+    case XENMEM_memory_map: return memory_map(argument);
+    case XENMEM_machine_memory_map: return machine_memory_map(argument);
+    case XENMEM_set_memory_map: return set_memory_map(argument);
+    case XENMEM_claim_pages: return claim_pages(argument);
     case XENMEM_get_sharing_freed_pages:
-    case XENMEM_get_sharing_shared_pages:
-        return 0;
+    case XENMEM_get_sharing_shared_pages: return 0;
     case XENMEM_get_pod_target:
-    case XENMEM_set_pod_target:
-        return get_pod_target(argument);
-    case XENMEM_get_vnumainfo:
-        return fail(Errno::EOPNOTSUPP);
+    case XENMEM_set_pod_target: return get_pod_target(argument);
+    case XENMEM_get_vnumainfo: return fail(Errno::EOPNOTSUPP);
     // Both place frames in a translated physmap, which a PV guest does not have.
     case XENMEM_add_to_physmap:
     case XENMEM_add_to_physmap_batch:
     case XENMEM_remove_from_physmap:
         TRY(domain_for(argument, xsm::Hook::memory_add_to_physmap));
         return fail(Errno::EOPNOTSUPP);
-    default:
-        return fail(Errno::ENOSYS);
+    default: return fail(Errno::ENOSYS);
     }
 }
 

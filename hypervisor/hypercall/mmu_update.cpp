@@ -30,8 +30,7 @@ struct StoreEntry {
             return true;
         }
         while (!__atomic_compare_exchange_n(&slot, &old, entry | (old & mm::pte::accessed_dirty), true,
-                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-            ;
+                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED));
         return true;
     }
 };
@@ -54,8 +53,7 @@ Result<> update_entry(LockedTables& tables, const Target& target, const mmu_upda
     if (mm::type_bits::type(word) == mm::PageType::l1 && (word & mm::type_bits::validated)) [[likely]]
         return tables->change_l1(mm::HostEnv::entries(*page)[index], request.val, target.frames, write);
     if (mm::type_bits::is_table(word) && mm::type_bits::count(word) != 0) {
-        if (!(word & mm::type_bits::validated))
-            return fail(Errno::EBUSY);
+        if (!(word & mm::type_bits::validated)) return fail(Errno::EBUSY);
         return tables->change_upper(*page, index, request.val, write, owed);
     }
     return write_data(target.tables, *page, index, request.val);
@@ -65,8 +63,7 @@ Result<> update_entry(LockedTables& tables, const Target& target, const mmu_upda
 Result<> update_m2p(const Target& target, const mmu_update_t& request) {
     const Mfn mfn = to_mfn(Maddr(request.ptr));
     mm::PageInfo* page = mm::page_of(mfn);
-    if (!page || !mm::get_page(*page, target.frames))
-        return fail(Errno::EINVAL);
+    if (!page || !mm::get_page(*page, target.frames)) return fail(Errno::EINVAL);
     mm::m2p(mfn) = request.val;
     mm::put_page(*page);
     return {};
@@ -80,10 +77,8 @@ Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_
     case MMU_PT_UPDATE_PRESERVE_AD:
         return update_entry(tables, target, request, owed,
                             {.preserve = (request.ptr & command_mask) == MMU_PT_UPDATE_PRESERVE_AD});
-    case MMU_MACHPHYS_UPDATE:
-        return update_m2p(target, request);
-    default:
-        return fail(Errno::ENOSYS);
+    case MMU_MACHPHYS_UPDATE: return update_m2p(target, request);
+    default: return fail(Errno::ENOSYS);
     }
 }
 
@@ -119,14 +114,10 @@ bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
 Result<> run_rest(GuestHandle<mmu_update_t> requests, u32 count, const Target& target, mm::OwedTable& owed,
                   bool preemptible, u32& at, Result<> result) {
     for (;; result = run(requests, count, target, owed, at)) {
-        if (!result && !restart(result))
-            return result;
-        if (result && at == count && !owed)
-            return {};
-        if (preempt_pending() && (preemptible || !owed))
-            return fail(Errno::ERESTART);
-        if (owed && at == count)
-            (void)settle(target.tables, owed);
+        if (!result && !restart(result)) return result;
+        if (result && at == count && !owed) return {};
+        if (preempt_pending() && (preemptible || !owed)) return fail(Errno::ERESTART);
+        if (owed && at == count) (void)settle(target.tables, owed);
     }
 }
 
@@ -144,8 +135,7 @@ Result<> run_rest(GuestHandle<mmu_update_t> requests, u32 count, const Target& t
     mm::OwedTable& owed = own ? current().owed_table : local;
     const Result<> first = run(batch.list, batch.count, target, owed, at);
     const Result<> result = run_rest(batch.list, batch.count, target, owed, own, at, first);
-    while (local)
-        (void)settle(target.tables, local);
+    while (local) (void)settle(target.tables, local);
     return batch.end(at, result);
 }
 

@@ -29,16 +29,14 @@ Result<> preemptible(Domain& domain, Step step) {
         }();
         if (!restart(result)) [[likely]]
             return result;
-        if (preempt_pending())
-            return result;
+        if (preempt_pending()) return result;
     }
 }
 
 /// A frame of the owner, with a general reference.
 Result<mm::PageInfo*> frame_of(u64 mfn, const PageOwner& owner) {
     mm::PageInfo* page = mm::page_of(Mfn(mfn));
-    if (!page || !mm::get_page(*page, owner.frames))
-        return fail(Errno::EINVAL);
+    if (!page || !mm::get_page(*page, owner.frames)) return fail(Errno::EINVAL);
     return page;
 }
 
@@ -46,8 +44,7 @@ Domain& frames_domain(const PageOwner& owner) { return owner.frames_ref ? *owner
 
 /// DOMID_IO and DOMID_XEN have no tables.
 Result<> check_has_tables(const PageOwner& owner) {
-    if (owner.frames == io_id || owner.frames == xen_id)
-        return fail(Errno::EPERM);
+    if (owner.frames == io_id || owner.frames == xen_id) return fail(Errno::EPERM);
     return {};
 }
 
@@ -56,8 +53,7 @@ Result<> pin(const mmuext_op_t& op, const PageOwner& owner) {
     Domain& domain = frames_domain(owner);
     TRY_ASSIGN(page, frame_of(op.arg1.mfn, owner));
     const Result<> result = preemptible(domain, [&](LockedTables& tables) -> Result<> {
-        if (domain.dying)
-            return fail(Errno::EINVAL);
+        if (domain.dying) return fail(Errno::EINVAL);
         return tables->pin(*page, op.cmd - MMUEXT_PIN_L1_TABLE + 1);
     });
     mm::put_page(*page);
@@ -79,8 +75,7 @@ template <class Install>
 Result<> switch_base(u64& base, u64 wanted, Install install) {
     Vcpu& vcpu = current();
     mm::PageInfo* page = mm::page_of(to_mfn(Maddr(wanted)));
-    if (wanted != 0 && (!page || wanted != (wanted & mm::pte::address_mask)))
-        return fail(Errno::EINVAL);
+    if (wanted != 0 && (!page || wanted != (wanted & mm::pte::address_mask))) return fail(Errno::EINVAL);
     return preemptible(*vcpu.domain, [&](LockedTables& tables) -> Result<> {
         if (wanted != 0)
             TRY(tables->acquire(*page, 4, vcpu.owed_table));
@@ -88,8 +83,7 @@ Result<> switch_base(u64& base, u64 wanted, Install install) {
             TRY(tables->settle(vcpu.owed_table));
         const u64 old = std::exchange(base, wanted);
         install();
-        if (old != 0)
-            tables->release(mm::page_of_unchecked(to_mfn(Maddr(old))), vcpu.owed_table);
+        if (old != 0) tables->release(mm::page_of_unchecked(to_mfn(Maddr(old))), vcpu.owed_table);
         return {};
     });
 }
@@ -97,8 +91,7 @@ Result<> switch_base(u64& base, u64 wanted, Install install) {
 Result<> new_base(u64 mfn) {
     Vcpu& vcpu = current();
     const u64 wanted = to_maddr(Mfn(mfn)).raw();
-    if (wanted == 0)
-        return fail(Errno::EINVAL);
+    if (wanted == 0) return fail(Errno::EINVAL);
     if (wanted == vcpu.cr3_kernel) {
         load_tables(vcpu);
         return {};
@@ -109,8 +102,7 @@ Result<> new_base(u64 mfn) {
 Result<> new_user_base(u64 mfn) {
     Vcpu& vcpu = current();
     const u64 wanted = to_maddr(Mfn(mfn)).raw();
-    if (wanted == vcpu.cr3_user)
-        return {};
+    if (wanted == vcpu.cr3_user) return {};
     return switch_base(vcpu.cr3_user, wanted, [] {});
 }
 
@@ -128,14 +120,12 @@ Result<> flush_vcpus(const mmuext_op_t& op, tlb::Flush kind) {
 }
 
 Result<> flush_cache(bool everywhere) {
-    if (!caller().privileged)
-        return fail(Errno::EACCES);
+    if (!caller().privileged) return fail(Errno::EACCES);
     arch::write_back_caches();
     if (everywhere) {
         const CpuId here = arch::cpu_id();
         smp::online().for_each([&](CpuId cpu) {
-            if (cpu != here)
-                smp::call_on(cpu, [](void*) { arch::write_back_caches(); }, nullptr);
+            if (cpu != here) smp::call_on(cpu, [](void*) { arch::write_back_caches(); }, nullptr);
         });
     }
     return {};
@@ -144,8 +134,7 @@ Result<> flush_cache(bool everywhere) {
 /// MMUEXT_CLEAR_PAGE, MMUEXT_COPY_PAGE: `source` nullptr clears.
 Result<> fill_page(u64 mfn, const PageOwner& owner, const mm::PageInfo* source) {
     mm::PageInfo* page = mm::page_of(Mfn(mfn));
-    if (!page)
-        return fail(Errno::EINVAL);
+    if (!page) return fail(Errno::EINVAL);
     TRY(mm::get_page_and_type(*page, owner.frames, mm::PageType::writable));
     if (source)
         std::memcpy(mm::page_memory(*page), mm::page_memory(*source), page_size);
@@ -165,37 +154,22 @@ Result<> copy_page(const mmuext_op_t& op, const PageOwner& owner) {
 /// Operations on the caller itself.
 Result<> carry_out_own(const mmuext_op_t& op) {
     switch (op.cmd) {
-    case MMUEXT_NEW_BASEPTR:
-        return new_base(op.arg1.mfn);
-    case MMUEXT_NEW_USER_BASEPTR:
-        return new_user_base(op.arg1.mfn);
-    case MMUEXT_TLB_FLUSH_LOCAL:
-        tlb::flush_local(tlb::Flush::guest);
-        return {};
-    case MMUEXT_INVLPG_LOCAL:
-        tlb::flush_local(tlb::Flush::page, Vaddr(op.arg1.linear_addr));
-        return {};
-    case MMUEXT_TLB_FLUSH_MULTI:
-        return flush_vcpus(op, tlb::Flush::guest);
-    case MMUEXT_INVLPG_MULTI:
-        return flush_vcpus(op, tlb::Flush::page);
-    case MMUEXT_TLB_FLUSH_ALL:
-        tlb::flush(caller().dirty_cpus, tlb::Flush::guest);
-        return {};
+    case MMUEXT_NEW_BASEPTR: return new_base(op.arg1.mfn);
+    case MMUEXT_NEW_USER_BASEPTR: return new_user_base(op.arg1.mfn);
+    case MMUEXT_TLB_FLUSH_LOCAL: tlb::flush_local(tlb::Flush::guest); return {};
+    case MMUEXT_INVLPG_LOCAL: tlb::flush_local(tlb::Flush::page, Vaddr(op.arg1.linear_addr)); return {};
+    case MMUEXT_TLB_FLUSH_MULTI: return flush_vcpus(op, tlb::Flush::guest);
+    case MMUEXT_INVLPG_MULTI: return flush_vcpus(op, tlb::Flush::page);
+    case MMUEXT_TLB_FLUSH_ALL: tlb::flush(caller().dirty_cpus, tlb::Flush::guest); return {};
     case MMUEXT_INVLPG_ALL:
         tlb::flush(caller().dirty_cpus, tlb::Flush::page, Vaddr(op.arg1.linear_addr));
         return {};
-    case MMUEXT_FLUSH_CACHE:
-        return flush_cache(false);
-    case MMUEXT_FLUSH_CACHE_GLOBAL:
-        return flush_cache(true);
-    case MMUEXT_SET_LDT:
-        return set_ldt(op.arg1.linear_addr, op.arg2.nr_ents);
+    case MMUEXT_FLUSH_CACHE: return flush_cache(false);
+    case MMUEXT_FLUSH_CACHE_GLOBAL: return flush_cache(true);
+    case MMUEXT_SET_LDT: return set_ldt(op.arg1.linear_addr, op.arg2.nr_ents);
     case MMUEXT_MARK_SUPER:
-    case MMUEXT_UNMARK_SUPER:
-        return fail(Errno::EOPNOTSUPP);
-    default:
-        return fail(Errno::ENOSYS);
+    case MMUEXT_UNMARK_SUPER: return fail(Errno::EOPNOTSUPP);
+    default: return fail(Errno::ENOSYS);
     }
 }
 
@@ -204,17 +178,12 @@ Result<> carry_out(const mmuext_op_t& op, const PageOwner& owner) {
     case MMUEXT_PIN_L1_TABLE:
     case MMUEXT_PIN_L2_TABLE:
     case MMUEXT_PIN_L3_TABLE:
-    case MMUEXT_PIN_L4_TABLE:
-        return pin(op, owner);
-    case MMUEXT_UNPIN_TABLE:
-        return unpin(op, owner);
-    case MMUEXT_CLEAR_PAGE:
-        return fill_page(op.arg1.mfn, owner, nullptr);
-    case MMUEXT_COPY_PAGE:
-        return copy_page(op, owner);
+    case MMUEXT_PIN_L4_TABLE: return pin(op, owner);
+    case MMUEXT_UNPIN_TABLE: return unpin(op, owner);
+    case MMUEXT_CLEAR_PAGE: return fill_page(op.arg1.mfn, owner, nullptr);
+    case MMUEXT_COPY_PAGE: return copy_page(op, owner);
     default:
-        if (!owner.self())
-            return fail(Errno::EPERM);
+        if (!owner.self()) return fail(Errno::EPERM);
         return carry_out_own(op);
     }
 }
@@ -230,8 +199,7 @@ Result<> settle_owed() {
 /// All operations until one fails or the call is preempted; `at` counts those done.
 Result<> carry_out_all(GuestHandle<mmuext_op_t> ops, u32 count, const PageOwner& owner, u32& at) {
     for (; at < count; ++at) {
-        if (at != 0 && at % 8 == 0 && preempt_pending())
-            return fail(Errno::ERESTART);
+        if (at != 0 && at % 8 == 0 && preempt_pending()) return fail(Errno::ERESTART);
         TRY_ASSIGN(op, ops.read(at));
         TRY(carry_out(op, owner));
     }

@@ -6,11 +6,9 @@ namespace streak::hypercall {
 namespace {
 
 Result<> find_frames_owner(DomId id, PageOwner& owner) {
-    if (id == self_id)
-        return {};
+    if (id == self_id) return {};
     if (id == io_id || id == xen_id) {
-        if (!caller().privileged)
-            return fail(Errno::EPERM);
+        if (!caller().privileged) return fail(Errno::EPERM);
         owner.frames = id;
         return {};
     }
@@ -30,8 +28,7 @@ Result<> find_foreign_owner(u32 foreign, bool packed, PageOwner& owner) {
     if (packed && tables != 0 && DomId(static_cast<u16>(tables - 1)) != caller().id) {
         TRY_ASSIGN(domain, find_domain(DomId(static_cast<u16>(tables - 1))));
         TRY(may(xsm::Hook::map_foreign, *domain));
-        if (domain->dying)
-            return fail(Errno::EINVAL);
+        if (domain->dying) return fail(Errno::EINVAL);
         owner.tables = domain.get();
         owner.tables_ref = std::move(domain);
     }

@@ -43,8 +43,7 @@ Return query_status(RawHandle arg) {
 Return set_iopl(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_set_iopl_t>().read());
     TRY(may(Hook::physdev_iopl, caller()));
-    if (op.iopl > 3)
-        return fail(Errno::EINVAL);
+    if (op.iopl > 3) return fail(Errno::EINVAL);
     current().pv.iopl = static_cast<u8>(op.iopl);
     return 0;
 }
@@ -63,8 +62,7 @@ Return set_iobitmap(RawHandle arg) {
 Return read_ioapic(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_apic_t>().read());
     TRY(may(Hook::physdev_setup, caller()));
-    if (op.reg > 0xff)
-        return fail(Errno::EINVAL);
+    if (op.reg > 0xff) return fail(Errno::EINVAL);
     TRY_ASSIGN(value, ioapic::read_register(Maddr(op.apic_physbase), static_cast<u8>(op.reg)));
     op.value = value;
     TRY(arg.as<physdev_apic_t>().write(op));
@@ -81,8 +79,7 @@ Return write_ioapic(RawHandle) {
 Return alloc_irq_vector(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_irq_t>().read());
     TRY(may(Hook::physdev_setup, caller()));
-    if (op.irq >= irq::gsi_count())
-        return fail(Errno::EINVAL);
+    if (op.irq >= irq::gsi_count()) return fail(Errno::EINVAL);
     op.vector = op.irq;
     TRY(arg.as<physdev_irq_t>().write(op));
     return 0;
@@ -100,8 +97,7 @@ Return alloc_irq_vector(RawHandle arg) {
         return fail(Errno::ENODEV);
     pirqs::MsiRequest request{.device = pci_address(bus, static_cast<u32>(op.devfn))};
     if (op.type == MAP_PIRQ_TYPE_MULTI_MSI) {
-        if (op.table_base != 0 || op.entry_nr < 1 || op.entry_nr > 32)
-            return fail(Errno::EINVAL);
+        if (op.table_base != 0 || op.entry_nr < 1 || op.entry_nr > 32) return fail(Errno::EINVAL);
         request.count = std::bit_ceil(static_cast<u32>(op.entry_nr));
         return request;
     }
@@ -113,8 +109,7 @@ Return alloc_irq_vector(RawHandle arg) {
 [[nodiscard]] Result<Pirq> map_by_type(Domain& domain, const physdev_map_pirq_t& op) {
     switch (op.type) {
     case MAP_PIRQ_TYPE_GSI:
-        if (op.index < 0)
-            return fail(Errno::EINVAL);
+        if (op.index < 0) return fail(Errno::EINVAL);
         return pirqs::map_gsi(domain, static_cast<u32>(op.index), op.pirq);
     case MAP_PIRQ_TYPE_MSI:
         if (op.index >= 0) // an interrupt the guest got before: there is no such interface any more
@@ -125,8 +120,7 @@ Return alloc_irq_vector(RawHandle arg) {
         TRY_ASSIGN(request, msi_request(op));
         return pirqs::map_msi(domain, request, op.pirq);
     }
-    default:
-        return fail(Errno::EINVAL);
+    default: return fail(Errno::EINVAL);
     }
 }
 
@@ -151,8 +145,7 @@ Return unmap_pirq(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_unmap_pirq_t>().read());
     TRY_ASSIGN(domain, find_domain(DomId(op.domid)));
     TRY(may(Hook::physdev_pirq_map, *domain));
-    if (op.pirq < 0)
-        return fail(Errno::EINVAL);
+    if (op.pirq < 0) return fail(Errno::EINVAL);
     LockGuard guard(domain->event_lock);
     TRY(pirqs::unmap(*domain, Pirq(static_cast<u32>(op.pirq))));
     return 0;
@@ -161,8 +154,7 @@ Return unmap_pirq(RawHandle arg) {
 Return get_free_pirq(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_get_free_pirq_t>().read());
     TRY(may(Hook::physdev_op, caller()));
-    if (op.type != MAP_PIRQ_TYPE_GSI && op.type != MAP_PIRQ_TYPE_MSI)
-        return fail(Errno::EINVAL);
+    if (op.type != MAP_PIRQ_TYPE_GSI && op.type != MAP_PIRQ_TYPE_MSI) return fail(Errno::EINVAL);
     {
         LockGuard guard(caller().event_lock);
         TRY_ASSIGN(pirq, pirqs::free_number(caller(), op.type == MAP_PIRQ_TYPE_MSI));
@@ -175,8 +167,7 @@ Return get_free_pirq(RawHandle arg) {
 Return setup_gsi(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_setup_gsi_t>().read());
     TRY(may(Hook::physdev_setup, caller()));
-    if (op.gsi < 0 || static_cast<u32>(op.gsi) >= irq::gsi_count())
-        return fail(Errno::EINVAL);
+    if (op.gsi < 0 || static_cast<u32>(op.gsi) >= irq::gsi_count()) return fail(Errno::EINVAL);
     const auto set = irq::set_gsi_mode(static_cast<u32>(op.gsi), op.triggering != 0, op.polarity != 0);
     if (!set) // the incumbent's word for a line in use
         return fail(set.error() == Errno::EBUSY ? Errno::EEXIST : set.error());
@@ -213,8 +204,7 @@ Return note_mmcfg(RawHandle arg) {
 
 Return restore_device_msi(u32 segment, u32 bus, u32 devfn) {
     TRY(may(Hook::physdev_setup, caller()));
-    if (segment != 0)
-        return fail(Errno::ENODEV);
+    if (segment != 0) return fail(Errno::ENODEV);
     TRY(pirqs::restore_msi(caller(), pci_address(bus, devfn)));
     return 0;
 }
@@ -255,58 +245,33 @@ Return free_irq_vector(RawHandle) {
 
 Return physdev_op(i32 cmd, RawHandle arg) {
     switch (cmd) {
-    case PHYSDEVOP_eoi:
-        return eoi(arg);
-    case PHYSDEVOP_pirq_eoi_gmfn_v1:
-        return share_eoi_map(arg, true);
-    case PHYSDEVOP_pirq_eoi_gmfn_v2:
-        return share_eoi_map(arg, false);
-    case PHYSDEVOP_IRQ_UNMASK_NOTIFY:
-        return 0; // replaced by PHYSDEVOP_eoi
-    case PHYSDEVOP_irq_status_query:
-        return query_status(arg);
-    case PHYSDEVOP_set_iopl:
-        return set_iopl(arg);
-    case PHYSDEVOP_set_iobitmap:
-        return set_iobitmap(arg);
-    case PHYSDEVOP_apic_read:
-        return read_ioapic(arg);
-    case PHYSDEVOP_apic_write:
-        return write_ioapic(arg);
-    case PHYSDEVOP_alloc_irq_vector:
-        return alloc_irq_vector(arg);
-    case PHYSDEVOP_free_irq_vector:
-        return free_irq_vector(arg);
-    case PHYSDEVOP_map_pirq:
-        return map_pirq(arg);
-    case PHYSDEVOP_unmap_pirq:
-        return unmap_pirq(arg);
-    case PHYSDEVOP_get_free_pirq:
-        return get_free_pirq(arg);
-    case PHYSDEVOP_setup_gsi:
-        return setup_gsi(arg);
+    case PHYSDEVOP_eoi: return eoi(arg);
+    case PHYSDEVOP_pirq_eoi_gmfn_v1: return share_eoi_map(arg, true);
+    case PHYSDEVOP_pirq_eoi_gmfn_v2: return share_eoi_map(arg, false);
+    case PHYSDEVOP_IRQ_UNMASK_NOTIFY: return 0; // replaced by PHYSDEVOP_eoi
+    case PHYSDEVOP_irq_status_query: return query_status(arg);
+    case PHYSDEVOP_set_iopl: return set_iopl(arg);
+    case PHYSDEVOP_set_iobitmap: return set_iobitmap(arg);
+    case PHYSDEVOP_apic_read: return read_ioapic(arg);
+    case PHYSDEVOP_apic_write: return write_ioapic(arg);
+    case PHYSDEVOP_alloc_irq_vector: return alloc_irq_vector(arg);
+    case PHYSDEVOP_free_irq_vector: return free_irq_vector(arg);
+    case PHYSDEVOP_map_pirq: return map_pirq(arg);
+    case PHYSDEVOP_unmap_pirq: return unmap_pirq(arg);
+    case PHYSDEVOP_get_free_pirq: return get_free_pirq(arg);
+    case PHYSDEVOP_setup_gsi: return setup_gsi(arg);
     case PHYSDEVOP_manage_pci_add:
-    case PHYSDEVOP_manage_pci_remove:
-        return note_device<physdev_manage_pci_t>(arg);
-    case PHYSDEVOP_manage_pci_add_ext:
-        return note_device<physdev_manage_pci_ext_t>(arg);
-    case PHYSDEVOP_pci_device_add:
-        return note_device_added(arg);
-    case PHYSDEVOP_pci_device_remove:
-        return note_device<physdev_pci_device_t>(arg);
-    case PHYSDEVOP_pci_mmcfg_reserved:
-        return note_mmcfg(arg);
-    case PHYSDEVOP_restore_msi:
-        return restore_msi(arg);
-    case PHYSDEVOP_restore_msi_ext:
-        return restore_msi_ext(arg);
+    case PHYSDEVOP_manage_pci_remove: return note_device<physdev_manage_pci_t>(arg);
+    case PHYSDEVOP_manage_pci_add_ext: return note_device<physdev_manage_pci_ext_t>(arg);
+    case PHYSDEVOP_pci_device_add: return note_device_added(arg);
+    case PHYSDEVOP_pci_device_remove: return note_device<physdev_pci_device_t>(arg);
+    case PHYSDEVOP_pci_mmcfg_reserved: return note_mmcfg(arg);
+    case PHYSDEVOP_restore_msi: return restore_msi(arg);
+    case PHYSDEVOP_restore_msi_ext: return restore_msi_ext(arg);
     case PHYSDEVOP_prepare_msix:
-    case PHYSDEVOP_release_msix:
-        return check_msix_device(arg);
-    case PHYSDEVOP_dbgp_op:
-        return debug_port(arg);
-    default:
-        return fail(Errno::ENOSYS);
+    case PHYSDEVOP_release_msix: return check_msix_device(arg);
+    case PHYSDEVOP_dbgp_op: return debug_port(arg);
+    default: return fail(Errno::ENOSYS);
     }
 }
 
@@ -322,10 +287,8 @@ Return physdev_op_compat(RawHandle op) {
     case PHYSDEVOP_apic_read:
     case PHYSDEVOP_apic_write:
     case PHYSDEVOP_alloc_irq_vector:
-    case PHYSDEVOP_free_irq_vector:
-        return physdev_op(static_cast<i32>(cmd), arg);
-    default:
-        return fail(Errno::ENOSYS);
+    case PHYSDEVOP_free_irq_vector: return physdev_op(static_cast<i32>(cmd), arg);
+    default: return fail(Errno::ENOSYS);
     }
 }
 

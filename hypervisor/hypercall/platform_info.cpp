@@ -26,30 +26,23 @@ using EfiInfo = decltype(xenpf_firmware_info_t::u.efi_info);
     for (u32 i = 0; i < room; ++i) {
         const u16 unit = i + 1 < room ? efi.vendor[i] : u16{0};
         TRY(name.write(unit, i));
-        if (unit == 0)
-            break;
+        if (unit == 0) break;
     }
     return {};
 }
 
 [[nodiscard]] Result<> efi_info(u32 index, EfiInfo& out) {
     const auto& efi = efi::info();
-    if (!efi)
-        return fail(Errno::ENOSYS); // booted by BIOS
+    if (!efi) return fail(Errno::ENOSYS); // booted by BIOS
     switch (index) {
-    case XEN_FW_EFI_VERSION:
-        out.version = efi->revision;
-        return {};
+    case XEN_FW_EFI_VERSION: out.version = efi->revision; return {};
     case XEN_FW_EFI_CONFIG_TABLE:
         out.cfg.addr = efi->config_table.raw();
         out.cfg.nent = efi->config_entries;
         return {};
-    case XEN_FW_EFI_VENDOR:
-        return copy_vendor(*efi, out);
-    case XEN_FW_EFI_RT_VERSION:
-        return fail(Errno::EOPNOTSUPP);
-    default:
-        return fail(Errno::EINVAL);
+    case XEN_FW_EFI_VENDOR: return copy_vendor(*efi, out);
+    case XEN_FW_EFI_RT_VERSION: return fail(Errno::EOPNOTSUPP);
+    default: return fail(Errno::EINVAL);
     }
 }
 
@@ -59,17 +52,13 @@ Result<> platform_firmware_info(xenpf_firmware_info_t& op) {
     switch (op.type) {
     case XEN_FW_DISK_INFO:
     case XEN_FW_DISK_MBR_SIGNATURE:
-    case XEN_FW_VBEDDC_INFO:
-        return fail(Errno::ESRCH); // the BIOS is not asked at boot
-    case XEN_FW_EFI_INFO:
-        return efi_info(op.index, op.u.efi_info);
+    case XEN_FW_VBEDDC_INFO: return fail(Errno::ESRCH); // the BIOS is not asked at boot
+    case XEN_FW_EFI_INFO: return efi_info(op.index, op.u.efi_info);
     case XEN_FW_KBD_SHIFT_FLAGS:
-        if (op.index != 0)
-            return fail(Errno::ESRCH);
+        if (op.index != 0) return fail(Errno::ESRCH);
         op.u.kbd_shift_flags = 0;
         return {};
-    default:
-        return fail(Errno::EINVAL);
+    default: return fail(Errno::EINVAL);
     }
 }
 
@@ -77,8 +66,7 @@ Result<> platform_cpu_info(xenpf_pcpuinfo_t& op) {
     op.max_present = arch::online_cpu_count() - 1;
     op.flags = XEN_PCPU_FLAGS_INVALID;
     op.apic_id = op.acpi_id = ~0u;
-    if (op.xen_cpuid >= max_cpus || !smp::online().test(CpuId(op.xen_cpuid)))
-        return {};
+    if (op.xen_cpuid >= max_cpus || !smp::online().test(CpuId(op.xen_cpuid))) return {};
     const CpuId cpu(op.xen_cpuid);
     op.flags = XEN_PCPU_FLAGS_ONLINE;
     op.apic_id = arch::percpu(cpu).apic_id.raw();
@@ -90,8 +78,7 @@ Result<> platform_cpu_version(xenpf_pcpu_version_t& op) {
     op.max_present = arch::online_cpu_count() - 1;
     std::memset(op.vendor_id, 0, sizeof op.vendor_id);
     op.family = op.model = op.stepping = 0;
-    if (op.xen_cpuid >= max_cpus || !smp::online().test(CpuId(op.xen_cpuid)))
-        return {};
+    if (op.xen_cpuid >= max_cpus || !smp::online().test(CpuId(op.xen_cpuid))) return {};
     // All processors of the machine are alike.
     const arch::CpuidLeaf leaf = arch::cpuid(0);
     const u32 text[] = {leaf.ebx, leaf.edx, leaf.ecx};

@@ -38,8 +38,7 @@ Return shut_down_caller(u32 reason) {
 /// Sleeps until one of the ports is pending, an event is due, or the time has come (absolute; 0: never).
 Return poll(GuestHandle<sched_poll_t> arg) {
     TRY_ASSIGN(poll, arg.read());
-    if (poll.nr_ports > max_poll_ports)
-        return fail(Errno::EINVAL);
+    if (poll.nr_ports > max_poll_ports) return fail(Errno::EINVAL);
     std::array<evtchn_port_t, max_poll_ports> ports;
     const std::span wanted(ports.data(), poll.nr_ports);
     TRY(GUEST_HANDLE(poll.ports).read_array(wanted));
@@ -93,40 +92,28 @@ Return pin_override(GuestHandle<sched_pin_override_t> arg) {
 
 Return sched_op(i32 cmd, RawHandle arg) {
     switch (cmd) {
-    case SCHEDOP_yield:
-        return yield();
-    case SCHEDOP_block:
-        return block();
+    case SCHEDOP_yield: return yield();
+    case SCHEDOP_block: return block();
     case SCHEDOP_shutdown: {
         TRY_ASSIGN(request, arg.as<sched_shutdown_t>().read());
         return shut_down_caller(static_cast<u8>(request.reason));
     }
-    case SCHEDOP_poll:
-        return poll(arg.as<sched_poll_t>());
-    case SCHEDOP_remote_shutdown:
-        return remote_shutdown(arg.as<sched_remote_shutdown_t>());
-    case SCHEDOP_shutdown_code:
-        return shutdown_code(arg.as<sched_shutdown_t>());
-    case SCHEDOP_watchdog:
-        return watchdog(arg.as<sched_watchdog_t>());
-    case SCHEDOP_pin_override:
-        return pin_override(arg.as<sched_pin_override_t>());
-    default:
-        return fail(Errno::ENOSYS);
+    case SCHEDOP_poll: return poll(arg.as<sched_poll_t>());
+    case SCHEDOP_remote_shutdown: return remote_shutdown(arg.as<sched_remote_shutdown_t>());
+    case SCHEDOP_shutdown_code: return shutdown_code(arg.as<sched_shutdown_t>());
+    case SCHEDOP_watchdog: return watchdog(arg.as<sched_watchdog_t>());
+    case SCHEDOP_pin_override: return pin_override(arg.as<sched_pin_override_t>());
+    default: return fail(Errno::ENOSYS);
     }
 }
 
 /// The interface before 3.1: the argument is the shutdown reason itself.
 Return sched_op_compat(i32 cmd, u64 arg) {
     switch (cmd) {
-    case SCHEDOP_yield:
-        return yield();
-    case SCHEDOP_block:
-        return block();
-    case SCHEDOP_shutdown:
-        return shut_down_caller(static_cast<u8>(arg));
-    default:
-        return fail(Errno::ENOSYS);
+    case SCHEDOP_yield: return yield();
+    case SCHEDOP_block: return block();
+    case SCHEDOP_shutdown: return shut_down_caller(static_cast<u8>(arg));
+    default: return fail(Errno::ENOSYS);
     }
 }
 

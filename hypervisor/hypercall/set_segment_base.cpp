@@ -10,8 +10,7 @@ namespace {
 /// Loads the user's GS selector. Its base is the inactive one here, in kernel mode: the kernel's stays.
 /// A selector that can't be loaded becomes null.
 void set_user_gs(Vcpu& v, u16 selector) {
-    if (selector > 3)
-        selector |= 3;
+    if (selector > 3) selector |= 3;
     if (selector == 0 && arch::read_gs() == 0) {
         v.pv.gs_base_user = 0;
         return;
@@ -29,23 +28,13 @@ void set_user_gs(Vcpu& v, u16 selector) {
 Return set_segment_base(u32 which, u64 base) {
     TRY(may(xsm::Hook::set_segment_base, caller()));
     Vcpu& v = current();
-    if (which != SEGBASE_GS_USER_SEL && !arch::is_canonical(base))
-        return fail(Errno::EINVAL);
+    if (which != SEGBASE_GS_USER_SEL && !arch::is_canonical(base)) return fail(Errno::EINVAL);
     switch (which) {
-    case SEGBASE_FS:
-        arch::write_fs_base(base);
-        return 0;
-    case SEGBASE_GS_USER:
-        v.pv.gs_base_user = base;
-        return 0;
-    case SEGBASE_GS_KERNEL:
-        arch::write_guest_gs_base(base);
-        return 0;
-    case SEGBASE_GS_USER_SEL:
-        set_user_gs(v, static_cast<u16>(base));
-        return 0;
-    default:
-        return fail(Errno::EINVAL);
+    case SEGBASE_FS: arch::write_fs_base(base); return 0;
+    case SEGBASE_GS_USER: v.pv.gs_base_user = base; return 0;
+    case SEGBASE_GS_KERNEL: arch::write_guest_gs_base(base); return 0;
+    case SEGBASE_GS_USER_SEL: set_user_gs(v, static_cast<u16>(base)); return 0;
+    default: return fail(Errno::EINVAL);
     }
 }
 

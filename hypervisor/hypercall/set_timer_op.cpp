@@ -17,8 +17,7 @@ Return set_timer_op(i64 timeout) {
     constexpr u64 too_far = 1ull << 50, soon = 100'000'000;
     const u64 now = clock::now();
     u64 deadline = static_cast<u64>(timeout);
-    if (timeout < 0 || (deadline > now && deadline - now > too_far))
-        deadline = now + soon;
+    if (timeout < 0 || (deadline > now && deadline - now > too_far)) deadline = now + soon;
     time::set_singleshot(v, deadline);
     return 0;
 }

@@ -27,10 +27,8 @@ Return set_trap_table(GuestHandle<trap_info_t> traps) {
             return fail(Errno::ERESTART);
         }
         TRY_ASSIGN(gate, traps.read(i));
-        if (gate.address == 0)
-            return 0;
-        if (!arch::is_canonical(gate.address))
-            return fail(Errno::EINVAL);
+        if (gate.address == 0) return 0;
+        if (!arch::is_canonical(gate.address)) return fail(Errno::EINVAL);
         v.pv.traps[gate.vector] = {.address = gate.address,
                                    .cs = static_cast<u16>(gate.cs | rpl_3),
                                    .dpl = static_cast<u8>(TI_GET_DPL(&gate)),

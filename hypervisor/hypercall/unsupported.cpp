@@ -24,11 +24,8 @@ Return nmi_op(u32 cmd, RawHandle arg) {
         v.pv.nmi = {.address = op.handler_address, .masks_events = false};
         return 0;
     }
-    case XENNMI_unregister_callback:
-        v.pv.nmi = {};
-        return 0;
-    default:
-        return fail(Errno::ENOSYS);
+    case XENNMI_unregister_callback: v.pv.nmi = {}; return 0;
+    default: return fail(Errno::ENOSYS);
     }
 }
 

@@ -9,11 +9,9 @@ namespace streak::hypercall {
 /// (xen/arch-x86/xen.h). EINVAL: not aligned, a forbidden descriptor, or a frame used otherwise.
 Return update_descriptor(u64 maddr, u64 descriptor) {
     TRY(may(xsm::Hook::update_descriptor, caller()));
-    if (maddr % sizeof(u64) != 0 || !mm::fix_descriptor(descriptor))
-        return fail(Errno::EINVAL);
+    if (maddr % sizeof(u64) != 0 || !mm::fix_descriptor(descriptor)) return fail(Errno::EINVAL);
     mm::PageInfo* page = mm::page_of(to_mfn(Maddr(maddr)));
-    if (!page)
-        return fail(Errno::EINVAL);
+    if (!page) return fail(Errno::EINVAL);
     const u64 word = page->type.load(std::memory_order_relaxed);
     const bool in_use = mm::type_bits::type(word) == mm::PageType::segment_descriptor;
     TRY(mm::get_page_and_type(*page, caller().id,

@@ -26,8 +26,7 @@ Result<> change_entry(u64 va, u64 value, const PageOwner& owner) {
 /// The flush that `flags` asks for (UVMF_*): kind in the low bits, then local, all or a pointer to a bitmap.
 Result<> flush_as_told(u64 va, u64 flags) {
     const u64 kind = flags & UVMF_FLUSHTYPE_MASK, targets = flags & ~UVMF_FLUSHTYPE_MASK;
-    if (kind == UVMF_NONE)
-        return {};
+    if (kind == UVMF_NONE) return {};
     const tlb::Flush what = kind == UVMF_INVLPG ? tlb::Flush::page : tlb::Flush::guest;
     if (targets == UVMF_LOCAL)
         tlb::flush_local(what, Vaddr(va));

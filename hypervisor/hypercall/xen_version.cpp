@@ -40,8 +40,7 @@ u32 features(const Domain& d) {
     u32 map = bit(XENFEAT_pae_pgdir_above_4gb) | bit(XENFEAT_mmu_pt_update_preserve_ad) |
               bit(XENFEAT_highmem_assist) | bit(XENFEAT_gnttab_map_avail_bits) |
               bit(XENFEAT_memory_op_vnode_supported) | bit(XENFEAT_direct_mapped);
-    if (d.privileged)
-        map |= bit(XENFEAT_dom0);
+    if (d.privileged) map |= bit(XENFEAT_dom0);
     return map;
 }
 
@@ -49,23 +48,18 @@ Return give_features(RawHandle to) {
     auto handle = to.as<xen_feature_info_t>();
     TRY_ASSIGN(info, handle.read());
     info.submap = info.submap_idx == 0 ? features(caller()) : 0;
-    if (info.submap_idx >= XENFEAT_NR_SUBMAPS)
-        return fail(Errno::EINVAL);
+    if (info.submap_idx >= XENFEAT_NR_SUBMAPS) return fail(Errno::EINVAL);
     TRY(handle.write(info));
     return 0;
 }
 
 Return give_build_id(RawHandle to) {
     const std::span<const u8> id = build_info::build_id();
-    if (id.empty())
-        return fail(Errno::ENODATA);
-    if (to.is_null())
-        return static_cast<i64>(id.size());
+    if (id.empty()) return fail(Errno::ENODATA);
+    if (to.is_null()) return static_cast<i64>(id.size());
     TRY_ASSIGN(header, to.as<xen_build_id_t>().read());
-    if (header.len == 0)
-        return fail(Errno::EINVAL);
-    if (header.len < id.size())
-        return fail(Errno::ENOBUFS);
+    if (header.len == 0) return fail(Errno::EINVAL);
+    if (header.len < id.size()) return fail(Errno::ENOBUFS);
     TRY(to.offset(offsetof(xen_build_id_t, buf)).write_array(id));
     return static_cast<i64>(id.size());
 }
@@ -77,8 +71,7 @@ Return give_build_id(RawHandle to) {
     switch (command) {
     case XENVER_extraversion:
         return give_text<xen_extraversion_t, sizeof(xen_extraversion_t)>(argument, build_info::extra);
-    case XENVER_compile_info:
-        return give_compile_info(argument);
+    case XENVER_compile_info: return give_compile_info(argument);
     case XENVER_capabilities:
         return give_text<xen_capabilities_info_t, sizeof(xen_capabilities_info_t)>(argument,
                                                                                    "xen-3.0-x86_64 ");
@@ -87,20 +80,16 @@ Return give_build_id(RawHandle to) {
     case XENVER_platform_parameters:
         TRY(argument.as<xen_platform_parameters_t>().write({.virt_start = HYPERVISOR_VIRT_START}));
         return 0;
-    case XENVER_get_features:
-        return give_features(argument);
-    case XENVER_pagesize:
-        return page_size;
+    case XENVER_get_features: return give_features(argument);
+    case XENVER_pagesize: return page_size;
     case XENVER_guest_handle:
         TRY(argument.as<xen_domain_handle_t>().write_array({&caller().handle, 1}));
         return 0;
     case XENVER_commandline:
         TRY(may(xsm::Hook::xen_version_privileged, caller()));
         return give_text<xen_commandline_t, sizeof(xen_commandline_t)>(argument, build_info::command_line());
-    case XENVER_build_id:
-        return give_build_id(argument);
-    default:
-        return fail(Errno::ENOSYS);
+    case XENVER_build_id: return give_build_id(argument);
+    default: return fail(Errno::ENOSYS);
     }
 }
 
@@ -108,8 +97,7 @@ Return give_build_id(RawHandle to) {
 /// the control domain may read. (xen/version.h)
 Return xen_version(i32 command, RawHandle argument) {
     // Guests use it as the cheapest call there is.
-    if (command == XENVER_version)
-        return (build_info::major << 16) | build_info::minor;
+    if (command == XENVER_version) return (build_info::major << 16) | build_info::minor;
     return other_version_op(command, argument);
 }
 

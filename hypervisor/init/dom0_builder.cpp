@@ -80,8 +80,7 @@ void write_start_info(const GuestFrames& frames, const loader::PvLayout& layout,
     }
     const std::size_t n = std::min<std::size_t>(request.kernel_command_line.size(), MAX_GUEST_CMDLINE - 1);
     std::memcpy(si.cmd_line, request.kernel_command_line.data(), n);
-    if (request.kernel_command_line.size() > n)
-        log_warning("dom0's command line is cut to {} characters", n);
+    if (request.kernel_command_line.size() > n) log_warning("dom0's command line is cut to {} characters", n);
 
     const dom0_vga_console_info_t info = screen(*request.boot_info);
     si.console.dom0.info_off = sizeof(start_info_t);
@@ -97,8 +96,7 @@ void write_p2m(const GuestFrames& frames, const loader::PvLayout& layout) {
 
 void fill_hypercall_page(const GuestFrames& frames, const loader::PvKernel& kernel,
                          const loader::PvLayout& layout) {
-    if (!kernel.notes.hypercall_page)
-        return;
+    if (!kernel.notes.hypercall_page) return;
     const u64 offset = address_in(layout, *kernel.notes.hypercall_page);
     pv::write_hypercall_page(frames.memory(Pfn(offset >> page_shift)));
 }
@@ -118,8 +116,7 @@ void set_entry_state(Vcpu& v, const loader::PvLayout& layout) {
 
 /// Pins the L4, which checks and types all of the start tables, and makes it vCPU 0's.
 void install_tables(Domain& d, const GuestFrames& frames, Pfn l4) {
-    if (!mm::pin_l4(d, frames.mfn(l4)))
-        panic("dom0's start page tables break the typing rules");
+    if (!mm::pin_l4(d, frames.mfn(l4))) panic("dom0's start page tables break the typing rules");
     Vcpu& v = *d.vcpus[0];
     LockedTables tables(d);
     ASSERT(tables->acquire(mm::page_of_unchecked(frames.mfn(l4)), 4, v.owed_table)); // pinned: at once
@@ -130,16 +127,14 @@ void install_tables(Domain& d, const GuestFrames& frames, Pfn l4) {
 void allow_ports(Domain& d) {
     d.io_ports.fill(~0ull);
     const auto deny = [&](u32 first, u32 last) {
-        for (u32 p = first; p <= last; ++p)
-            d.io_ports[p / 64] &= ~(1ull << (p % 64));
+        for (u32 p = first; p <= last; ++p) d.io_ports[p / 64] &= ~(1ull << (p % 64));
     };
     deny(0x20, 0x21);
     deny(0xa0, 0xa1);
     deny(0x40, 0x43);
     deny(0x61, 0x61);
     deny(0xcf8, 0xcff);
-    if (uart::present())
-        deny(uart::io_base(), uart::io_base() + 7);
+    if (uart::present()) deny(uart::io_base(), uart::io_base() + 7);
 }
 
 } // namespace
@@ -147,17 +142,14 @@ void allow_ports(Domain& d) {
 Domain& build_dom0(const Dom0Request& request) {
     KernelImage image(request.kernel);
     const auto kernel = loader::read_pv_kernel(image.elf(), loader::StartAs::dom0);
-    if (!kernel)
-        refuse_kernel(kernel.error());
+    if (!kernel) refuse_kernel(kernel.error());
     const auto layout =
         loader::plan_layout(*kernel, {loader::StartAs::dom0, request.pages, request.initrd.size()});
-    if (!layout)
-        refuse_kernel(layout.error());
+    if (!layout) refuse_kernel(layout.error());
 
     auto created = lifecycle::create(
         {.id = dom0_id, .privileged = true, .max_vcpus = request.vcpus, .max_frames = request.pages});
-    if (!created)
-        panic("the control domain can't be created (error {})", static_cast<i32>(created.error()));
+    if (!created) panic("the control domain can't be created (error {})", static_cast<i32>(created.error()));
     Domain& d = **created;
     allow_ports(d);
     const GuestFrames frames(d, request.pages);

@@ -66,15 +66,13 @@ private:
 GuestFrames::GuestFrames(Domain& domain, u64 count)
     : table_(static_cast<u64*>(mm::alloc_zeroed_pages(order_for(count * 8)))),
       table_order_(order_for(count * 8)), count_(count) {
-    if (!table_)
-        panic("no memory for dom0's frame list ({} KiB)", count * 8 / 1024);
+    if (!table_) panic("no memory for dom0's frame list ({} KiB)", count * 8 / 1024);
     unsigned order = mm::max_order;
     for (u64 pfn = 0; pfn < count;) {
         order = std::min<unsigned>(order, std::bit_width(count - pfn) - 1);
         mm::PageInfo* block = mm::alloc_frames(order);
         if (!block) {
-            if (order == 0)
-                panic("dom0's memory: {} KiB expected, {} KiB found", count * 4, pfn * 4);
+            if (order == 0) panic("dom0's memory: {} KiB expected, {} KiB found", count * 4, pfn * 4);
             --order;
             continue;
         }

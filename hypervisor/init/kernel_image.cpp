@@ -17,8 +17,7 @@ unsigned order_for(u64 bytes) { return std::bit_width((bytes - 1) >> page_shift)
 
 mm::PageInfo& room_for(u64 bytes, const char* what) {
     if (order_for(bytes) <= mm::max_order)
-        if (mm::PageInfo* pages = mm::alloc_frames(order_for(bytes)))
-            return *pages;
+        if (mm::PageInfo* pages = mm::alloc_frames(order_for(bytes))) return *pages;
     panic("{}: {} KiB in one piece expected, not found", what, bytes >> 10);
 }
 
@@ -65,8 +64,7 @@ KernelImage::KernelImage(loader::Bytes file) {
 }
 
 KernelImage::~KernelImage() {
-    if (unpacked_)
-        mm::free_frames(*unpacked_, order_);
+    if (unpacked_) mm::free_frames(*unpacked_, order_);
 }
 
 } // namespace streak::init

@@ -9,9 +9,9 @@
 #include "arch/machine.hpp"
 #include "arch/smp.hpp"
 #include "domain/scheduler.hpp"
-#include "lib/build_info.hpp"
 #include "init/dom0_builder.hpp"
 #include "init/platform.hpp"
+#include "lib/build_info.hpp"
 #include "lib/panic.hpp"
 #include "loader/cmdline.hpp"
 #include "loader/multiboot2.hpp"
@@ -36,11 +36,9 @@ BootInfo read_boot_info(u32 magic, u64 address) {
             loader::multiboot2_magic, magic);
     const auto* start = arch::direct_map<const std::byte>(Maddr(address));
     const auto size = loader::boot_info_size(Bytes(start, 8));
-    if (!size)
-        panic("the boot loader's information is damaged");
+    if (!size) panic("the boot loader's information is damaged");
     auto info = BootInfo::parse(Bytes(start, *size));
-    if (!info)
-        panic("the boot loader's information is damaged ({})", info.error().item);
+    if (!info) panic("the boot loader's information is damaged ({})", info.error().item);
     mm::reserve_boot_range(Maddr(address), *size);
     return *info;
 }
@@ -51,8 +49,7 @@ mm::MemoryMap machine_ranges(const BootInfo& info) {
         if (!map.push_back({r.start, r.start + r.bytes, r.type}))
             log_warning("memory map: more than {} ranges, {:#x} is ignored", map.capacity(), r.start);
     });
-    if (map.empty())
-        panic("memory map: one expected from the boot loader, none found");
+    if (map.empty()) panic("memory map: one expected from the boot loader, none found");
     return map;
 }
 
@@ -66,8 +63,7 @@ void report_options(const loader::Options& options) {
 void start_memory(const BootInfo& info) {
     mm::reserve_boot_range(Maddr(arch::image_load_address),
                            static_cast<u64>(arch::__image_end - arch::__image_start));
-    for (const loader::BootModule& m : info.modules)
-        mm::reserve_boot_range(Maddr(m.start), m.size());
+    for (const loader::BootModule& m : info.modules) mm::reserve_boot_range(Maddr(m.start), m.size());
     mm::init_memory(machine_ranges(info));
 }
 
@@ -116,8 +112,7 @@ void pin_vcpus(Domain& d) {
 
 /// Boot code, decoders, modules: ordinary memory from now on.
 void release_boot_memory(const BootInfo& info) {
-    for (const loader::BootModule& m : info.modules)
-        mm::release_boot_range(Maddr(m.start), m.size());
+    for (const loader::BootModule& m : info.modules) mm::release_boot_range(Maddr(m.start), m.size());
     const u64 bytes = static_cast<u64>(arch::__init_end - arch::__init_start);
     for (u64 offset = 0; offset < bytes; offset += page_size)
         mm::map_hypervisor_page(reinterpret_cast<u64>(arch::__init_start) + offset, invalid_mfn,
@@ -154,8 +149,7 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     log_info("processors: {}, TSC {} kHz", arch::online_cpu_count(), clock::tsc_khz());
 
     Domain& d = start_dom0(info, options);
-    if (options.dom0_vcpus_pin)
-        pin_vcpus(d);
+    if (options.dom0_vcpus_pin) pin_vcpus(d);
     release_boot_memory(info);
     log_info("starting dom0");
     scheduler::bring_up(*d.vcpus[0]);

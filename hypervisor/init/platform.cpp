@@ -40,16 +40,13 @@ void read_tables(const loader::BootInfo& info) {
     loader::Bytes rsdp = info.rsdp;
     if (rsdp.empty()) {
         const auto found = acpi::find_rsdp(firmware_memory);
-        if (!found)
-            panic("ACPI: a root pointer expected, none found");
+        if (!found) panic("ACPI: a root pointer expected, none found");
         rsdp = firmware_memory(*found, 36);
     }
     if (const auto read = acpi::read_tables(rsdp, firmware_memory, tables); !read)
         panic("ACPI: {} ({})", loader::describe(read.error().code), read.error().item);
-    if (!tables.madt)
-        panic("ACPI: a MADT expected, none found");
-    if (tables.damaged != 0)
-        log_warning("ACPI: {} damaged tables are ignored", tables.damaged);
+    if (!tables.madt) panic("ACPI: a MADT expected, none found");
+    if (tables.damaged != 0) log_warning("ACPI: {} damaged tables are ignored", tables.damaged);
 }
 
 volatile u32* device_page(u64 address) {
@@ -109,8 +106,7 @@ void set_power_ports() {
 void* memory_for_cpu(u64 bytes) {
     const unsigned order = std::bit_width((bytes - 1) >> page_shift);
     mm::PageInfo* pages = mm::alloc_frames(order, 32);
-    if (!pages)
-        return nullptr;
+    if (!pages) return nullptr;
     mm::clear_frames(*pages, order);
     return mm::page_memory(*pages);
 }
@@ -123,8 +119,7 @@ void run_secondary_cpu() {
 void list_processors(const acpi::Madt& madt) {
     smp::init_boot_cpu();
     for (const acpi::LocalApic& cpu : madt.cpus)
-        if (cpu.enabled)
-            smp::add_processor(ApicId(cpu.apic_id), cpu.processor_uid);
+        if (cpu.enabled) smp::add_processor(ApicId(cpu.apic_id), cpu.processor_uid);
     if (madt.cpus.dropped() != 0)
         log_warning("{} processors beyond {} are not used", madt.cpus.dropped(), acpi::max_cpus);
     smp::set_plan({.trampoline = mm::low_free_page(),
@@ -134,13 +129,11 @@ void list_processors(const acpi::Madt& madt) {
 }
 
 void serial_interrupt(Irq, void*) {
-    if (uart::handle_interrupt())
-        arch::raise_local_work(arch::Work::console);
+    if (uart::handle_interrupt()) arch::raise_local_work(arch::Work::console);
 }
 
 void start_serial_input() {
-    if (!uart::present() || uart::isa_irq() == 0)
-        return;
+    if (!uart::present() || uart::isa_irq() == 0) return;
     const auto line = irq::gsi_to_irq(irq::isa_to_gsi(uart::isa_irq()));
     if (!line || !irq::bind_hypervisor(*line, serial_interrupt, nullptr)) {
         log_warning("console: no interrupt for the serial port, input stays off");
@@ -157,11 +150,9 @@ void start_consoles(const loader::Options& options, const loader::BootInfo& info
     set_log_level(static_cast<LogLevel>(std::clamp<int>(static_cast<int>(options.log), 1, 4)));
     if (options.console_serial && !uart::init(options.com1, 1))
         log_warning("console: no serial port at COM1");
-    if (options.console_com2 && !uart::init(options.com2, 2))
-        log_warning("console: no serial port at COM2");
+    if (options.console_com2 && !uart::init(options.com2, 2)) log_warning("console: no serial port at COM2");
     const bool pixels = info.framebuffer && info.framebuffer->type == 1; // mapped later, start_platform()
-    if (options.console_vga && !pixels)
-        vga::init(info.framebuffer, nullptr);
+    if (options.console_vga && !pixels) vga::init(info.framebuffer, nullptr);
 }
 
 void start_platform(const loader::Options& options, const loader::BootInfo& info) {
@@ -170,8 +161,7 @@ void start_platform(const loader::Options& options, const loader::BootInfo& info
         vga::init(info.framebuffer,
                   mm::map_mmio(Maddr(fb.address), u64{fb.pitch} * fb.height, mm::Access::write_combining));
     }
-    if (info.efi_system_table)
-        efi::note_system_table(Maddr(*info.efi_system_table));
+    if (info.efi_system_table) efi::note_system_table(Maddr(*info.efi_system_table));
     read_tables(info);
     start_interrupts(*tables.madt);
     set_power_ports();

@@ -33,12 +33,10 @@ public:
     void set(CpuId cpu) { word(cpu).fetch_or(1ull << bit(cpu)); }
     void clear(CpuId cpu) { word(cpu).fetch_and(~(1ull << bit(cpu))); }
     void set_all() {
-        for (auto& w : bits_)
-            w.store(~0ull, std::memory_order_relaxed);
+        for (auto& w : bits_) w.store(~0ull, std::memory_order_relaxed);
     }
     void clear_all() {
-        for (auto& w : bits_)
-            w.store(0, std::memory_order_relaxed);
+        for (auto& w : bits_) w.store(0, std::memory_order_relaxed);
     }
     [[nodiscard]] bool empty() const { return count() == 0; }
     [[nodiscard]] unsigned count() const {
@@ -48,13 +46,11 @@ public:
         return n;
     }
     CpuMask& operator&=(const CpuMask& o) {
-        for (unsigned i = 0; i < words; ++i)
-            bits_[i].fetch_and(o.bits_[i].load());
+        for (unsigned i = 0; i < words; ++i) bits_[i].fetch_and(o.bits_[i].load());
         return *this;
     }
     CpuMask& operator|=(const CpuMask& o) {
-        for (unsigned i = 0; i < words; ++i)
-            bits_[i].fetch_or(o.bits_[i].load());
+        for (unsigned i = 0; i < words; ++i) bits_[i].fetch_or(o.bits_[i].load());
         return *this;
     }
 

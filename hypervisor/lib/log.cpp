@@ -33,8 +33,7 @@ public:
         }
     }
     ~LogGuard() {
-        if (held_)
-            lock.unlock();
+        if (held_) lock.unlock();
     }
     LogGuard(const LogGuard&) = delete;
     LogGuard& operator=(const LogGuard&) = delete;
@@ -48,12 +47,10 @@ private:
 class Line {
 public:
     void put(char c) {
-        if (size_ < line_bytes - 1)
-            text_[size_++] = c;
+        if (size_ < line_bytes - 1) text_[size_++] = c;
     }
     void put(std::string_view text) {
-        for (const char c : text)
-            put(c);
+        for (const char c : text) put(c);
     }
     void end() { text_[size_++] = '\n'; }
     [[nodiscard]] std::string_view view() const { return {text_, size_}; }
@@ -88,8 +85,7 @@ void put_number(Line& line, const LogArg& arg, const Spec& spec) {
     u64 value = arg.number;
     const bool negative =
         arg.kind == LogArg::Kind::signed_number && static_cast<i64>(value) < 0 && !spec.hexadecimal;
-    if (negative)
-        value = 0 - value;
+    if (negative) value = 0 - value;
     char digits[20];
     u32 count = 0;
     const u64 base = spec.hexadecimal ? 16 : 10;
@@ -100,28 +96,21 @@ void put_number(Line& line, const LogArg& arg, const Spec& spec) {
     const std::string_view sign = negative ? "-" : spec.prefix && spec.hexadecimal ? "0x" : "";
     const u32 used = count + static_cast<u32>(sign.size());
     const u32 padding = spec.width > used ? spec.width - used : 0;
-    for (u32 i = 0; i < padding && !spec.zeros; ++i)
-        line.put(' ');
+    for (u32 i = 0; i < padding && !spec.zeros; ++i) line.put(' ');
     line.put(sign);
-    for (u32 i = 0; i < padding && spec.zeros; ++i)
-        line.put('0');
-    while (count != 0)
-        line.put(digits[--count]);
+    for (u32 i = 0; i < padding && spec.zeros; ++i) line.put('0');
+    while (count != 0) line.put(digits[--count]);
 }
 
 void put_argument(Line& line, const LogArg& arg, const Spec& spec) {
     switch (arg.kind) {
     case LogArg::Kind::string: {
         line.put(arg.text);
-        for (u64 i = arg.text.size(); i < spec.width; ++i)
-            line.put(' ');
+        for (u64 i = arg.text.size(); i < spec.width; ++i) line.put(' ');
         break;
     }
-    case LogArg::Kind::character:
-        line.put(static_cast<char>(arg.number));
-        break;
-    default:
-        put_number(line, arg, spec);
+    case LogArg::Kind::character: line.put(static_cast<char>(arg.number)); break;
+    default: put_number(line, arg, spec);
     }
 }
 
@@ -140,18 +129,15 @@ void put_formatted(Line& line, std::string_view format, const LogArg* args, unsi
             line.put(c);
             continue;
         }
-        if (next < count)
-            put_argument(line, args[next++], parse_spec(format.substr(i + 1, close - i - 1)));
+        if (next < count) put_argument(line, args[next++], parse_spec(format.substr(i + 1, close - i - 1)));
         i = close;
     }
 }
 
 void emit(std::string_view text) {
     LogGuard guard;
-    for (const char c : text)
-        ring[produced++ % ring_bytes] = c;
-    for (const LogSink* sink = sinks; sink; sink = sink->next)
-        sink->write(text);
+    for (const char c : text) ring[produced++ % ring_bytes] = c;
+    for (const LogSink* sink = sinks; sink; sink = sink->next) sink->write(text);
 }
 
 /// Number of the oldest character that is kept. The lock is held.
@@ -163,8 +149,7 @@ u32 oldest() {
 } // namespace
 
 void log_line(LogLevel level, std::string_view format, const LogArg* args, unsigned count) {
-    if (level > threshold)
-        return;
+    if (level > threshold) return;
     Line line;
     line.put("(STREAK) ");
     put_formatted(line, format, args, count);
@@ -190,11 +175,9 @@ void add_log_sink(LogSink& sink) {
 u32 read_log(std::span<char> to, u32& index, bool incremental) {
     LogGuard guard;
     // A number outside what is kept is one that has been overwritten.
-    if (!incremental || index - oldest() > produced - oldest())
-        index = oldest();
+    if (!incremental || index - oldest() > produced - oldest()) index = oldest();
     u32 copied = 0;
-    while (copied < to.size() && index != produced)
-        to[copied++] = ring[index++ % ring_bytes];
+    while (copied < to.size() && index != produced) to[copied++] = ring[index++ % ring_bytes];
     return copied;
 }
 

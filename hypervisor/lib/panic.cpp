@@ -4,10 +4,8 @@
 namespace streak {
 
 void panic_message(const char* file, unsigned line, const char* text) {
-    if (text)
-        log_emergency("panic: {}", text);
-    if (file)
-        log_emergency("at {}:{}", file, line);
+    if (text) log_emergency("panic: {}", text);
+    if (file) log_emergency("at {}:{}", file, line);
     panic_machine();
 }
 

@@ -17,8 +17,7 @@ class SpinLock {
 public:
     void lock() {
         const u16 mine = next_.fetch_add(1, std::memory_order_relaxed);
-        while (serving_.load(std::memory_order_acquire) != mine)
-            spin_wait();
+        while (serving_.load(std::memory_order_acquire) != mine) spin_wait();
     }
     [[nodiscard]] bool try_lock() {
         u16 now = serving_.load(std::memory_order_acquire);

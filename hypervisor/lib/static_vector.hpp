@@ -11,15 +11,13 @@ template <class T, std::size_t N>
 class StaticVector {
 public:
     [[nodiscard]] bool push_back(const T& value) {
-        if (size_ == N)
-            return false;
+        if (size_ == N) return false;
         items_[size_++] = value;
         return true;
     }
     void truncate(std::size_t size) { size_ = size < size_ ? size : size_; }
     void erase(std::size_t index) {
-        for (std::size_t i = index; i + 1 < size_; ++i)
-            items_[i] = items_[i + 1];
+        for (std::size_t i = index; i + 1 < size_; ++i) items_[i] = items_[i + 1];
         --size_;
     }
 

@@ -70,8 +70,7 @@ void* memcpy(void* to_, const void* from_, std::size_t n) {
     const auto tail = load<Word64>(from + n - 8);
     Byte* const tail_at = to + n - 8;
     if (n < rep_threshold) {
-        for (; n > 8; n -= 8, to += 8, from += 8)
-            store<Word64>(to, load<Word64>(from));
+        for (; n > 8; n -= 8, to += 8, from += 8) store<Word64>(to, load<Word64>(from));
     } else {
         std::size_t words = n / 8;
         asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
@@ -90,8 +89,7 @@ void* memmove(void* to_, const void* from_, std::size_t n) {
     if (static_cast<std::size_t>(to - from) >= n) // forward is safe: `to` is below, or past the end
         return memcpy(to_, from_, n);
     const auto head = load<Word64>(from);
-    for (; n > 8; n -= 8)
-        store<Word64>(to + n - 8, load<Word64>(from + n - 8));
+    for (; n > 8; n -= 8) store<Word64>(to + n - 8, load<Word64>(from + n - 8));
     store<Word64>(to, head);
     return to_;
 }
@@ -103,14 +101,12 @@ void* memset(void* to_, int value, std::size_t n) {
         store<Word64>(to + n - 8, pattern);
         std::size_t words = n / 8;
         if (n < rep_threshold) {
-            for (; words != 0; --words, to += 8)
-                store<Word64>(to, pattern);
+            for (; words != 0; --words, to += 8) store<Word64>(to, pattern);
         } else {
             asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
         }
     } else {
-        for (; n != 0; --n)
-            *to++ = static_cast<Byte>(value);
+        for (; n != 0; --n) *to++ = static_cast<Byte>(value);
     }
     return to_;
 }
@@ -118,32 +114,27 @@ void* memset(void* to_, int value, std::size_t n) {
 int memcmp(const void* left_, const void* right_, std::size_t n) {
     const auto* left = static_cast<const Byte*>(left_);
     const auto* right = static_cast<const Byte*>(right_);
-    while (n >= 8 && load<Word64>(left) == load<Word64>(right))
-        left += 8, right += 8, n -= 8;
+    while (n >= 8 && load<Word64>(left) == load<Word64>(right)) left += 8, right += 8, n -= 8;
     for (; n != 0; --n, ++left, ++right)
-        if (*left != *right)
-            return *left - *right;
+        if (*left != *right) return *left - *right;
     return 0;
 }
 
 void* memchr(const void* in, int value, std::size_t n) {
     for (const auto* at = static_cast<const Byte*>(in); n != 0; --n, ++at)
-        if (*at == static_cast<Byte>(value))
-            return const_cast<Byte*>(at);
+        if (*at == static_cast<Byte>(value)) return const_cast<Byte*>(at);
     return nullptr;
 }
 
 std::size_t strlen(const char* text) {
     std::size_t length = 0;
-    while (text[length] != '\0')
-        ++length;
+    while (text[length] != '\0') ++length;
     return length;
 }
 
 std::size_t strnlen(const char* text, std::size_t limit) {
     std::size_t length = 0;
-    while (length < limit && text[length] != '\0')
-        ++length;
+    while (length < limit && text[length] != '\0') ++length;
     return length;
 }
 
@@ -154,8 +145,7 @@ int strcmp(const char* left, const char* right) {
 
 int strncmp(const char* left, const char* right, std::size_t n) {
     for (; n != 0; --n, ++left, ++right)
-        if (*left != *right || *left == '\0')
-            return static_cast<Byte>(*left) - static_cast<Byte>(*right);
+        if (*left != *right || *left == '\0') return static_cast<Byte>(*left) - static_cast<Byte>(*right);
     return 0;
 }
 
@@ -163,20 +153,17 @@ int strncmp(const char* left, const char* right, std::size_t n) {
 [[noreturn, gnu::cold]] static void overflow() { __builtin_trap(); }
 
 void* __memcpy_chk(void* to, const void* from, std::size_t n, std::size_t room) {
-    if (n > room)
-        overflow();
+    if (n > room) overflow();
     return memcpy(to, from, n);
 }
 
 void* __memmove_chk(void* to, const void* from, std::size_t n, std::size_t room) {
-    if (n > room)
-        overflow();
+    if (n > room) overflow();
     return memmove(to, from, n);
 }
 
 void* __memset_chk(void* to, int value, std::size_t n, std::size_t room) {
-    if (n > room)
-        overflow();
+    if (n > room) overflow();
     return memset(to, value, n);
 }
 

@@ -30,16 +30,14 @@ Symbol at(u32 index) {
 }
 
 std::optional<Symbol> find(u64 address) {
-    if (!is_text(address) || symbol_count == 0)
-        return {};
+    if (!is_text(address) || symbol_count == 0) return {};
     const u64 offset = address - raw(__image_start);
     u32 low = 0, high = symbol_count; // the answer is in [low, high)
     while (high - low > 1) {
         const u32 middle = low + (high - low) / 2;
         (symbol_offsets[middle] <= offset ? low : high) = middle;
     }
-    if (symbol_offsets[low] > offset)
-        return {};
+    if (symbol_offsets[low] > offset) return {};
     return at(low);
 }
 

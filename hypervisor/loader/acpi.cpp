@@ -20,13 +20,11 @@ bool has_signature(Bytes data, std::string_view signature) {
 /// The table at `address`, whole and with a good check sum, or the reason why not.
 LoadResult<Bytes> map_table(std::uint64_t address, PhysicalMemory memory) {
     const auto header = read_at<RawHeader>(memory(address, sizeof(RawHeader)), 0);
-    if (!header)
-        return refuse(LoadErrc::not_found, "ACPI table", address, 0);
+    if (!header) return refuse(LoadErrc::not_found, "ACPI table", address, 0);
     if (header->length < sizeof(RawHeader) || header->length > largest_table)
         return refuse(LoadErrc::bad_table, "ACPI table length", largest_table, header->length);
     const auto table = memory(address, header->length);
-    if (table.size() < header->length)
-        return refuse(LoadErrc::not_found, "ACPI table", address, 0);
+    if (table.size() < header->length) return refuse(LoadErrc::not_found, "ACPI table", address, 0);
     if (!checksum_ok(table.first(header->length)))
         return refuse(LoadErrc::bad_checksum, "ACPI table", 0, address);
     return table.first(header->length);
@@ -47,13 +45,10 @@ struct Root {
 };
 
 LoadResult<Root> read_root(Bytes bytes) {
-    if (!has_signature(bytes, rsdp_signature))
-        return refuse(LoadErrc::not_found, "RSDP");
+    if (!has_signature(bytes, rsdp_signature)) return refuse(LoadErrc::not_found, "RSDP");
     const auto rsdp = read_at<RawRsdp>(slice(bytes, 0, rsdp_v1_bytes).value_or(Bytes{}), 0);
-    if (!rsdp)
-        return refuse(LoadErrc::bad_table, "RSDP length", rsdp_v1_bytes, bytes.size());
-    if (!checksum_ok(bytes.first(rsdp_v1_bytes)))
-        return refuse(LoadErrc::bad_checksum, "RSDP");
+    if (!rsdp) return refuse(LoadErrc::bad_table, "RSDP length", rsdp_v1_bytes, bytes.size());
+    if (!checksum_ok(bytes.first(rsdp_v1_bytes))) return refuse(LoadErrc::bad_checksum, "RSDP");
     const auto extended = read_at<RawRsdpExtension>(bytes, rsdp_v1_bytes);
     if (rsdp->revision >= 2 && extended && extended->xsdt != 0)
         return Root{extended->xsdt, 8, rsdp->revision};
@@ -81,12 +76,9 @@ void read_table(Bytes table, Tables& tables) {
         if (!parse_madt(table, tables.madt.emplace()))
             ++tables.damaged; // what was read before the damage is better than nothing
     }
-    if (has_signature(table, "FACP") && !tables.fadt)
-        store(tables.fadt, parse_fadt(table), tables);
-    if (has_signature(table, "HPET") && !tables.hpet)
-        store(tables.hpet, parse_hpet(table), tables);
-    if (has_signature(table, "MCFG") && tables.mcfg.empty())
-        read_mcfg(table, tables);
+    if (has_signature(table, "FACP") && !tables.fadt) store(tables.fadt, parse_fadt(table), tables);
+    if (has_signature(table, "HPET") && !tables.hpet) store(tables.hpet, parse_hpet(table), tables);
+    if (has_signature(table, "MCFG") && tables.mcfg.empty()) read_mcfg(table, tables);
 }
 
 void add_table(std::uint64_t address, PhysicalMemory memory, Tables& tables) {
@@ -103,15 +95,11 @@ void add_table(std::uint64_t address, PhysicalMemory memory, Tables& tables) {
 /// The DSDT is the first place to look at for \_S5; it hangs off the FADT, not off the root.
 void read_s5(PhysicalMemory memory, Tables& tables) {
     if (tables.fadt && tables.fadt->dsdt != 0)
-        if (const auto dsdt = map_table(tables.fadt->dsdt, memory))
-            tables.s5 = find_s5(*dsdt);
+        if (const auto dsdt = map_table(tables.fadt->dsdt, memory)) tables.s5 = find_s5(*dsdt);
     for (const auto& entry : tables.directory) {
-        if (tables.s5)
-            return;
-        if (entry.name() != "SSDT")
-            continue;
-        if (const auto ssdt = map_table(entry.address, memory))
-            tables.s5 = find_s5(*ssdt);
+        if (tables.s5) return;
+        if (entry.name() != "SSDT") continue;
+        if (const auto ssdt = map_table(entry.address, memory)) tables.s5 = find_s5(*ssdt);
     }
 }
 
@@ -119,8 +107,7 @@ void read_s5(PhysicalMemory memory, Tables& tables) {
 
 bool checksum_ok(Bytes table) {
     std::uint8_t sum = 0;
-    for (const auto byte : table)
-        sum = static_cast<std::uint8_t>(sum + std::to_integer<std::uint8_t>(byte));
+    for (const auto byte : table) sum = static_cast<std::uint8_t>(sum + std::to_integer<std::uint8_t>(byte));
     return sum == 0;
 }
 
@@ -130,20 +117,16 @@ LoadResult<std::uint64_t> find_rsdp(PhysicalMemory memory) {
     const std::uint64_t ebda =
         std::uint64_t{read_at<std::uint16_t>(memory(ebda_segment_at, 2), 0).value_or(0)} << 4;
     if (ebda != 0)
-        if (const auto found = scan(ebda, ebda_bytes, memory))
-            return *found;
-    if (const auto found = scan(bios_start, bios_bytes, memory))
-        return *found;
+        if (const auto found = scan(ebda, ebda_bytes, memory)) return *found;
+    if (const auto found = scan(bios_start, bios_bytes, memory)) return *found;
     return refuse(LoadErrc::not_found, "RSDP");
 }
 
 LoadResult<> read_tables(Bytes rsdp, PhysicalMemory memory, Tables& tables) {
     const auto root = read_root(rsdp);
-    if (!root)
-        return std::unexpected(root.error());
+    if (!root) return std::unexpected(root.error());
     const auto mapped = map_table(root->address, memory);
-    if (!mapped)
-        return std::unexpected(mapped.error());
+    if (!mapped) return std::unexpected(mapped.error());
 
     // The next call of `memory` may take the mapping away, so the addresses are copied first.
     Bounded<std::uint64_t, max_tables> addresses;
@@ -151,8 +134,7 @@ LoadResult<> read_tables(Bytes rsdp, PhysicalMemory memory, Tables& tables) {
         addresses.push(root->entry_bytes == 8 ? *read_at<std::uint64_t>(*mapped, at)
                                               : std::uint64_t{*read_at<std::uint32_t>(*mapped, at)});
     tables.rsdp_revision = root->revision;
-    for (const auto address : addresses)
-        add_table(address, memory, tables);
+    for (const auto address : addresses) add_table(address, memory, tables);
     read_s5(memory, tables);
     return {};
 }

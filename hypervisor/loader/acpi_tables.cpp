@@ -37,24 +37,19 @@ void take_entry(Bytes entry, Madt& madt) {
     constexpr std::uint8_t any_uid = 0xFF;
     switch (u8(0)) {
     case madt_lapic:
-        if (holds(8))
-            madt.cpus.push(local_apic(u8(2), u8(3), u32(4)));
+        if (holds(8)) madt.cpus.push(local_apic(u8(2), u8(3), u32(4)));
         return;
     case madt_x2apic:
-        if (holds(16))
-            madt.cpus.push(local_apic(u32(12), u32(4), u32(8)));
+        if (holds(16)) madt.cpus.push(local_apic(u32(12), u32(4), u32(8)));
         return;
     case madt_ioapic:
-        if (holds(12))
-            madt.ioapics.push(IoApic{u8(2), u32(4), u32(8)});
+        if (holds(12)) madt.ioapics.push(IoApic{u8(2), u32(4), u32(8)});
         return;
     case madt_override:
-        if (holds(10))
-            madt.overrides.push(SourceOverride{u8(3), u32(4), IntiFlags{u16(8)}});
+        if (holds(10)) madt.overrides.push(SourceOverride{u8(3), u32(4), IntiFlags{u16(8)}});
         return;
     case madt_nmi_source:
-        if (holds(8))
-            madt.nmi_sources.push(NmiSource{u32(4), IntiFlags{u16(2)}});
+        if (holds(8)) madt.nmi_sources.push(NmiSource{u32(4), IntiFlags{u16(2)}});
         return;
     case madt_lapic_nmi:
         if (holds(6))
@@ -62,31 +57,26 @@ void take_entry(Bytes entry, Madt& madt) {
                 LocalNmi{u8(2) == any_uid ? LocalNmi::all_processors : u8(2), u8(5), IntiFlags{u16(3)}});
         return;
     case madt_x2apic_nmi:
-        if (holds(12))
-            madt.local_nmis.push(LocalNmi{u32(4), u8(8), IntiFlags{u16(2)}});
+        if (holds(12)) madt.local_nmis.push(LocalNmi{u32(4), u8(8), IntiFlags{u16(2)}});
         return;
     case madt_lapic_address:
-        if (holds(12))
-            madt.lapic_address = field<std::uint64_t>(entry, 4);
+        if (holds(12)) madt.lapic_address = field<std::uint64_t>(entry, 4);
         return;
-    default:
-        return;
+    default: return;
     }
 }
 
 // --- FADT (5.2.9) --------------------------------------------------------------------------------
 
 Register io_register(std::uint32_t port, std::uint8_t bytes) {
-    if (port == 0)
-        return {};
+    if (port == 0) return {};
     return {Register::Space::io, static_cast<std::uint8_t>(bytes * 8), port};
 }
 
 /// The 64-bit form when the table has it, else the port of ACPI 1.0.
 Register either(Bytes table, std::uint64_t extended_at, std::uint64_t port_at, std::uint64_t length_at) {
     const auto raw = field<RawRegister>(table, extended_at);
-    if (raw.address != 0)
-        return {Register::Space{raw.space}, raw.bits, raw.address};
+    if (raw.address != 0) return {Register::Space{raw.space}, raw.bits, raw.address};
     return io_register(field<std::uint32_t>(table, port_at), field<std::uint8_t>(table, length_at));
 }
 
@@ -105,21 +95,14 @@ public:
     /// A constant integer (20.2.3); only the low byte matters for a sleep type.
     std::optional<std::uint8_t> integer() {
         const auto code = byte();
-        if (!code)
-            return std::nullopt;
+        if (!code) return std::nullopt;
         switch (*code) {
-        case aml_zero:
-            return std::uint8_t{0};
-        case aml_one:
-            return std::uint8_t{1};
-        case aml_byte:
-            return low_byte_of(1);
-        case aml_word:
-            return low_byte_of(2);
-        case aml_dword:
-            return low_byte_of(4);
-        default:
-            return std::nullopt;
+        case aml_zero: return std::uint8_t{0};
+        case aml_one: return std::uint8_t{1};
+        case aml_byte: return low_byte_of(1);
+        case aml_word: return low_byte_of(2);
+        case aml_dword: return low_byte_of(4);
+        default: return std::nullopt;
         }
     }
 
@@ -143,15 +126,12 @@ private:
 
 std::optional<SleepType> read_s5_package(Bytes aml, std::size_t at) {
     AmlReader reader(aml, at);
-    if (reader.byte() != aml_package || !reader.skip_package_length())
-        return std::nullopt;
+    if (reader.byte() != aml_package || !reader.skip_package_length()) return std::nullopt;
     const auto elements = reader.byte();
-    if (!elements || *elements == 0)
-        return std::nullopt;
+    if (!elements || *elements == 0) return std::nullopt;
     const auto pm1a = reader.integer();
     const auto pm1b = *elements > 1 ? reader.integer() : pm1a;
-    if (!pm1a || !pm1b || *pm1a > 7 || *pm1b > 7)
-        return std::nullopt;
+    if (!pm1a || !pm1b || *pm1a > 7 || *pm1b > 7) return std::nullopt;
     return SleepType{*pm1a, *pm1b};
 }
 
@@ -176,8 +156,7 @@ LoadResult<> parse_madt(Bytes table, Madt& madt) {
 
 LoadResult<Fadt> parse_fadt(Bytes table) {
     constexpr std::uint64_t least = 116; // ACPI 1.0
-    if (table.size() < least)
-        return refuse(LoadErrc::bad_table, "FADT length", least, table.size());
+    if (table.size() < least) return refuse(LoadErrc::bad_table, "FADT length", least, table.size());
     Fadt fadt;
     fadt.revision = field<std::uint8_t>(table, 8);
     fadt.dsdt = field<std::uint32_t>(table, 40);
@@ -195,15 +174,13 @@ LoadResult<Fadt> parse_fadt(Bytes table) {
     const auto reset = field<RawRegister>(table, 116);
     fadt.reset = {Register::Space{reset.space}, reset.bits, reset.address};
     fadt.reset_value = field<std::uint8_t>(table, 128);
-    if (const auto extended = field<std::uint64_t>(table, 140); extended != 0)
-        fadt.dsdt = extended;
+    if (const auto extended = field<std::uint64_t>(table, 140); extended != 0) fadt.dsdt = extended;
     return fadt;
 }
 
 LoadResult<Hpet> parse_hpet(Bytes table) {
     constexpr std::uint64_t register_at = 40, whole = 56; // IA-PC HPET specification 1.0a, 3.2.4
-    if (table.size() < whole)
-        return refuse(LoadErrc::bad_table, "HPET length", whole, table.size());
+    if (table.size() < whole) return refuse(LoadErrc::bad_table, "HPET length", whole, table.size());
     const auto base = field<RawRegister>(table, register_at);
     if (Register::Space{base.space} != Register::Space::memory || base.address == 0)
         return refuse(LoadErrc::bad_table, "HPET address space", 0, base.space);
@@ -213,14 +190,11 @@ LoadResult<Hpet> parse_hpet(Bytes table) {
 std::optional<SleepType> find_s5(Bytes aml) {
     constexpr std::uint32_t name = '_' | 'S' << 8 | '5' << 16 | '_' << 24;
     for (std::size_t at = sizeof(RawHeader); at + sizeof(name) < aml.size(); ++at) {
-        if (read_at<std::uint32_t>(aml, at) != name)
-            continue;
+        if (read_at<std::uint32_t>(aml, at) != name) continue;
         const auto before = field<std::uint8_t>(aml, at - 1);
         const auto earlier = field<std::uint8_t>(aml, at - 2);
-        if (before != aml_name && !(before == aml_root && earlier == aml_name))
-            continue;
-        if (const auto found = read_s5_package(aml, at + sizeof(name)))
-            return found;
+        if (before != aml_name && !(before == aml_root && earlier == aml_name)) continue;
+        if (const auto found = read_s5_package(aml, at + sizeof(name))) return found;
     }
     return std::nullopt;
 }

@@ -56,8 +56,7 @@ LoadResult<Bytes> bzimage_payload(Bytes file) {
     const std::uint64_t sectors = stored_sectors == 0 ? 4 : stored_sectors;
     const std::uint64_t start = (sectors + 1) * sector + *offset;
     const auto payload = slice(file, start, *length);
-    if (!payload)
-        return refuse(LoadErrc::truncated, "payload", start + *length, file.size());
+    if (!payload) return refuse(LoadErrc::truncated, "payload", start + *length, file.size());
     return *payload;
 }
 
@@ -65,10 +64,8 @@ LoadResult<KernelPayload> with_size(Format format, Bytes data) {
     if (format == Format::unknown)
         return refuse(LoadErrc::unknown_compression, "payload", 0,
                       read_at<std::uint32_t>(data, 0).value_or(0));
-    if (format == Format::elf)
-        return KernelPayload{format, data, data.size()};
-    if (data.size() <= size_word)
-        return refuse(LoadErrc::truncated, "payload", size_word + 1, data.size());
+    if (format == Format::elf) return KernelPayload{format, data, data.size()};
+    if (data.size() <= size_word) return refuse(LoadErrc::truncated, "payload", size_word + 1, data.size());
     const std::uint64_t size = *read_at<std::uint32_t>(data, data.size() - size_word);
     if (size == 0 || size > max_kernel_size)
         return refuse(LoadErrc::corrupt, "decompressed size", max_kernel_size, size);
@@ -81,24 +78,15 @@ LoadResult<KernelPayload> with_size(Format format, Bytes data) {
 
 std::string_view name_of(Format format) {
     switch (format) {
-    case Format::unknown:
-        break;
-    case Format::elf:
-        return "ELF";
-    case Format::gzip:
-        return "gzip";
-    case Format::xz:
-        return "xz";
-    case Format::zstd:
-        return "zstd";
-    case Format::lz4:
-        return "lz4";
-    case Format::lzo:
-        return "lzo";
-    case Format::lzma:
-        return "lzma";
-    case Format::bzip2:
-        return "bzip2";
+    case Format::unknown: break;
+    case Format::elf: return "ELF";
+    case Format::gzip: return "gzip";
+    case Format::xz: return "xz";
+    case Format::zstd: return "zstd";
+    case Format::lz4: return "lz4";
+    case Format::lzo: return "lzo";
+    case Format::lzma: return "lzma";
+    case Format::bzip2: return "bzip2";
     }
     return "unknown";
 }
@@ -116,13 +104,11 @@ Format detect_format(Bytes data) {
 LoadResult<KernelPayload> find_payload(Bytes file) {
     if (is_bzimage(file)) {
         const auto payload = bzimage_payload(file);
-        if (!payload)
-            return std::unexpected(payload.error());
+        if (!payload) return std::unexpected(payload.error());
         return with_size(detect_format(*payload), *payload);
     }
     const auto format = detect_format(file);
-    if (format == Format::elf || format == Format::gzip)
-        return with_size(format, file);
+    if (format == Format::elf || format == Format::gzip) return with_size(format, file);
     return refuse(LoadErrc::not_elf, "file", 0x464C457F, read_at<std::uint32_t>(file, 0).value_or(0));
 }
 

@@ -47,19 +47,16 @@ std::string_view unquoted(std::string_view value) {
 
 std::optional<bool> parse_bool(std::string_view text) {
     for (const auto yes : {"", "1", "yes", "on", "true", "enable"})
-        if (text == yes)
-            return true;
+        if (text == yes) return true;
     for (const auto no : {"0", "no", "off", "false", "disable"})
-        if (text == no)
-            return false;
+        if (text == no) return false;
     return std::nullopt;
 }
 
 template <class Integer>
 bool set_number(std::string_view text, Integer& to) {
     const auto value = parse_number(text);
-    if (!value || *value > static_cast<Integer>(~Integer{0}))
-        return false;
+    if (!value || *value > static_cast<Integer>(~Integer{0})) return false;
     to = static_cast<Integer>(*value);
     return true;
 }
@@ -76,8 +73,7 @@ bool set_switch(std::string_view text, Switch& to) {
         return true;
     }
     const auto value = parse_bool(text);
-    if (value)
-        to = *value ? Switch::on : Switch::off;
+    if (value) to = *value ? Switch::on : Switch::off;
     return value.has_value();
 }
 
@@ -133,21 +129,17 @@ bool set_serial(std::string_view text, SerialOptions& serial) {
         serial.baud = 0;
     else if (!speed.empty() && (!set_number(speed, serial.baud) || serial.baud == 0 || serial.baud > 115200))
         return false;
-    if (const auto frame = cut(text, ","); !frame.empty() && !set_frame(frame, serial))
-        return false;
-    if (const auto base = cut(text, ","); !base.empty() && !set_number(base, serial.io_base))
-        return false;
+    if (const auto frame = cut(text, ","); !frame.empty() && !set_frame(frame, serial)) return false;
+    if (const auto base = cut(text, ","); !base.empty() && !set_number(base, serial.io_base)) return false;
     const auto irq = cut(text, ",");
     return irq.empty() || set_number(irq, serial.irq);
 }
 
 bool set_amount(std::string_view text, MemoryAmount& amount) {
     const bool less = text.starts_with('-');
-    if (less)
-        text.remove_prefix(1);
+    if (less) text.remove_prefix(1);
     const auto bytes = parse_size(text);
-    if (bytes)
-        amount = {true, less, *bytes};
+    if (bytes) amount = {true, less, *bytes};
     return bytes.has_value();
 }
 
@@ -170,8 +162,7 @@ bool set_dom0_memory(std::string_view list, Dom0Memory& memory) {
 /// `4`, `1-4` or `-4`
 bool set_vcpus(std::string_view text, Options& options) {
     const auto dash = text.find('-');
-    if (dash == text.npos)
-        return set_number(text, options.dom0_max_vcpus) && options.dom0_max_vcpus != 0;
+    if (dash == text.npos) return set_number(text, options.dom0_max_vcpus) && options.dom0_max_vcpus != 0;
     const auto low = text.substr(0, dash), high = after(text, dash + 1);
     return (low.empty() || set_number(low, options.dom0_min_vcpus)) &&
            (high.empty() || set_number(high, options.dom0_max_vcpus));
@@ -226,8 +217,7 @@ constexpr Option known_options[] = {
 
 const Option* find_option(std::string_view name) {
     for (const auto& option : known_options)
-        if (option.name == name)
-            return &option;
+        if (option.name == name) return &option;
     return nullptr;
 }
 
@@ -254,16 +244,14 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
         base = 16;
         text.remove_prefix(2);
     }
-    if (text.empty())
-        return std::nullopt;
+    if (text.empty()) return std::nullopt;
     std::uint64_t sum = 0;
     for (const char c : text) {
         const std::uint64_t digit = c >= '0' && c <= '9'   ? static_cast<std::uint64_t>(c - '0')
                                     : c >= 'a' && c <= 'f' ? static_cast<std::uint64_t>(c - 'a' + 10)
                                     : c >= 'A' && c <= 'F' ? static_cast<std::uint64_t>(c - 'A' + 10)
                                                            : base;
-        if (digit >= base || sum > (~0ull - digit) / base)
-            return std::nullopt;
+        if (digit >= base || sum > (~0ull - digit) / base) return std::nullopt;
         sum = sum * base + digit;
     }
     return sum;
@@ -282,30 +270,25 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
         }
     }
     const auto number = parse_number(text);
-    if (!number || *number > (~0ull >> shift))
-        return std::nullopt;
+    if (!number || *number > (~0ull >> shift)) return std::nullopt;
     return *number << shift;
 }
 
 std::uint64_t Dom0Memory::resolve(std::uint64_t available) const {
     const auto value = [&](const MemoryAmount& amount) {
-        if (!amount.less_than_all)
-            return amount.bytes;
+        if (!amount.less_than_all) return amount.bytes;
         return amount.bytes < available ? available - amount.bytes : 0;
     };
     constexpr std::uint64_t most_kept_back = 128ull << 20;
     std::uint64_t bytes = amount.given ? value(amount) : available - std::min(available / 16, most_kept_back);
-    if (maximum.given)
-        bytes = std::min(bytes, value(maximum));
-    if (minimum.given)
-        bytes = std::max(bytes, value(minimum));
+    if (maximum.given) bytes = std::min(bytes, value(maximum));
+    if (minimum.given) bytes = std::max(bytes, value(minimum));
     return std::min(bytes, available);
 }
 
 Options parse_command_line(std::string_view line) {
     Options options;
-    for (auto word = next_word(line); !word.empty(); word = next_word(line))
-        take_word(word, options);
+    for (auto word = next_word(line); !word.empty(); word = next_word(line)) take_word(word, options);
     return options;
 }
 

@@ -62,8 +62,7 @@ std::uint64_t load64(const std::uint8_t* at) {
 extern "C" {
 
 std::uint32_t lzma_crc32(const std::uint8_t* data, std::size_t size, std::uint32_t crc) {
-    if (!crc32_tables.filled())
-        crc32_tables.fill(crc32_polynomial);
+    if (!crc32_tables.filled()) crc32_tables.fill(crc32_polynomial);
     const auto& t = crc32_tables.slice;
     crc = ~crc;
     for (; size >= 8; size -= 8, data += 8) {
@@ -71,17 +70,14 @@ std::uint32_t lzma_crc32(const std::uint8_t* data, std::size_t size, std::uint32
         crc = t[7][w & 0xFF] ^ t[6][w >> 8 & 0xFF] ^ t[5][w >> 16 & 0xFF] ^ t[4][w >> 24 & 0xFF] ^
               t[3][w >> 32 & 0xFF] ^ t[2][w >> 40 & 0xFF] ^ t[1][w >> 48 & 0xFF] ^ t[0][w >> 56];
     }
-    for (; size != 0; --size)
-        crc = (crc >> 8) ^ t[0][(crc ^ *data++) & 0xFF];
+    for (; size != 0; --size) crc = (crc >> 8) ^ t[0][(crc ^ *data++) & 0xFF];
     return ~crc;
 }
 
 std::uint64_t lzma_crc64(const std::uint8_t* data, std::size_t size, std::uint64_t crc) {
-    if (!crc64_tables.filled())
-        crc64_tables.fill(crc64_polynomial);
+    if (!crc64_tables.filled()) crc64_tables.fill(crc64_polynomial);
     crc = ~crc;
-    for (; size != 0; --size)
-        crc = (crc >> 8) ^ crc64_tables.slice[0][(crc ^ *data++) & 0xFF];
+    for (; size != 0; --size) crc = (crc >> 8) ^ crc64_tables.slice[0][(crc ^ *data++) & 0xFF];
     return ~crc;
 }
 

@@ -37,16 +37,11 @@ LoadResult<std::size_t> decompress_xz(Bytes in, Out out, Arena& arena) {
     const auto result = lzma_stream_buffer_decode(&memory_limit, 0, &allocator, raw(in), &consumed, in.size(),
                                                   raw(out), &written, out.size());
     switch (result) {
-    case LZMA_OK:
-        return written;
-    case LZMA_MEM_ERROR:
-        return arena_error("xz", arena);
-    case LZMA_BUF_ERROR:
-        return refuse(LoadErrc::output_too_small, "xz", out.size(), out.size() + 1);
-    case LZMA_OPTIONS_ERROR:
-        return refuse(LoadErrc::unsupported_compression, "xz filter", LZMA_OK, result);
-    default:
-        return refuse(LoadErrc::corrupt, "xz", LZMA_OK, result);
+    case LZMA_OK: return written;
+    case LZMA_MEM_ERROR: return arena_error("xz", arena);
+    case LZMA_BUF_ERROR: return refuse(LoadErrc::output_too_small, "xz", out.size(), out.size() + 1);
+    case LZMA_OPTIONS_ERROR: return refuse(LoadErrc::unsupported_compression, "xz filter", LZMA_OK, result);
+    default: return refuse(LoadErrc::corrupt, "xz", LZMA_OK, result);
     }
 }
 
@@ -87,24 +82,19 @@ LoadResult<std::size_t> decompress_gzip(Bytes in, Out out, Arena& arena) {
     stream.next_out = raw(out);
     stream.avail_out = static_cast<uInt>(std::min(out.size(), most));
     constexpr int gzip_window = 16 + MAX_WBITS; // 16: expect the gzip wrapper, check its CRC
-    if (inflateInit2(&stream, gzip_window) != Z_OK)
-        return arena_error("gzip", arena);
+    if (inflateInit2(&stream, gzip_window) != Z_OK) return arena_error("gzip", arena);
     const int result = inflate(&stream, Z_FINISH);
     const std::size_t written = stream.total_out;
     const bool full = stream.avail_out == 0;
     inflateEnd(&stream);
     switch (result) {
-    case Z_STREAM_END:
-        return written;
-    case Z_MEM_ERROR:
-        return arena_error("gzip", arena);
+    case Z_STREAM_END: return written;
+    case Z_MEM_ERROR: return arena_error("gzip", arena);
     case Z_BUF_ERROR:
     case Z_OK:
-        if (full)
-            return refuse(LoadErrc::output_too_small, "gzip", out.size(), out.size() + 1);
+        if (full) return refuse(LoadErrc::output_too_small, "gzip", out.size(), out.size() + 1);
         return refuse(LoadErrc::truncated, "gzip", in.size() + 1, in.size());
-    default:
-        return refuse(LoadErrc::corrupt, "gzip", Z_STREAM_END, static_cast<std::uint64_t>(-result));
+    default: return refuse(LoadErrc::corrupt, "gzip", Z_STREAM_END, static_cast<std::uint64_t>(-result));
     }
 }
 
@@ -121,8 +111,7 @@ LoadResult<std::size_t> decompress_zstd(Bytes in, Out out, Arena& arena) {
     const std::size_t space = ZSTD_estimateDCtxSize();
     void* const memory = arena.take(space);
     ZSTD_DCtx* const context = memory == nullptr ? nullptr : ZSTD_initStaticDCtx(memory, space);
-    if (context == nullptr)
-        return arena_error("zstd", arena);
+    if (context == nullptr) return arena_error("zstd", arena);
     const std::size_t written = ZSTD_decompressDCtx(context, out.data(), out.size(), in.data(), frame);
     if (ZSTD_isError(written)) {
         constexpr std::size_t destination_too_small =
@@ -149,11 +138,9 @@ LoadResult<std::size_t> decompress_lz4(Bytes in, Out out) {
         if (*size == legacy_magic) // concatenated frames
             continue;
         const auto block = slice(in, at, *size);
-        if (!block)
-            return refuse(LoadErrc::truncated, "lz4 block", at + *size, in.size());
+        if (!block) return refuse(LoadErrc::truncated, "lz4 block", at + *size, in.size());
         const auto decoded = decode_lz4_block(*block, out.subspan(written));
-        if (!decoded)
-            return refuse(LoadErrc::corrupt, "lz4 block", out.size(), written);
+        if (!decoded) return refuse(LoadErrc::corrupt, "lz4 block", out.size(), written);
         written += *decoded;
         at += *size;
     }
@@ -169,24 +156,17 @@ std::uint64_t work_space(Format format, Bytes in) {
 LoadResult<std::size_t> decompress(Format format, Bytes in, Out out, Arena& arena) {
     switch (format) {
     case Format::elf:
-        if (in.size() > out.size())
-            return refuse(LoadErrc::output_too_small, "ELF", out.size(), in.size());
+        if (in.size() > out.size()) return refuse(LoadErrc::output_too_small, "ELF", out.size(), in.size());
         std::copy(in.begin(), in.end(), out.begin());
         return in.size();
-    case Format::xz:
-        return decompress_xz(in, out, arena);
-    case Format::gzip:
-        return decompress_gzip(in, out, arena);
-    case Format::zstd:
-        return decompress_zstd(in, out, arena);
-    case Format::lz4:
-        return decompress_lz4(in, out);
-    case Format::lzo:
-        return decompress_lzop(in, out);
+    case Format::xz: return decompress_xz(in, out, arena);
+    case Format::gzip: return decompress_gzip(in, out, arena);
+    case Format::zstd: return decompress_zstd(in, out, arena);
+    case Format::lz4: return decompress_lz4(in, out);
+    case Format::lzo: return decompress_lzop(in, out);
     case Format::lzma:
     case Format::bzip2:
-    case Format::unknown:
-        break;
+    case Format::unknown: break;
     }
     return refuse_text(LoadErrc::unsupported_compression, "payload", "gzip, xz, zstd, lz4 or lzo",
                        name_of(format));

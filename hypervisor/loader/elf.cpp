@@ -20,11 +20,9 @@ bool walk_notes(Bytes table, FunctionRef<bool(const ElfNote&)> visit) {
         at += (std::uint64_t{header->n_namesz} + 3) & ~std::uint64_t{3};
         const auto description = slice(table, at, header->n_descsz);
         at += (std::uint64_t{header->n_descsz} + 3) & ~std::uint64_t{3};
-        if (!name || !description)
-            return true;
+        if (!name || !description) return true;
         const auto text = read_string(*name);
-        if (text && !visit(ElfNote{*text, header->n_type, *description}))
-            return false;
+        if (text && !visit(ElfNote{*text, header->n_type, *description})) return false;
     }
     return true;
 }
@@ -66,10 +64,8 @@ LoadResult<ElfImage> ElfImage::parse(Bytes file) {
         return refuse(LoadErrc::not_elf, "ELF magic", 0x464C457F,
                       read_at<std::uint32_t>(file, 0).value_or(0));
     const auto header = read_at<Elf64_Ehdr>(file, 0);
-    if (!header)
-        return refuse(LoadErrc::truncated, "ELF header", sizeof(Elf64_Ehdr), file.size());
-    if (auto checked = check_identity(*header); !checked)
-        return std::unexpected(checked.error());
+    if (!header) return refuse(LoadErrc::truncated, "ELF header", sizeof(Elf64_Ehdr), file.size());
+    if (auto checked = check_identity(*header); !checked) return std::unexpected(checked.error());
 
     const std::uint64_t headers_size = std::uint64_t{header->e_phnum} * sizeof(Elf64_Phdr);
     const auto headers = slice(file, header->e_phoff, headers_size);
@@ -81,14 +77,11 @@ LoadResult<ElfImage> ElfImage::parse(Bytes file) {
     image.entry_ = header->e_entry;
     image.program_headers_ = *headers;
     for (std::size_t i = 0; const auto program = image.program_header(i); ++i) {
-        if (program->p_type != PT_LOAD || program->p_memsz == 0)
-            continue;
-        if (auto checked = check_segment(file, *program); !checked)
-            return std::unexpected(checked.error());
+        if (program->p_type != PT_LOAD || program->p_memsz == 0) continue;
+        if (auto checked = check_segment(file, *program); !checked) return std::unexpected(checked.error());
         ++image.segments_;
     }
-    if (image.segments_ == 0)
-        return refuse(LoadErrc::no_segments, "PT_LOAD", 1, 0);
+    if (image.segments_ == 0) return refuse(LoadErrc::no_segments, "PT_LOAD", 1, 0);
 
     // Sections are optional for loading: a stripped or cut table is no reason to refuse a kernel.
     if (header->e_shentsize == sizeof(Elf64_Shdr))
@@ -109,8 +102,7 @@ std::optional<Elf64_Shdr> ElfImage::section_header(std::size_t index) const {
 
 void ElfImage::for_each_segment(FunctionRef<void(const Segment&)> visit) const {
     for (std::size_t i = 0; const auto header = program_header(i); ++i) {
-        if (header->p_type != PT_LOAD || header->p_memsz == 0)
-            continue;
+        if (header->p_type != PT_LOAD || header->p_memsz == 0) continue;
         visit(Segment{header->p_vaddr, header->p_paddr, header->p_memsz, header->p_flags,
                       file_.subspan(header->p_offset, header->p_filesz)});
     }
@@ -124,26 +116,21 @@ void ElfImage::for_each_note(NoteSource source, FunctionRef<bool(const ElfNote&)
     };
     if (source == NoteSource::segments) {
         for (std::size_t i = 0; const auto header = program_header(i); ++i)
-            if (header->p_type == PT_NOTE && !walk(header->p_offset, header->p_filesz))
-                return;
+            if (header->p_type == PT_NOTE && !walk(header->p_offset, header->p_filesz)) return;
     } else {
         for (std::size_t i = 0; const auto header = section_header(i); ++i)
-            if (header->sh_type == SHT_NOTE && !walk(header->sh_offset, header->sh_size))
-                return;
+            if (header->sh_type == SHT_NOTE && !walk(header->sh_offset, header->sh_size)) return;
     }
 }
 
 bool ElfImage::has_section(std::string_view name) const {
     const auto names = section_header(section_names_);
-    if (!names)
-        return false;
+    if (!names) return false;
     const auto table = slice(file_, names->sh_offset, names->sh_size);
-    if (!table)
-        return false;
+    if (!table) return false;
     for (std::size_t i = 0; const auto header = section_header(i); ++i) {
         const auto stored = slice(*table, header->sh_name, name.size() + 1);
-        if (stored && read_string(*stored) == name)
-            return true;
+        if (stored && read_string(*stored) == name) return true;
     }
     return false;
 }

@@ -37,18 +37,14 @@ constexpr FeatureName feature_names[] = {
 
 void read_feature(std::string_view word, XenNotes& notes) {
     const bool required = word.starts_with('!');
-    if (required)
-        word.remove_prefix(1);
+    if (required) word.remove_prefix(1);
     for (const auto& feature : feature_names) {
-        if (feature.name != word)
-            continue;
+        if (feature.name != word) continue;
         notes.supported |= 1ull << feature.bit;
-        if (required)
-            notes.required |= 1ull << feature.bit;
+        if (required) notes.required |= 1ull << feature.bit;
         return;
     }
-    if (!required || word.empty())
-        return;
+    if (!required || word.empty()) return;
     if (notes.unknown_required_count < notes.unknown_required.size())
         notes.unknown_required[notes.unknown_required_count] = word;
     ++notes.unknown_required_count;
@@ -64,10 +60,8 @@ void read_features(std::string_view list, XenNotes& notes) {
 }
 
 LoadResult<std::uint64_t> number(const ElfNote& note, std::string_view item) {
-    if (note.description.size() == 8)
-        return *read_at<std::uint64_t>(note.description, 0);
-    if (note.description.size() == 4)
-        return *read_at<std::uint32_t>(note.description, 0);
+    if (note.description.size() == 8) return *read_at<std::uint64_t>(note.description, 0);
+    if (note.description.size() == 4) return *read_at<std::uint32_t>(note.description, 0);
     return refuse(LoadErrc::bad_note, item, 8, note.description.size());
 }
 
@@ -82,8 +76,7 @@ std::string_view text(const ElfNote& note) {
 template <class To>
 LoadResult<> take_number(const ElfNote& note, std::string_view item, To& to) {
     const auto value = number(note, item);
-    if (!value)
-        return std::unexpected(value.error());
+    if (!value) return std::unexpected(value.error());
     if constexpr (std::is_same_v<To, bool>)
         to = *value != 0;
     else
@@ -93,49 +86,25 @@ LoadResult<> take_number(const ElfNote& note, std::string_view item, To& to) {
 
 LoadResult<> take_note(const ElfNote& note, XenNotes& notes) {
     switch (note.type) {
-    case XEN_ELFNOTE_ENTRY:
-        return take_number(note, "ENTRY", notes.entry);
-    case XEN_ELFNOTE_HYPERCALL_PAGE:
-        return take_number(note, "HYPERCALL_PAGE", notes.hypercall_page);
-    case XEN_ELFNOTE_VIRT_BASE:
-        return take_number(note, "VIRT_BASE", notes.virt_base);
-    case XEN_ELFNOTE_PADDR_OFFSET:
-        return take_number(note, "PADDR_OFFSET", notes.paddr_offset);
-    case XEN_ELFNOTE_HV_START_LOW:
-        return take_number(note, "HV_START_LOW", notes.hv_start_low);
-    case XEN_ELFNOTE_INIT_P2M:
-        return take_number(note, "INIT_P2M", notes.init_p2m);
-    case XEN_ELFNOTE_PHYS32_ENTRY:
-        return take_number(note, "PHYS32_ENTRY", notes.phys32_entry);
-    case XEN_ELFNOTE_MOD_START_PFN:
-        return take_number(note, "MOD_START_PFN", notes.mod_start_pfn);
-    case XEN_ELFNOTE_SUSPEND_CANCEL:
-        return take_number(note, "SUSPEND_CANCEL", notes.suspend_cancel);
-    case XEN_ELFNOTE_XEN_VERSION:
-        notes.xen_version = text(note);
-        return {};
-    case XEN_ELFNOTE_GUEST_OS:
-        notes.guest_os = text(note);
-        return {};
-    case XEN_ELFNOTE_GUEST_VERSION:
-        notes.guest_version = text(note);
-        return {};
-    case XEN_ELFNOTE_LOADER:
-        notes.loader = text(note);
-        return {};
-    case XEN_ELFNOTE_PAE_MODE:
-        notes.pae_mode = text(note);
-        return {};
-    case XEN_ELFNOTE_BSD_SYMTAB:
-        notes.bsd_symtab = text(note);
-        return {};
-    case XEN_ELFNOTE_FEATURES:
-        read_features(text(note), notes);
-        return {};
+    case XEN_ELFNOTE_ENTRY: return take_number(note, "ENTRY", notes.entry);
+    case XEN_ELFNOTE_HYPERCALL_PAGE: return take_number(note, "HYPERCALL_PAGE", notes.hypercall_page);
+    case XEN_ELFNOTE_VIRT_BASE: return take_number(note, "VIRT_BASE", notes.virt_base);
+    case XEN_ELFNOTE_PADDR_OFFSET: return take_number(note, "PADDR_OFFSET", notes.paddr_offset);
+    case XEN_ELFNOTE_HV_START_LOW: return take_number(note, "HV_START_LOW", notes.hv_start_low);
+    case XEN_ELFNOTE_INIT_P2M: return take_number(note, "INIT_P2M", notes.init_p2m);
+    case XEN_ELFNOTE_PHYS32_ENTRY: return take_number(note, "PHYS32_ENTRY", notes.phys32_entry);
+    case XEN_ELFNOTE_MOD_START_PFN: return take_number(note, "MOD_START_PFN", notes.mod_start_pfn);
+    case XEN_ELFNOTE_SUSPEND_CANCEL: return take_number(note, "SUSPEND_CANCEL", notes.suspend_cancel);
+    case XEN_ELFNOTE_XEN_VERSION: notes.xen_version = text(note); return {};
+    case XEN_ELFNOTE_GUEST_OS: notes.guest_os = text(note); return {};
+    case XEN_ELFNOTE_GUEST_VERSION: notes.guest_version = text(note); return {};
+    case XEN_ELFNOTE_LOADER: notes.loader = text(note); return {};
+    case XEN_ELFNOTE_PAE_MODE: notes.pae_mode = text(note); return {};
+    case XEN_ELFNOTE_BSD_SYMTAB: notes.bsd_symtab = text(note); return {};
+    case XEN_ELFNOTE_FEATURES: read_features(text(note), notes); return {};
     case XEN_ELFNOTE_SUPPORTED_FEATURES: {
         const auto bits = number(note, "SUPPORTED_FEATURES");
-        if (!bits)
-            return std::unexpected(bits.error());
+        if (!bits) return std::unexpected(bits.error());
         notes.supported |= *bits;
         notes.has_supported_features = true;
         return {};
@@ -144,12 +113,10 @@ LoadResult<> take_note(const ElfNote& note, XenNotes& notes) {
         // Mask and value, each of the size of a machine address (xen/elfnote.h).
         const auto mask = read_at<std::uint64_t>(note.description, 0);
         const auto value = read_at<std::uint64_t>(note.description, 8);
-        if (mask && value)
-            notes.l1_mfn_valid = XenNotes::MfnValid{*mask, *value};
+        if (mask && value) notes.l1_mfn_valid = XenNotes::MfnValid{*mask, *value};
         return {};
     }
-    default:
-        return {}; // newer notes are none of our business
+    default: return {}; // newer notes are none of our business
     }
 }
 
@@ -181,8 +148,7 @@ LoadResult<> find_extent(PvKernel& kernel) {
     });
     if (below < kernel.paddr_offset)
         return refuse(LoadErrc::outside_image, "PADDR_OFFSET", below, kernel.paddr_offset);
-    if (low < kernel.virt_base)
-        return refuse(LoadErrc::address_range, "kernel start", kernel.virt_base, low);
+    if (low < kernel.virt_base) return refuse(LoadErrc::address_range, "kernel start", kernel.virt_base, low);
     if (!guest_range(kernel.virt_base, high))
         return refuse(LoadErrc::address_range, "kernel end", HYPERVISOR_VIRT_START, high);
     kernel.virt_start = low;
@@ -211,8 +177,7 @@ LoadResult<> check_addresses(const PvKernel& kernel) {
 
 bool guest_range(std::uint64_t start, std::uint64_t end) {
     constexpr std::uint64_t low_half_end = 1ull << 47;
-    if (end < start)
-        return false;
+    if (end < start) return false;
     return end <= low_half_end || start >= HYPERVISOR_VIRT_END;
 }
 
@@ -221,33 +186,26 @@ LoadResult<XenNotes> read_xen_notes(const ElfImage& image) {
     bool found = false;
     LoadResult<> state;
     const auto take = [&](const ElfNote& note) {
-        if (note.name != "Xen")
-            return true;
+        if (note.name != "Xen") return true;
         found = true;
         state = take_note(note, notes);
         return state.has_value();
     };
     image.for_each_note(NoteSource::segments, take);
-    if (!found)
-        image.for_each_note(NoteSource::sections, take);
-    if (!state)
-        return std::unexpected(state.error());
+    if (!found) image.for_each_note(NoteSource::sections, take);
+    if (!state) return std::unexpected(state.error());
     if (!found && image.has_section("__xen_guest"))
         return refuse_text(LoadErrc::legacy_notes, "notes", "ELF notes of owner Xen", "section __xen_guest");
-    if (!found)
-        return refuse_text(LoadErrc::no_xen_notes, "notes", "ELF notes of owner Xen", "none");
+    if (!found) return refuse_text(LoadErrc::no_xen_notes, "notes", "ELF notes of owner Xen", "none");
     return notes;
 }
 
 LoadResult<PvKernel> read_pv_kernel(Bytes file, StartAs start_as) {
     auto image = ElfImage::parse(file);
-    if (!image)
-        return std::unexpected(image.error());
+    if (!image) return std::unexpected(image.error());
     auto notes = read_xen_notes(*image);
-    if (!notes)
-        return std::unexpected(notes.error());
-    if (auto checked = check_values(*notes, start_as); !checked)
-        return std::unexpected(checked.error());
+    if (!notes) return std::unexpected(notes.error());
+    if (auto checked = check_values(*notes, start_as); !checked) return std::unexpected(checked.error());
 
     PvKernel kernel{*image,
                     *notes,
@@ -256,10 +214,8 @@ LoadResult<PvKernel> read_pv_kernel(Bytes file, StartAs start_as) {
                     notes->entry.value_or(image->entry()),
                     0,
                     0};
-    if (auto found = find_extent(kernel); !found)
-        return std::unexpected(found.error());
-    if (auto checked = check_addresses(kernel); !checked)
-        return std::unexpected(checked.error());
+    if (auto found = find_extent(kernel); !found) return std::unexpected(found.error());
+    if (auto checked = check_addresses(kernel); !checked) return std::unexpected(checked.error());
     return kernel;
 }
 

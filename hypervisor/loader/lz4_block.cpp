@@ -13,12 +13,10 @@ public:
         while (in_at_ < in_.size()) {
             const auto token = next();
             const auto literals = length(token >> 4);
-            if (!literals || !copy_literals(*literals))
-                return std::nullopt;
+            if (!literals || !copy_literals(*literals)) return std::nullopt;
             if (in_at_ == in_.size()) // the last sequence is literals only
                 return out_at_;
-            if (!copy_match(token & 15))
-                return std::nullopt;
+            if (!copy_match(token & 15)) return std::nullopt;
         }
         return std::nullopt; // empty, or ended by a match
     }
@@ -32,16 +30,14 @@ private:
     std::optional<std::size_t> length(unsigned nibble) {
         std::size_t sum = nibble;
         for (unsigned more = nibble == 15 ? 255 : 0; more == 255; sum += more) {
-            if (in_at_ == in_.size())
-                return std::nullopt;
+            if (in_at_ == in_.size()) return std::nullopt;
             more = next();
         }
         return sum;
     }
 
     bool copy_literals(std::size_t bytes) {
-        if (bytes > in_.size() - in_at_ || bytes > out_.size() - out_at_)
-            return false;
+        if (bytes > in_.size() - in_at_ || bytes > out_.size() - out_at_) return false;
         __builtin_memcpy(out_.data() + out_at_, in_.data() + in_at_, bytes);
         in_at_ += bytes;
         out_at_ += bytes;
@@ -50,12 +46,10 @@ private:
 
     bool copy_match(unsigned nibble) {
         const auto distance = read_at<std::uint16_t>(in_, in_at_);
-        if (!distance || *distance == 0 || *distance > out_at_)
-            return false;
+        if (!distance || *distance == 0 || *distance > out_at_) return false;
         in_at_ += sizeof *distance;
         const auto more = length(nibble);
-        if (!more || *more + least_match > out_.size() - out_at_)
-            return false;
+        if (!more || *more + least_match > out_.size() - out_at_) return false;
         std::byte* to = out_.data() + out_at_;
         out_at_ += *more + least_match;
         for (std::size_t left = *more + least_match; left != 0;) { // source and target may overlap

@@ -54,18 +54,14 @@ std::uint32_t read_header(Reader& reader) {
     const auto version = reader.number<std::uint16_t>();
     reader.number<std::uint16_t>(); // version of the library
     const bool newer = version >= first_version_with_level;
-    if (newer)
-        reader.number<std::uint16_t>(); // version needed to extract
-    reader.number<std::uint8_t>();      // method: 1, 2 and 3 are all LZO1X
-    if (newer)
-        reader.number<std::uint8_t>(); // level
+    if (newer) reader.number<std::uint16_t>(); // version needed to extract
+    reader.number<std::uint8_t>();             // method: 1, 2 and 3 are all LZO1X
+    if (newer) reader.number<std::uint8_t>();  // level
     const auto flags = reader.number<std::uint32_t>();
-    if ((flags & flag_filter) != 0)
-        reader.number<std::uint32_t>();
-    reader.number<std::uint32_t>(); // mode
-    reader.number<std::uint32_t>(); // time
-    if (newer)
-        reader.number<std::uint32_t>();          // time, upper half
+    if ((flags & flag_filter) != 0) reader.number<std::uint32_t>();
+    reader.number<std::uint32_t>();              // mode
+    reader.number<std::uint32_t>();              // time
+    if (newer) reader.number<std::uint32_t>();   // time, upper half
     reader.block(reader.number<std::uint8_t>()); // file name
     reader.number<std::uint32_t>();              // check sum of the header
     if ((flags & flag_extra_field) != 0) {
@@ -95,30 +91,23 @@ LoadResult<std::size_t> decompress_lzop(Bytes in, std::span<std::byte> out) {
     std::size_t written = 0;
     while (true) {
         const auto size = reader.number<std::uint32_t>();
-        if (reader.failed())
-            return refuse(LoadErrc::truncated, "lzop", reader.at(), in.size());
-        if (size == 0)
-            return written;
+        if (reader.failed()) return refuse(LoadErrc::truncated, "lzop", reader.at(), in.size());
+        if (size == 0) return written;
         const auto packed_size = reader.number<std::uint32_t>();
         const auto adler = (flags & flag_adler32_data) != 0 ? reader.number<std::uint32_t>() : 0;
-        if ((flags & flag_crc32_data) != 0)
-            reader.number<std::uint32_t>();
+        if ((flags & flag_crc32_data) != 0) reader.number<std::uint32_t>();
         if (packed_size < size) { // stored blocks carry no sums of the packed data
-            if ((flags & flag_adler32_packed) != 0)
-                reader.number<std::uint32_t>();
-            if ((flags & flag_crc32_packed) != 0)
-                reader.number<std::uint32_t>();
+            if ((flags & flag_adler32_packed) != 0) reader.number<std::uint32_t>();
+            if ((flags & flag_crc32_packed) != 0) reader.number<std::uint32_t>();
         }
         const auto block = reader.block(packed_size);
-        if (reader.failed())
-            return refuse(LoadErrc::truncated, "lzop block", reader.at(), in.size());
+        if (reader.failed()) return refuse(LoadErrc::truncated, "lzop block", reader.at(), in.size());
         if (packed_size > size || size > largest_block)
             return refuse(LoadErrc::corrupt, "lzop block size", largest_block, size);
         if (size > out.size() - written)
             return refuse(LoadErrc::output_too_small, "lzop", out.size(), written + size);
         const auto target = out.subspan(written, size);
-        if (!unpack(block, target))
-            return refuse(LoadErrc::corrupt, "lzop block", size, written);
+        if (!unpack(block, target)) return refuse(LoadErrc::corrupt, "lzop block", size, written);
         const auto sum = adler32(1, reinterpret_cast<const Bytef*>(target.data()), size);
         if ((flags & flag_adler32_data) != 0 && sum != adler)
             return refuse(LoadErrc::corrupt, "lzop check sum", adler, sum);

@@ -53,20 +53,16 @@ LoadResult<std::uint32_t> boot_info_size(Bytes start) {
 
 LoadResult<BootInfo> BootInfo::parse(Bytes info) {
     const auto size = boot_info_size(info);
-    if (!size)
-        return std::unexpected(size.error());
-    if (*size > info.size())
-        return refuse(LoadErrc::bad_boot_info, "total size", info.size(), *size);
+    if (!size) return std::unexpected(size.error());
+    if (*size > info.size()) return refuse(LoadErrc::bad_boot_info, "total size", info.size(), *size);
     const Bytes all = info.first(*size);
 
     BootInfo result;
     // Every step is at least a header long, so this ends after total size / 8 tags.
     for (std::uint64_t at = header_bytes;;) {
         const auto tag = read_at<TagHeader>(all, at);
-        if (!tag)
-            return refuse(LoadErrc::bad_boot_info, "end tag", at + sizeof(TagHeader), all.size());
-        if (tag->type == tag_end)
-            return result;
+        if (!tag) return refuse(LoadErrc::bad_boot_info, "end tag", at + sizeof(TagHeader), all.size());
+        if (tag->type == tag_end) return result;
         const auto whole = slice(all, at, tag->size);
         if (tag->size < sizeof(TagHeader) || !whole)
             return refuse(LoadErrc::bad_boot_info, "tag size", all.size() - at, tag->size);
@@ -78,38 +74,22 @@ LoadResult<BootInfo> BootInfo::parse(Bytes info) {
 
 LoadResult<> BootInfo::take_tag(std::uint32_t type, Bytes body) {
     switch (type) {
-    case tag_command_line:
-        command_line = read_string(body).value_or("");
-        return {};
-    case tag_loader_name:
-        loader_name = read_string(body).value_or("");
-        return {};
-    case tag_module:
-        return take_module(body);
+    case tag_command_line: command_line = read_string(body).value_or(""); return {};
+    case tag_loader_name: loader_name = read_string(body).value_or(""); return {};
+    case tag_module: return take_module(body);
     case tag_basic_memory:
         lower_kib = read_at<std::uint32_t>(body, 0);
         upper_kib = read_at<std::uint32_t>(body, 4);
         return {};
-    case tag_memory_map:
-        return take_memory_map(body);
-    case tag_framebuffer:
-        return take_framebuffer(body);
-    case tag_efi64_system_table:
-        efi_system_table = read_at<std::uint64_t>(body, 0);
-        return {};
-    case tag_efi64_image_handle:
-        efi_image_handle = read_at<std::uint64_t>(body, 0);
-        return {};
-    case tag_efi_boot_services:
-        efi_boot_services_running = true;
-        return {};
+    case tag_memory_map: return take_memory_map(body);
+    case tag_framebuffer: return take_framebuffer(body);
+    case tag_efi64_system_table: efi_system_table = read_at<std::uint64_t>(body, 0); return {};
+    case tag_efi64_image_handle: efi_image_handle = read_at<std::uint64_t>(body, 0); return {};
+    case tag_efi_boot_services: efi_boot_services_running = true; return {};
     case tag_acpi_old:
-        if (rsdp.empty())
-            rsdp = body;
+        if (rsdp.empty()) rsdp = body;
         return {};
-    case tag_acpi_new:
-        rsdp = body;
-        return {};
+    case tag_acpi_new: rsdp = body; return {};
     case tag_efi_memory_map:
         efi_memory_map.descriptor_bytes = read_at<std::uint32_t>(body, 0).value_or(0);
         efi_memory_map.version = read_at<std::uint32_t>(body, 4).value_or(0);
@@ -118,11 +98,8 @@ LoadResult<> BootInfo::take_tag(std::uint32_t type, Bytes body) {
             return refuse(LoadErrc::bad_boot_info, "EFI descriptor size", 40,
                           efi_memory_map.descriptor_bytes);
         return {};
-    case tag_load_base:
-        load_base = read_at<std::uint32_t>(body, 0);
-        return {};
-    default:
-        return {}; // tags we have no use for
+    case tag_load_base: load_base = read_at<std::uint32_t>(body, 0); return {};
+    default: return {}; // tags we have no use for
     }
 }
 
@@ -146,8 +123,7 @@ LoadResult<> BootInfo::take_memory_map(Bytes body) {
 
 LoadResult<> BootInfo::take_framebuffer(Bytes body) {
     const auto raw = read_at<RawFramebuffer>(body, 0);
-    if (!raw)
-        return refuse(LoadErrc::bad_boot_info, "framebuffer", sizeof(RawFramebuffer), body.size());
+    if (!raw) return refuse(LoadErrc::bad_boot_info, "framebuffer", sizeof(RawFramebuffer), body.size());
     using Colours = std::array<Framebuffer::Channel, 3>; // only there for RGB
     const auto colours = read_at<Colours>(body, sizeof(RawFramebuffer)).value_or(Colours{});
     framebuffer = Framebuffer{raw->address, raw->pitch, raw->width, raw->height, raw->bits_per_pixel,
@@ -156,8 +132,7 @@ LoadResult<> BootInfo::take_framebuffer(Bytes body) {
 }
 
 void BootInfo::for_each_range(FunctionRef<void(const MemoryRange&)> visit) const {
-    if (range_bytes_ == 0)
-        return;
+    if (range_bytes_ == 0) return;
     for (std::uint64_t at = 0; const auto entry = read_at<MapEntry>(ranges_, at); at += range_bytes_)
         if (entry->bytes != 0 && entry->start + entry->bytes > entry->start)
             visit(MemoryRange{entry->start, entry->bytes, entry->type});

@@ -55,12 +55,10 @@ bool place_tables_and_stack(PvLayout& layout, Packer& packer) {
         layout.page_tables = packer.take(count);
         layout.stack = packer.take(1);
         const auto end = align_up(packer.next() + least_padding, mapping_alignment);
-        if (!end || *end <= layout.virt_base)
-            return false;
+        if (!end || *end <= layout.virt_base) return false;
         layout.virt_end = *end;
         layout.tables = count_tables(layout.virt_base, layout.virt_end);
-        if (layout.tables.total() <= count)
-            return true;
+        if (layout.tables.total() <= count) return true;
         count = layout.tables.total();
     }
 }
@@ -134,10 +132,8 @@ LoadResult<PvLayout> plan_layout(const PvKernel& kernel, const LayoutRequest& re
     Packer packer(layout);
     packer.start_at(kernel.virt_start & ~(page_size - 1));
     layout.kernel = packer.take(pages_of(kernel.virt_end - packer.next()));
-    if (!layout.initrd_by_pfn)
-        layout.initrd = packer.take(pages_of(request.initrd_bytes));
-    if (!kernel.notes.init_p2m)
-        layout.p2m = packer.take(pages_of(request.nr_pages * sizeof(xen_pfn_t)));
+    if (!layout.initrd_by_pfn) layout.initrd = packer.take(pages_of(request.initrd_bytes));
+    if (!kernel.notes.init_p2m) layout.p2m = packer.take(pages_of(request.nr_pages * sizeof(xen_pfn_t)));
     layout.start_info = packer.take(1);
     if (request.start_as == StartAs::dom_u) {
         layout.store = packer.take(1);
@@ -148,8 +144,7 @@ LoadResult<PvLayout> plan_layout(const PvKernel& kernel, const LayoutRequest& re
     layout.stack_top = layout.stack.end();
 
     place_unmapped(layout, kernel, request);
-    if (auto checked = check_fit(layout, kernel, request); !checked)
-        return std::unexpected(checked.error());
+    if (auto checked = check_fit(layout, kernel, request); !checked) return std::unexpected(checked.error());
     layout.mod_start = layout.initrd_by_pfn ? layout.initrd.pfn.raw() : layout.initrd.address;
     return layout;
 }

@@ -36,12 +36,10 @@ void collect_free_ram() {
         for (std::size_t i = 0; i < free_ram.size(); ++i) {
             MemoryRange& f = free_ram[i];
             const u64 start = down(used.start, page_size), end = up(used.end, page_size);
-            if (end <= f.start || start >= f.end)
-                continue;
+            if (end <= f.start || start >= f.end) continue;
             const MemoryRange above{end, f.end, e820_ram};
             f.end = std::max(f.start, start);
-            if (above.start < above.end)
-                (void)free_ram.push_back(above);
+            if (above.start < above.end) (void)free_ram.push_back(above);
         }
     }
 }
@@ -52,18 +50,14 @@ Maddr take(u64 bytes, u64 align, u64 limit) {
     u64 best_start = 0;
     for (MemoryRange& f : free_ram) {
         const u64 end = std::min(f.end, limit);
-        if (end < f.start + bytes)
-            continue;
+        if (end < f.start + bytes) continue;
         const u64 start = down(end - bytes, align);
-        if (start >= f.start && (!best || start > best_start))
-            best = &f, best_start = start;
+        if (start >= f.start && (!best || start > best_start)) best = &f, best_start = start;
     }
-    if (!best)
-        panic("too little memory: {} KiB in one piece are needed for Streak's tables", bytes / 1024);
+    if (!best) panic("too little memory: {} KiB in one piece are needed for Streak's tables", bytes / 1024);
     const MemoryRange above{best_start + bytes, best->end, e820_ram};
     best->end = best_start;
-    if (above.start < above.end)
-        (void)free_ram.push_back(above);
+    if (above.start < above.end) (void)free_ram.push_back(above);
     return Maddr(best_start);
 }
 
@@ -119,8 +113,7 @@ bool group_in_use(u64 group) { return (frame_chunks[group * 4 / 64] >> (group * 
 void map_frame_tables() {
     u64 top = 0;
     for (const MemoryRange& r : map_)
-        if (r.type == e820_ram)
-            top = std::max(top, r.end >> page_shift);
+        if (r.type == e820_ram) top = std::max(top, r.end >> page_shift);
     if (top > max_chunks * frames_per_chunk)
         panic("this machine has memory up to {:#x}; Streak manages 16 TiB", top << page_shift);
     frame_table_frames = up(top, frames_per_chunk);
@@ -133,15 +126,13 @@ void map_frame_tables() {
             std::ranges::any_of(
                 map_,
                 [&](const MemoryRange& r) { return r.type == e820_ram && r.start < end && r.end > start; });
-        if (!used)
-            continue;
+        if (!used) continue;
         frame_chunks[chunk / 64] |= 1ull << (chunk % 64);
         map_range(arch::frame_table_base + chunk * size_2m, take(size_2m, size_2m, ~0ull), size_2m,
                   Access::read_write, false);
     }
     for (u64 group = 0; group * 4 < frame_table_frames / frames_per_chunk; ++group) {
-        if (!group_in_use(group))
-            continue;
+        if (!group_in_use(group)) continue;
         const Maddr memory = take(size_2m, size_2m, ~0ull);
         m2p_pieces[group] = memory;
         map_range(arch::m2p_base + group * size_2m, memory, size_2m, Access::read_write, false);
@@ -151,16 +142,13 @@ void map_frame_tables() {
 
 void fill_frame_tables() {
     for (u64 chunk = 0; chunk < frame_table_frames / frames_per_chunk; ++chunk) {
-        if (!((frame_chunks[chunk / 64] >> (chunk % 64)) & 1))
-            continue;
+        if (!((frame_chunks[chunk / 64] >> (chunk % 64)) & 1)) continue;
         const u64 first = chunk * frames_per_chunk;
         std::memset(&page_of_unchecked(Mfn(first)), 0, size_2m);
-        for (u64 i = 0; i < frames_per_chunk; ++i)
-            page_of_unchecked(Mfn(first + i)).owner = io_id.raw();
+        for (u64 i = 0; i < frames_per_chunk; ++i) page_of_unchecked(Mfn(first + i)).owner = io_id.raw();
     }
     for (u64 group = 0; group * 4 < frame_table_frames / frames_per_chunk; ++group)
-        if (group_in_use(group))
-            std::memset(&m2p(Mfn(group * 4 * frames_per_chunk)), 0xff, size_2m);
+        if (group_in_use(group)) std::memset(&m2p(Mfn(group * 4 * frames_per_chunk)), 0xff, size_2m);
     for (const MemoryRange& r : map_)
         if (r.type == e820_ram)
             for (u64 a = up(std::max(r.start, low_limit), page_size); a + page_size <= r.end; a += page_size)
@@ -182,8 +170,7 @@ void show_m2p_frames() {
 
 std::optional<Maddr> m2p_chunk(Mfn mfn) {
     const u64 group = mfn.raw() / (4 * frames_per_chunk);
-    if (mfn.raw() >= frame_table_frames || !group_in_use(group))
-        return {};
+    if (mfn.raw() >= frame_table_frames || !group_in_use(group)) return {};
     return m2p_pieces[group];
 }
 
@@ -191,8 +178,7 @@ const MemoryMap& machine_map() { return map_; }
 
 bool direct_map_covers(Maddr address, u64 bytes) {
     const u64 start = address.raw(), end = start + bytes;
-    if (end <= low_limit)
-        return true;
+    if (end <= low_limit) return true;
     return std::ranges::any_of(
         map_, [&](const MemoryRange& r) { return mapped_directly(r) && r.start <= start && end <= r.end; });
 }
@@ -218,8 +204,7 @@ void init_memory(MemoryMap map) {
     show_m2p_frames();
     // What was set aside for tables and not used stays theirs: it is less than 256 KiB.
     for (const MemoryRange& f : free_ram)
-        if (f.start < f.end)
-            add_free_range(to_mfn(Maddr(f.start)), (f.end - f.start) >> page_shift);
+        if (f.start < f.end) add_free_range(to_mfn(Maddr(f.start)), (f.end - f.start) >> page_shift);
     use_heap_for_tables();
     const MemoryTotals totals = memory_totals();
     log_info("memory: {} MiB free of {} MiB", totals.free_frames >> 8, totals.total_frames >> 8);
@@ -233,16 +218,14 @@ Maddr low_free_page() {
         const bool ram = std::ranges::any_of(map_, [&](const MemoryRange& r) {
             return r.type == e820_ram && r.start <= page && end <= r.end;
         });
-        if (ram && std::ranges::none_of(reserved, touches))
-            return Maddr(page);
+        if (ram && std::ranges::none_of(reserved, touches)) return Maddr(page);
     }
     panic("a free page below 640 KiB expected (processors start there), none found");
 }
 
 void release_boot_range(Maddr start, u64 bytes) {
     const u64 first = up(start.raw(), page_size), end = down(start.raw() + bytes, page_size);
-    if (first < end)
-        add_free_range(to_mfn(Maddr(first)), (end - first) >> page_shift);
+    if (first < end) add_free_range(to_mfn(Maddr(first)), (end - first) >> page_shift);
 }
 
 } // namespace streak::mm

@@ -10,8 +10,7 @@ namespace streak::mm {
 /// could lead into the hypervisor. (Intel SDM 3A 3.4.5, 5.8.3)
 [[nodiscard]] constexpr bool fix_descriptor(u64& descriptor) {
     constexpr u64 present = 1ull << 47, dpl = 3ull << 45, segment = 1ull << 44, type = 0xfull << 40;
-    if (!(descriptor & present))
-        return true;
+    if (!(descriptor & present)) return true;
     if (descriptor & segment) {
         descriptor |= dpl;
         return true;

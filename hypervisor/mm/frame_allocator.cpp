@@ -24,8 +24,7 @@ constexpr unsigned first_zone = page_shift, zones = 53 - first_zone;
 
 constinit std::array<std::array<u32, max_order + 1>, zones> free_lists = [] {
     std::array<std::array<u32, max_order + 1>, zones> lists{};
-    for (auto& zone : lists)
-        zone.fill(no_frame);
+    for (auto& zone : lists) zone.fill(no_frame);
     return lists;
 }();
 // Which lists have blocks: a bit for each order of a zone, a bit for each zone.
@@ -52,8 +51,7 @@ unsigned zone_of(u64 frame, unsigned order) {
 void list_add(u32& head, PageInfo& page) {
     page.prev = no_frame;
     page.next = head;
-    if (head != no_frame)
-        at(head).prev = index_of(page);
+    if (head != no_frame) at(head).prev = index_of(page);
     head = index_of(page);
 }
 
@@ -62,8 +60,7 @@ void list_remove(u32& head, PageInfo& page) {
         at(page.prev).next = page.next;
     else
         head = page.next;
-    if (page.next != no_frame)
-        at(page.next).prev = page.prev;
+    if (page.next != no_frame) at(page.next).prev = page.prev;
 }
 
 void add_block(u64 frame, unsigned order) {
@@ -80,16 +77,13 @@ void remove_block(PageInfo& page, unsigned order) {
     const unsigned zone = zone_of(mfn_of(page).raw(), order);
     list_remove(free_lists[zone][order], page);
     page.count.store(0, std::memory_order_relaxed);
-    if (free_lists[zone][order] != no_frame)
-        return;
+    if (free_lists[zone][order] != no_frame) return;
     orders_present[zone] &= ~(1u << order);
-    if (orders_present[zone] == 0)
-        zones_present &= ~(1ull << zone);
+    if (orders_present[zone] == 0) zones_present &= ~(1ull << zone);
 }
 
 bool is_free_block(u64 frame, unsigned order) {
-    if (!has_page_info(Mfn(frame)))
-        return false;
+    if (!has_page_info(Mfn(frame))) return false;
     const PageInfo& page = at(static_cast<u32>(frame));
     return page.count.load(std::memory_order_relaxed) == free_head && page.progress == order;
 }
@@ -112,8 +106,7 @@ void free_block(u64 frame, unsigned order) {
 }
 
 void merge_recent() {
-    while (recent_count != 0)
-        merge_block(recent[--recent_count], 0);
+    while (recent_count != 0) merge_block(recent[--recent_count], 0);
 }
 
 /// A block of the highest zone allowed. Of a larger one the upper half is handed out, so that the low end of a zone
@@ -123,8 +116,7 @@ PageInfo* take_from_lists(unsigned order, unsigned top_zone) {
         const unsigned zone = std::bit_width(left) - 1;
         left &= ~(1ull << zone);
         const u32 fitting = orders_present[zone] >> order;
-        if (fitting == 0)
-            continue;
+        if (fitting == 0) continue;
         unsigned o = order + static_cast<unsigned>(std::countr_zero(fitting));
         u64 frame = free_lists[zone][o];
         remove_block(at(static_cast<u32>(frame)), o);
@@ -150,8 +142,7 @@ PageInfo* take_block(unsigned order, unsigned address_bits) {
             block = take_from_lists(order, top_zone);
         }
     }
-    if (block)
-        free_frame_count -= 1ull << order;
+    if (block) free_frame_count -= 1ull << order;
     return block;
 }
 
@@ -166,35 +157,29 @@ void reset(PageInfo& page, DomId owner) {
 /// A guest that owned one of these frames may still have it in a TLB: nobody else gets it before that is over.
 void flush_stale_entries(const PageInfo* block, unsigned order) {
     u32 newest = 0;
-    for (u64 i = 0; i < (1ull << order); ++i)
-        newest = std::max(newest, block[i].tlb_stamp);
-    if (newest == 0)
-        return;
+    for (u64 i = 0; i < (1ull << order); ++i) newest = std::max(newest, block[i].tlb_stamp);
+    if (newest == 0) return;
     CpuMask cpus = smp::online();
     tlb::filter(cpus, newest);
-    if (!cpus.empty())
-        tlb::flush(cpus, tlb::Flush::guest);
+    if (!cpus.empty()) tlb::flush(cpus, tlb::Flush::guest);
 }
 
 /// `claim`: frames promised to the asking domain, which it may use.
 PageInfo* allocate_block(unsigned order, unsigned address_bits, u64 claim) {
-    if (order > max_order || address_bits < first_zone)
-        return nullptr;
+    if (order > max_order || address_bits < first_zone) return nullptr;
     PageInfo* block = nullptr;
     {
         LockGuard guard(allocator_lock);
         if (free_frame_count >= (1ull << order) + claimed_frames - claim)
             block = take_block(order, address_bits);
     }
-    if (block)
-        flush_stale_entries(block, order);
+    if (block) flush_stale_entries(block, order);
     return block;
 }
 
 void use_claim(DomainPages& of, u64 frames) {
     const u64 used = std::min(of.claim, frames);
-    if (used == 0)
-        return;
+    if (used == 0) return;
     LockGuard guard(allocator_lock);
     of.claim -= used;
     claimed_frames -= used;
@@ -213,8 +198,7 @@ void add_free_range(Mfn first, u64 frames) {
         const unsigned align = frame == 0 ? max_order : std::countr_zero(frame);
         const unsigned order =
             std::min({align, max_order, static_cast<unsigned>(std::bit_width(frames)) - 1});
-        for (u64 i = 0; i < (1ull << order); ++i)
-            reset(at(static_cast<u32>(frame + i)), invalid_domid);
+        for (u64 i = 0; i < (1ull << order); ++i) reset(at(static_cast<u32>(frame + i)), invalid_domid);
         free_block(frame, order);
         frame += 1ull << order;
         frames -= 1ull << order;
@@ -223,22 +207,19 @@ void add_free_range(Mfn first, u64 frames) {
 
 PageInfo* alloc_frames(unsigned order, unsigned address_bits) {
     PageInfo* block = allocate_block(order, address_bits, 0);
-    for (u64 i = 0; block && i < (1ull << order); ++i)
-        reset((&*block)[i], xen_id);
+    for (u64 i = 0; block && i < (1ull << order); ++i) reset((&*block)[i], xen_id);
     return block;
 }
 
 void free_frames(PageInfo& first, unsigned order) {
-    for (u64 i = 0; i < (1ull << order); ++i)
-        reset((&first)[i], invalid_domid);
+    for (u64 i = 0; i < (1ull << order); ++i) reset((&first)[i], invalid_domid);
     LockGuard guard(allocator_lock);
     free_block(mfn_of(first).raw(), order);
 }
 
 void* alloc_zeroed_pages(unsigned order) {
     PageInfo* block = alloc_frames(order);
-    if (!block)
-        return nullptr;
+    if (!block) return nullptr;
     void* memory = page_memory(*block);
     std::memset(memory, 0, page_size << order);
     return memory;
@@ -265,8 +246,7 @@ void enter_list(DomainPages& to, PageInfo& first, unsigned order) {
 Result<> assign_frames(DomainPages& to, PageInfo& first, unsigned order) {
     const u64 frames = 1ull << order;
     LockGuard guard(to.lock);
-    if (to.total + frames > to.max)
-        return fail(Errno::ENOMEM);
+    if (to.total + frames > to.max) return fail(Errno::ENOMEM);
     enter_list(to, first, order);
     to.total += frames;
     return {};
@@ -284,8 +264,7 @@ void uncharge(DomainPages& account, u64 frames) {
 
 Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order, unsigned address_bits) {
     PageInfo* block = allocate_block(order, address_bits, to.claim);
-    if (!block)
-        return fail(Errno::ENOMEM);
+    if (!block) return fail(Errno::ENOMEM);
     clear_frames(*block, order);
     if (auto assigned = assign_frames(to, *block, order); !assigned) {
         free_frames(*block, order);
@@ -317,8 +296,7 @@ void clear_frames(PageInfo& first, unsigned order) { std::memset(page_memory(fir
 bool release_allocation(PageInfo& page) {
     u64 count = page.count.load(std::memory_order_relaxed);
     do {
-        if (!(count & count_bits::allocated) || (count & count_bits::shared_heap))
-            return false;
+        if (!(count & count_bits::allocated) || (count & count_bits::shared_heap)) return false;
     } while (!page.count.compare_exchange_weak(count, count & ~count_bits::allocated));
     put_page(page);
     return true;
@@ -341,19 +319,16 @@ void share_heap_page(void* memory, DomId owner, bool writable) {
     page.type.store(type_bits::of(writable ? PageType::writable : PageType::none) | type_bits::validated | 1);
     page.owner = owner.raw();
     page.count.store(count_bits::shared_heap | count_bits::allocated | 1);
-    if (DomainPages* account = account_of(owner))
-        ++account->shared_heap;
+    if (DomainPages* account = account_of(owner)) ++account->shared_heap;
 }
 
 bool unshare_heap_page(void* memory) {
     PageInfo& page = page_of_unchecked(to_mfn(arch::direct_map_maddr(memory)));
     u64 expected = count_bits::shared_heap | count_bits::allocated | 1;
     const DomId owner = page.owner_id();
-    if (!page.count.compare_exchange_strong(expected, 0))
-        return false;
+    if (!page.count.compare_exchange_strong(expected, 0)) return false;
     reset(page, xen_id);
-    if (DomainPages* account = account_of(owner))
-        --account->shared_heap;
+    if (DomainPages* account = account_of(owner)) --account->shared_heap;
     return true;
 }
 
@@ -366,8 +341,7 @@ Result<> set_claim(DomainPages& of, u64 frames) {
     LockGuard guard(allocator_lock);
     const u64 others = claimed_frames - of.claim;
     const u64 wanted = frames > of.total ? frames - of.total : 0;
-    if (wanted != 0 && (frames > of.max || free_frame_count < others + wanted))
-        return fail(Errno::ENOMEM);
+    if (wanted != 0 && (frames > of.max || free_frame_count < others + wanted)) return fail(Errno::ENOMEM);
     claimed_frames = others + wanted;
     of.claim = wanted;
     return {};

@@ -33,24 +33,20 @@ public:
     /// Element `index`, copied in. EFAULT.
     [[nodiscard]] Result<T> read(u64 index = 0) const {
         T value;
-        if (!arch::copy_from_guest(&value, at(index), sizeof(T)))
-            return fail(Errno::EFAULT);
+        if (!arch::copy_from_guest(&value, at(index), sizeof(T))) return fail(Errno::EFAULT);
         return value;
     }
     /// Copies `value` out to element `index`. EFAULT.
     [[nodiscard]] Result<> write(const T& value, u64 index = 0) const {
-        if (!arch::copy_to_guest(at(index), &value, sizeof(T)))
-            return fail(Errno::EFAULT);
+        if (!arch::copy_to_guest(at(index), &value, sizeof(T))) return fail(Errno::EFAULT);
         return {};
     }
     [[nodiscard]] Result<> read_array(std::span<T> to, u64 first = 0) const {
-        if (!arch::copy_from_guest(to.data(), at(first), to.size_bytes()))
-            return fail(Errno::EFAULT);
+        if (!arch::copy_from_guest(to.data(), at(first), to.size_bytes())) return fail(Errno::EFAULT);
         return {};
     }
     [[nodiscard]] Result<> write_array(std::span<const T> from, u64 first = 0) const {
-        if (!arch::copy_to_guest(at(first), from.data(), from.size_bytes()))
-            return fail(Errno::EFAULT);
+        if (!arch::copy_to_guest(at(first), from.data(), from.size_bytes())) return fail(Errno::EFAULT);
         return {};
     }
 

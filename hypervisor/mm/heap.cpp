@@ -28,8 +28,7 @@ unsigned shift_for(u64 bytes) {
 
 bool refill(unsigned shift) {
     auto* page = static_cast<u8*>(alloc_zeroed_pages(0));
-    if (!page)
-        return false;
+    if (!page) return false;
     FreeObject*& list = free_lists[shift - smallest_shift];
     for (u64 offset = 0; offset < page_size; offset += 1ull << shift) {
         auto* object = reinterpret_cast<FreeObject*>(page + offset);
@@ -43,13 +42,11 @@ bool refill(unsigned shift) {
 
 void* allocate(u64 bytes) {
     const unsigned shift = shift_for(bytes);
-    if (shift >= page_shift)
-        return alloc_zeroed_pages(shift - page_shift);
+    if (shift >= page_shift) return alloc_zeroed_pages(shift - page_shift);
 
     LockGuard guard(heap_lock);
     FreeObject*& list = free_lists[shift - smallest_shift];
-    if (!list && !refill(shift))
-        return nullptr;
+    if (!list && !refill(shift)) return nullptr;
     FreeObject* object = list;
     list = object->next;
     std::memset(object, 0, 1ull << shift);
@@ -57,8 +54,7 @@ void* allocate(u64 bytes) {
 }
 
 void deallocate(void* memory, u64 bytes) {
-    if (!memory)
-        return;
+    if (!memory) return;
     const unsigned shift = shift_for(bytes);
     if (shift >= page_shift) {
         free_pages(memory, shift - page_shift);

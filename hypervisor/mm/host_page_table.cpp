@@ -26,21 +26,14 @@ constinit TableAllocator allocate_table = nullptr;
 
 u64 bits_of(Access access) {
     switch (access) {
-    case Access::none:
-        return 0;
-    case Access::read:
-        return present | global | no_execute;
-    case Access::read_write:
-        return present | writable | global | no_execute;
-    case Access::execute:
-        return present | global;
-    case Access::guest_read:
-        return present | user | global | no_execute;
-    case Access::device:
-        return present | writable | cache_off | write_through | global | no_execute;
+    case Access::none: return 0;
+    case Access::read: return present | global | no_execute;
+    case Access::read_write: return present | writable | global | no_execute;
+    case Access::execute: return present | global;
+    case Access::guest_read: return present | user | global | no_execute;
+    case Access::device: return present | writable | cache_off | write_through | global | no_execute;
     // PAT entry 4 (index bit 7 of a 4 KiB entry) is write-combining in Streak's PAT.
-    case Access::write_combining:
-        return present | writable | 0x80 | global | no_execute;
+    case Access::write_combining: return present | writable | 0x80 | global | no_execute;
     }
     return 0;
 }
@@ -63,15 +56,13 @@ u64* descend(u64* table, unsigned index) {
 
 u64* entry_for(u64 va, unsigned leaf_level) {
     u64* table = top_table;
-    for (unsigned level = 4; level > leaf_level; --level)
-        table = descend(table, slot(va, level));
+    for (unsigned level = 4; level > leaf_level; --level) table = descend(table, slot(va, level));
     return &table[slot(va, leaf_level)];
 }
 
 Maddr table_from_heap() {
     PageInfo* page = alloc_frames(0);
-    if (!page)
-        panic("no memory for a page table of the hypervisor");
+    if (!page) panic("no memory for a page table of the hypervisor");
     return to_maddr(mfn_of(*page));
 }
 
@@ -131,14 +122,12 @@ void* map_mmio(Maddr address, u64 bytes, Access access) {
         va = next_mmio;
         next_mmio += pages * page_size;
     }
-    for (u64 i = 0; i < pages; ++i)
-        map_hypervisor_page(va + i * page_size, to_mfn(address) + i, access);
+    for (u64 i = 0; i < pages; ++i) map_hypervisor_page(va + i * page_size, to_mfn(address) + i, access);
     return reinterpret_cast<void*>(va + offset);
 }
 
 const void* map_firmware(Maddr address, u64 bytes) {
-    if (direct_map_covers(address, bytes))
-        return arch::direct_map(address);
+    if (direct_map_covers(address, bytes)) return arch::direct_map(address);
     return map_mmio(address, bytes, Access::read);
 }
 

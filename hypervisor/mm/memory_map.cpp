@@ -14,8 +14,7 @@ constinit StaticVector<Mfn, 64> denied_frames;
 
 /// Which of two overlapping descriptions to believe: RAM only where nothing else is claimed.
 u32 stricter(u32 a, u32 b) {
-    if (a == e820_ram)
-        return b;
+    if (a == e820_ram) return b;
     return b == e820_ram ? a : std::max(a, b);
 }
 
@@ -23,8 +22,7 @@ u32 stricter(u32 a, u32 b) {
 u32 type_of(const MemoryMap& map, u64 start) {
     u32 type = 0;
     for (const MemoryRange& r : map)
-        if (r.start <= start && start < r.end)
-            type = type == 0 ? r.type : stricter(type, r.type);
+        if (r.start <= start && start < r.end) type = type == 0 ? r.type : stricter(type, r.type);
     return type;
 }
 
@@ -41,11 +39,9 @@ void normalise(MemoryMap& map) {
 
     MemoryMap out;
     for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
-        if (edges[i] == edges[i + 1])
-            continue;
+        if (edges[i] == edges[i + 1]) continue;
         const u32 type = type_of(map, edges[i]);
-        if (type == 0)
-            continue;
+        if (type == 0) continue;
         MemoryRange* last = out.empty() ? nullptr : &out[out.size() - 1];
         if (last && last->end == edges[i] && last->type == type)
             last->end = edges[i + 1];

@@ -27,8 +27,7 @@ void HostEnv::last_reference_gone(PageInfo& page, u64 before) {
 }
 
 Result<> get_page_type(PageInfo& page, PageType type) {
-    if (type != PageType::writable && type != PageType::segment_descriptor)
-        return fail(Errno::EINVAL);
+    if (type != PageType::writable && type != PageType::segment_descriptor) return fail(Errno::EINVAL);
     if (!take_shared_type(host_env, page, type)) [[unlikely]]
         return fail(Errno::EINVAL);
     return {};
@@ -55,8 +54,7 @@ void HostEnv::flush_stale(const PageInfo& page) {
     // Other domains may have mapped the frame, too: any CPU may hold an entry.
     CpuMask cpus = smp::online();
     tlb::filter(cpus, page.tlb_stamp);
-    if (!cpus.empty())
-        tlb::flush(cpus, tlb::Flush::guest);
+    if (!cpus.empty()) tlb::flush(cpus, tlb::Flush::guest);
 }
 
 bool HostEnv::descriptors_ok(const PageInfo& page) {

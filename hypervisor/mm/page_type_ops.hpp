@@ -32,8 +32,7 @@ template <class Env>
 /// Ends a change of type that was announced by `busy`: waits for stale translations to go, judges contents.
 template <class Env>
 [[nodiscard]] bool complete_type_change(Env& env, PageInfo& page, PageType type, PageType before) {
-    if (before != PageType::none && before != type)
-        env.flush_stale(page);
+    if (before != PageType::none && before != type) env.flush_stale(page);
     if (type == PageType::segment_descriptor && !env.descriptors_ok(page)) {
         page.type.store(0, std::memory_order_release);
         return false;
@@ -51,15 +50,13 @@ template <class Env>
         u64 next = word + 1;
         bool change = false;
         if (word & type_bits::busy) {
-            if (!same)
-                return false;
+            if (!same) return false;
             env.wait();
             word = page.type.load(std::memory_order_relaxed);
             continue;
         }
         if (!same || (type_bits::count(word) == 0 && type != PageType::writable)) {
-            if (type_bits::count(word) != 0)
-                return false;
+            if (type_bits::count(word) != 0) return false;
             change = type_bits::type(word) != PageType::none || type != PageType::writable;
             next = type_bits::of(type) | (change ? type_bits::busy : 0) | 1;
         }
@@ -88,8 +85,7 @@ template <class Env>
 [[gnu::noinline]] void drop_last_type(Env& env, PageInfo& page) {
     u64 word = page.type.load(std::memory_order_relaxed);
     do {
-        if (type_bits::count(word) == 1)
-            page.tlb_stamp = env.stamp();
+        if (type_bits::count(word) == 1) page.tlb_stamp = env.stamp();
     } while (!page.type.compare_exchange_weak(word, word - 1, std::memory_order_release,
                                               std::memory_order_relaxed));
 }
@@ -110,13 +106,11 @@ template <class Env>
 [[nodiscard]] bool begin_table(Env& env, PageInfo& page, PageType type) {
     u64 word = page.type.load(std::memory_order_relaxed);
     do {
-        if ((word & type_bits::busy) || type_bits::count(word) != 0)
-            return false;
+        if ((word & type_bits::busy) || type_bits::count(word) != 0) return false;
     } while (!page.type.compare_exchange_weak(word, type_bits::of(type) | 1, std::memory_order_acquire,
                                               std::memory_order_relaxed));
     const PageType before = type_bits::type(word);
-    if (before != PageType::none && before != type)
-        env.flush_stale(page);
+    if (before != PageType::none && before != type) env.flush_stale(page);
     page.progress = 0;
     return true;
 }

@@ -56,10 +56,8 @@ public:
     /// MMUEXT_PIN_Ln_TABLE. A pinned table that is partial is what an earlier call left. EINVAL, ERESTART.
     [[nodiscard, gnu::noinline]] Result<> pin(PageInfo& page, unsigned level) {
         const u64 word = page.type.load(std::memory_order_relaxed);
-        if (word & type_bits::pinned)
-            return pin_again(page, level, word);
-        if (!take_reference(this->env(), page, this->rules().domain))
-            return fail(Errno::EINVAL);
+        if (word & type_bits::pinned) return pin_again(page, level, word);
+        if (!take_reference(this->env(), page, this->rules().domain)) return fail(Errno::EINVAL);
         const Result<> taken = this->take(page, level);
         if (taken || taken.error() == Errno::ERESTART) {
             page.type.fetch_or(type_bits::pinned, std::memory_order_relaxed);
@@ -101,12 +99,10 @@ public:
                 return fail(Errno::EINVAL);
         }
         if (!write(slot, old, entry)) [[unlikely]] {
-            if (entry & pte::present)
-                this->put_l1(entry);
+            if (entry & pte::present) this->put_l1(entry);
             return fail(Errno::EAGAIN);
         }
-        if (old & pte::present)
-            this->put_l1(old);
+        if (old & pte::present) this->put_l1(old);
         return {};
     }
 
@@ -119,8 +115,7 @@ public:
         const unsigned level = static_cast<unsigned>(type_bits::type(word));
         u64& slot = this->env().entries(table)[index];
         const u64 old = __atomic_load_n(&slot, __ATOMIC_RELAXED);
-        if (this->is_hypervisor_slot(level, index))
-            return fail(Errno::EINVAL);
+        if (this->is_hypervisor_slot(level, index)) return fail(Errno::EINVAL);
         if (entry & pte::present) {
             entry |= pte::user;
             TRY(get_upper(table, level, entry, owed));
@@ -129,19 +124,16 @@ public:
         }
         const bool written = write(slot, old, entry);
         const u64 gone = written ? old : entry;
-        if (gone & pte::present)
-            put_upper(table, gone, owed);
+        if (gone & pte::present) put_upper(table, gone, owed);
         return written ? Result<>{} : fail(Errno::EAGAIN);
     }
 
 private:
     [[nodiscard, gnu::noinline]] Result<> finish_owed(OwedTable& owed) {
         const Result<> finished = this->finish(*owed);
-        if (!finished && finished.error() == Errno::ERESTART)
-            return finished;
+        if (!finished && finished.error() == Errno::ERESTART) return finished;
         PageInfo& page = *std::exchange(owed, nullptr);
-        if (!finished)
-            this->env().put_page(page);
+        if (!finished) this->env().put_page(page);
         return finished;
     }
 
@@ -173,26 +165,22 @@ private:
             (page->owner_id() != frames_of || !take_shared_type(this->env(), *page, PageType::writable)))
             return fail(Errno::EINVAL);
         const bool written = write(slot, old, entry);
-        if (page && (written ? less : more))
-            drop_shared_type(this->env(), *page);
+        if (page && (written ? less : more)) drop_shared_type(this->env(), *page);
         return written ? Result<>{} : fail(Errno::EAGAIN);
     }
 
     [[nodiscard, gnu::noinline]] Result<> get_upper(PageInfo& table, unsigned level, u64 entry,
                                                     OwedTable& owed) {
         PageInfo* child = this->env().page(pte::frame(entry));
-        if ((entry & pte::upper_forbidden) || !child)
-            return fail(Errno::EINVAL);
-        if (level != 4 || !this->is_linear(*child))
-            return acquire(*child, level - 1, owed);
+        if ((entry & pte::upper_forbidden) || !child) return fail(Errno::EINVAL);
+        if (level != 4 || !this->is_linear(*child)) return acquire(*child, level - 1, owed);
         TRY(settle(owed));
         return this->get_child(table, level, entry);
     }
 
     [[gnu::noinline]] void put_upper(PageInfo& table, u64 entry, OwedTable& owed) {
         PageInfo& child = *this->env().page(pte::frame(entry));
-        if (&child != &table)
-            release(child, owed);
+        if (&child != &table) release(child, owed);
     }
 };
 

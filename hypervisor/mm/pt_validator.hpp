@@ -48,8 +48,7 @@ public:
     /// A new reference to `page` as a table of `level`. EINVAL, ERESTART, EAGAIN.
     [[nodiscard]] Result<> take(PageInfo& page, unsigned level) {
         const u64 word = page.type.load(std::memory_order_relaxed);
-        if (type_bits::count(word) == 0)
-            return promote(page, level);
+        if (type_bits::count(word) == 0) return promote(page, level);
         if (type_bits::type(word) != static_cast<PageType>(level)) [[unlikely]]
             return fail(Errno::EINVAL);
         if (!(word & type_bits::validated)) [[unlikely]]
@@ -61,8 +60,7 @@ public:
     /// Completes a reference the caller owns. ERESTART: still owned; other errors: it is gone.
     [[nodiscard, gnu::noinline]] Result<> finish(PageInfo& page) {
         const u64 word = page.type.load(std::memory_order_relaxed);
-        if (word & type_bits::validated)
-            return {};
+        if (word & type_bits::validated) return {};
         return go_on(page, level_of(word));
     }
 
@@ -104,8 +102,7 @@ public:
         PageInfo* page = env_.page(pte::frame(entry));
         if (!page) [[unlikely]]
             return;
-        if (entry & pte::writable)
-            drop_shared_type(env_, *page);
+        if (entry & pte::writable) drop_shared_type(env_, *page);
         env_.put_page(*page);
     }
 
@@ -125,16 +122,14 @@ public:
         if (!take_reference(env_, *child, rules_.domain)) [[unlikely]]
             return fail(Errno::EINVAL);
         const Result<> taken = take(*child, level - 1);
-        if (!taken && taken.error() != Errno::ERESTART)
-            env_.put_page(*child);
+        if (!taken && taken.error() != Errno::ERESTART) env_.put_page(*child);
         return taken;
     }
 
     /// Lets go what a present entry of `table` points at. ERESTART: the entry owns a partial reference.
     [[nodiscard]] Result<> put_child(PageInfo& table, u64 entry) {
         PageInfo& child = *env_.page(pte::frame(entry));
-        if (&child == &table)
-            return {};
+        if (&child == &table) return {};
         TRY(drop(child));
         env_.put_page(child);
         return {};
@@ -162,8 +157,7 @@ private:
     }
 
     [[nodiscard, gnu::noinline]] Result<> promote(PageInfo& page, unsigned level) {
-        if (!begin_table(env_, page, static_cast<PageType>(level)))
-            return fail(Errno::EINVAL);
+        if (!begin_table(env_, page, static_cast<PageType>(level))) return fail(Errno::EINVAL);
         page.type.store(page.type.load(std::memory_order_relaxed) | type_bits::partial,
                         std::memory_order_relaxed);
         return go_on(page, level);
@@ -173,8 +167,7 @@ private:
     [[nodiscard, gnu::noinline]] Result<> go_on(PageInfo& page, unsigned level) {
         if (!(page.progress & pt_progress::failed)) {
             const Result<> valid = validate(page, level);
-            if (valid || over(valid))
-                return valid;
+            if (valid || over(valid)) return valid;
             page.progress |= pt_progress::failed;
         }
         TRY(undo(page, level));
@@ -193,8 +186,7 @@ private:
     /// Validates from `progress` on and marks the table so. On an error `progress` is where it stopped.
     [[nodiscard]] Result<> validate(PageInfo& page, unsigned level) {
         TRY(level == 1 ? validate_l1(page) : validate_upper(page, level));
-        if (level == 4)
-            env_.install_hypervisor_slots(env_.entries(page));
+        if (level == 4) env_.install_hypervisor_slots(env_.entries(page));
         page.progress = 0;
         const u64 word = page.type.load(std::memory_order_relaxed);
         page.type.store((word & ~type_bits::partial) | type_bits::validated, std::memory_order_release);
@@ -205,8 +197,7 @@ private:
     [[nodiscard]] static bool group_is_empty(const u64* group) {
         u64 any = 0;
 #pragma GCC unroll 8
-        for (unsigned i = 0; i < group_size; ++i)
-            any |= load(group[i]);
+        for (unsigned i = 0; i < group_size; ++i) any |= load(group[i]);
         return !(any & pte::present);
     }
 
@@ -215,8 +206,7 @@ private:
         u64* const table = env_.entries(page);
         spend(l1_cost);
         for (unsigned first = 0; first < pte::entries; first += group_size) {
-            if (group_is_empty(table + first))
-                continue;
+            if (group_is_empty(table + first)) continue;
             const unsigned valid = validate_group(table + first);
             if (valid != group_size) [[unlikely]] {
                 page.progress = static_cast<u16>(first + valid);
@@ -232,12 +222,10 @@ private:
         const DomId domain = rules_.domain;
         for (unsigned i = 0; i < group_size; ++i) {
             const u64 entry = load(group[i]);
-            if (!(entry & pte::present))
-                continue;
+            if (!(entry & pte::present)) continue;
             if ((entry & forbidden) || !get_l1(entry, domain)) [[unlikely]]
                 return i;
-            if (!(entry & pte::user))
-                store(group[i], entry | pte::user);
+            if (!(entry & pte::user)) store(group[i], entry | pte::user);
         }
         return group_size;
     }
@@ -246,17 +234,14 @@ private:
         u64* const table = env_.entries(page);
         for (unsigned i = page.progress & pt_progress::index_mask; i < pte::entries; ++i) {
             const u64 entry = load(table[i]);
-            if (!(entry & pte::present) || is_hypervisor_slot(level, i))
-                continue;
+            if (!(entry & pte::present) || is_hypervisor_slot(level, i)) continue;
             const bool owned = page.progress & pt_progress::child_owned;
             if (const Result<> got = owned ? finish_child(entry) : get_child(page, level, entry); !got)
                 return stop(page, i, got.error());
-            if (!(entry & pte::user))
-                store(table[i], entry | pte::user);
+            if (!(entry & pte::user)) store(table[i], entry | pte::user);
             spend(1);
             page.progress = static_cast<u16>(i + 1);
-            if (exhausted() && i + 1 < pte::entries)
-                return fail(Errno::ERESTART);
+            if (exhausted() && i + 1 < pte::entries) return fail(Errno::ERESTART);
         }
         return {};
     }
@@ -270,8 +255,7 @@ private:
     [[nodiscard]] Result<> finish_child(u64 entry) {
         PageInfo& child = *env_.page(pte::frame(entry));
         const Result<> finished = finish(child);
-        if (!finished && finished.error() != Errno::ERESTART)
-            env_.put_page(child);
+        if (!finished && finished.error() != Errno::ERESTART) env_.put_page(child);
         return finished;
     }
 
@@ -294,8 +278,7 @@ private:
                 i += group_size - 1;
                 continue;
             }
-            if (const u64 entry = load(table[i]); entry & pte::present)
-                put_l1(entry);
+            if (const u64 entry = load(table[i]); entry & pte::present) put_l1(entry);
         }
     }
 
@@ -303,20 +286,17 @@ private:
         const u64* const table = env_.entries(page);
         const u16 failed = page.progress & pt_progress::failed;
         unsigned i = page.progress & pt_progress::index_mask;
-        if (page.progress & pt_progress::child_owned)
-            ++i;
+        if (page.progress & pt_progress::child_owned) ++i;
         while (i-- > 0) {
             const u64 entry = load(table[i]);
-            if (!(entry & pte::present) || is_hypervisor_slot(level, i))
-                continue;
+            if (!(entry & pte::present) || is_hypervisor_slot(level, i)) continue;
             if (!put_child(page, entry)) {
                 page.progress = static_cast<u16>(i | pt_progress::child_owned | failed);
                 return fail(Errno::ERESTART);
             }
             spend(1);
             page.progress = static_cast<u16>(i | failed);
-            if (exhausted() && i > 0)
-                return fail(Errno::ERESTART);
+            if (exhausted() && i > 0) return fail(Errno::ERESTART);
         }
         return {};
     }
@@ -324,10 +304,8 @@ private:
     /// A read-only L4 entry to an L4 table: itself (no references), or another validated one, which must not
     /// have such entries itself, so that there are no cycles.
     [[nodiscard, gnu::noinline]] Result<> get_linear(PageInfo& table, PageInfo& target, u64 entry) {
-        if (entry & pte::writable)
-            return fail(Errno::EINVAL);
-        if (&table == &target)
-            return {};
+        if (entry & pte::writable) return fail(Errno::EINVAL);
+        if (&table == &target) return {};
         const u64 from = table.type.load(std::memory_order_relaxed);
         const u64 to = target.type.load(std::memory_order_relaxed);
         if (!(to & type_bits::validated) || (to & type_bits::linear_source) ||

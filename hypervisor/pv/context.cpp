@@ -46,17 +46,14 @@ Result<> check_addresses(const Context& c) {
         c.user_regs.rip,         c.user_regs.rsp,        c.kernel_sp, c.event_callback_eip,
         c.failsafe_callback_eip, c.syscall_callback_eip, c.fs_base,   c.gs_base_kernel,
         c.gs_base_user};
-    if (!std::ranges::all_of(addresses, arch::is_canonical))
-        return fail(Errno::EINVAL);
+    if (!std::ranges::all_of(addresses, arch::is_canonical)) return fail(Errno::EINVAL);
     for (const trap_info_t& gate : c.trap_ctxt)
-        if (!arch::is_canonical(gate.address))
-            return fail(Errno::EINVAL);
+        if (!arch::is_canonical(gate.address)) return fail(Errno::EINVAL);
     return {};
 }
 
 Result<> check_descriptor_tables(const Context& c) {
-    if (c.gdt_ents > max_gdt_entries || c.ldt_ents > max_ldt_entries)
-        return fail(Errno::EINVAL);
+    if (c.gdt_ents > max_gdt_entries || c.ldt_ents > max_ldt_entries) return fail(Errno::EINVAL);
     if (c.ldt_ents != 0 &&
         (c.ldt_base % page_size != 0 || !arch::guest_range_ok(c.ldt_base, c.ldt_ents * sizeof(u64))))
         return fail(Errno::EINVAL);
@@ -67,10 +64,8 @@ Result<> check_bases(const Vcpu& v, const Context& c) {
     const u64 kernel = frame_part(c.ctrlreg[3]), user = frame_part(c.ctrlreg[1]);
     if (!mm::page_of(to_mfn(Maddr(kernel))) || (user != 0 && !mm::page_of(to_mfn(Maddr(user)))))
         return fail(Errno::EINVAL);
-    if (kernel == 0 || (user == 0 && !in_kernel(c)))
-        return fail(Errno::EINVAL);
-    if (v.initialised && (kernel != v.cr3_kernel || user != v.cr3_user))
-        return fail(Errno::EOPNOTSUPP);
+    if (kernel == 0 || (user == 0 && !in_kernel(c))) return fail(Errno::EINVAL);
+    if (v.initialised && (kernel != v.cr3_kernel || user != v.cr3_user)) return fail(Errno::EOPNOTSUPP);
     return {};
 }
 
@@ -78,11 +73,9 @@ Result<> check_bases(const Vcpu& v, const Context& c) {
 
 /// The table at `wanted` becomes a base of the vCPU, whose former one is let go. ERESTART.
 Result<> take_base(Vcpu& v, u64& base, u64 wanted) {
-    if (wanted == base)
-        return {};
+    if (wanted == base) return {};
     LockedTables tables(*v.domain);
-    if (v.domain->dying)
-        return fail(Errno::EINVAL);
+    if (v.domain->dying) return fail(Errno::EINVAL);
     if (wanted != 0)
         TRY(tables->acquire(mm::page_of_unchecked(to_mfn(Maddr(wanted))), 4, v.owed_table));
     else
@@ -96,8 +89,7 @@ Result<> take_base(Vcpu& v, u64& base, u64 wanted) {
 /// refused may stay.
 Result<> take_tables(Vcpu& v, const Context& c) {
     TRY(take_base(v, v.cr3_kernel, frame_part(c.ctrlreg[3])));
-    if (v.cr3_kernel != 0)
-        mm::show_m2p(v.cr3_kernel);
+    if (v.cr3_kernel != 0) mm::show_m2p(v.cr3_kernel);
     TRY(take_base(v, v.cr3_user, frame_part(c.ctrlreg[1])));
     return set_gdt(v, c.gdt_frames, static_cast<u32>(c.gdt_ents));
 }
@@ -153,8 +145,7 @@ void commit_entries(PvState& pv, const Context& c) {
 /// A refused register keeps the value it has after a reset.
 void commit_debug_registers(Vcpu& v, const Context& c) {
     v.pv.dr = {};
-    for (const unsigned reg : {0u, 1u, 2u, 3u, 6u, 7u})
-        (void)write_debug_register(v, reg, c.debugreg[reg]);
+    for (const unsigned reg : {0u, 1u, 2u, 3u, 6u, 7u}) (void)write_debug_register(v, reg, c.debugreg[reg]);
 }
 
 void commit(Vcpu& v, const Context& c) {
@@ -172,8 +163,7 @@ void commit(Vcpu& v, const Context& c) {
         arch::fpu_import(v.fpu, &c.fpu_ctxt);
     else
         arch::fpu_init_area(v.fpu);
-    if (v.id == VcpuId(0))
-        v.domain->vm_assist = c.vm_assist & valid_vm_assists;
+    if (v.id == VcpuId(0)) v.domain->vm_assist = c.vm_assist & valid_vm_assists;
 }
 
 // ---- Reading ----
@@ -206,14 +196,12 @@ void read_entries(const PvState& pv, Context& c) {
 
 void read_tables(const Vcpu& v, Context& c) {
     c.gdt_ents = v.pv.gdt_entries;
-    for (u32 i = 0; i < v.pv.gdt_frame_count; ++i)
-        c.gdt_frames[i] = mm::mfn_of(*v.pv.gdt_frames[i]).raw();
+    for (u32 i = 0; i < v.pv.gdt_frame_count; ++i) c.gdt_frames[i] = mm::mfn_of(*v.pv.gdt_frames[i]).raw();
     c.ldt_base = v.pv.ldt_base;
     c.ldt_ents = v.pv.ldt_entries;
     for (const unsigned number : {0u, 2u, 4u}) {
         u64 value = 0;
-        if (read_control_register(v, number, value))
-            c.ctrlreg[number] = value;
+        if (read_control_register(v, number, value)) c.ctrlreg[number] = value;
     }
     c.ctrlreg[1] = v.cr3_user;
     c.ctrlreg[3] = v.cr3_kernel;
@@ -246,8 +234,7 @@ void get_context(const Vcpu& v, Context& context) {
     read_entries(v.pv, context);
     read_tables(v, context);
     for (const unsigned reg : {0u, 1u, 2u, 3u, 6u, 7u})
-        if (const Result<u64> value = read_debug_register(v, reg))
-            context.debugreg[reg] = *value;
+        if (const Result<u64> value = read_debug_register(v, reg)) context.debugreg[reg] = *value;
     context.vm_assist = v.domain->vm_assist;
     context.fs_base = v.pv.fs_base;
     context.gs_base_kernel = v.pv.gs_base_kernel;

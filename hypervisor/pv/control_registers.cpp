@@ -31,8 +31,7 @@ void write_cr4(Vcpu& v, u64 value) {
 /// The same as MMUEXT_NEW_BASEPTR.
 Result<> new_base(Vcpu& v, u64 cr3) {
     mm::PageInfo* page = mm::page_of(to_mfn(Maddr(cr3)));
-    if (!page || cr3 != (cr3 & mm::pte::address_mask))
-        return fail(Errno::EINVAL);
+    if (!page || cr3 != (cr3 & mm::pte::address_mask)) return fail(Errno::EINVAL);
     if (cr3 == v.cr3_kernel) {
         load_tables(v);
         return {};
@@ -41,22 +40,19 @@ Result<> new_base(Vcpu& v, u64 cr3) {
     TRY(tables->acquire(*page, 4, v.owed_table));
     const u64 old = std::exchange(v.cr3_kernel, cr3);
     load_tables(v);
-    if (old != 0)
-        tables->release(mm::page_of_unchecked(to_mfn(Maddr(old))), v.owed_table);
+    if (old != 0) tables->release(mm::page_of_unchecked(to_mfn(Maddr(old))), v.owed_table);
     return {};
 }
 
 CrWrite write_cr3(Vcpu& v, u64 value) {
     constexpr u64 cache_bits = 0x18;
     const Result<> result = new_base(v, value & ~cache_bits);
-    if (result)
-        return CrWrite::done;
+    if (result) return CrWrite::done;
     return result.error() == Errno::ERESTART ? CrWrite::again : CrWrite::refused;
 }
 
 CrWrite write_cr0(Vcpu& v, u64 value) {
-    if ((value ^ arch::read_cr0()) & ~arch::cr0::ts)
-        return CrWrite::refused;
+    if ((value ^ arch::read_cr0()) & ~arch::cr0::ts) return CrWrite::refused;
     set_task_switched(v, (value & arch::cr0::ts) != 0);
     return CrWrite::done;
 }
@@ -81,38 +77,24 @@ u64 guest_cr4(const Vcpu& v) { return cr4_fixed() | v.pv.cr4; }
 
 bool read_control_register(const Vcpu& v, unsigned number, u64& value) {
     switch (number) {
-    case 0:
-        value = (arch::read_cr0() & ~arch::cr0::ts) | (v.pv.cr0 & arch::cr0::ts);
-        return true;
-    case 2:
-        value = v.info->arch.cr2;
-        return true;
-    case 3:
-        value = v.cr3_kernel;
-        return true;
-    case 4:
-        value = guest_cr4(v);
-        return true;
-    default:
-        return false;
+    case 0: value = (arch::read_cr0() & ~arch::cr0::ts) | (v.pv.cr0 & arch::cr0::ts); return true;
+    case 2: value = v.info->arch.cr2; return true;
+    case 3: value = v.cr3_kernel; return true;
+    case 4: value = guest_cr4(v); return true;
+    default: return false;
     }
 }
 
 CrWrite write_control_register(Vcpu& v, unsigned number, u64 value) {
     switch (number) {
-    case 0:
-        return write_cr0(v, value);
+    case 0: return write_cr0(v, value);
     case 2:
         v.pv.cr2 = value;
         v.info->arch.cr2 = value;
         return CrWrite::done;
-    case 3:
-        return write_cr3(v, value);
-    case 4:
-        write_cr4(v, value);
-        return CrWrite::done;
-    default:
-        return CrWrite::refused;
+    case 3: return write_cr3(v, value);
+    case 4: write_cr4(v, value); return CrWrite::done;
+    default: return CrWrite::refused;
     }
 }
 

@@ -15,8 +15,7 @@ namespace streak::pv::cpuid_mask {
 
 [[nodiscard]] constexpr u32 bits(std::initializer_list<unsigned> numbers) {
     u32 mask = 0;
-    for (unsigned n : numbers)
-        mask |= 1u << n;
+    for (unsigned n : numbers) mask |= 1u << n;
     return mask;
 }
 

@@ -22,8 +22,7 @@ mm::PageInfo* get_ldt_page(Vcpu& v, u32 index) {
     const Vaddr at(v.pv.ldt_base + index * page_size);
     LockGuard guard(v.domain->page_lock);
     const u64 entry = mm::guest_l1_entry(v.cr3_kernel, at);
-    if (!(entry & mm::pte::present))
-        return nullptr;
+    if (!(entry & mm::pte::present)) return nullptr;
     mm::PageInfo* page = mm::page_of(mm::pte::frame(entry));
     if (!page || !mm::get_page_and_type(*page, v.domain->id, mm::PageType::segment_descriptor))
         return nullptr;
@@ -31,16 +30,14 @@ mm::PageInfo* get_ldt_page(Vcpu& v, u32 index) {
 }
 
 void show_ldt_if_current(const Vcpu& v) {
-    if (&v == &current())
-        show_ldt(v);
+    if (&v == &current()) show_ldt(v);
 }
 
 } // namespace
 
 Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries) {
     const u32 count = pages_of(entries);
-    if (entries > max_gdt_entries || frames.size() < count)
-        return fail(Errno::EINVAL);
+    if (entries > max_gdt_entries || frames.size() < count) return fail(Errno::EINVAL);
     std::array<mm::PageInfo*, 16> pages{};
     for (u32 i = 0; i < count; ++i) {
         mm::PageInfo* page = mm::page_of(Mfn(frames[i]));
@@ -48,8 +45,7 @@ Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries) {
             pages[i] = page;
             continue;
         }
-        while (i-- > 0)
-            mm::put_page_and_type(*pages[i]);
+        while (i-- > 0) mm::put_page_and_type(*pages[i]);
         return fail(Errno::EINVAL);
     }
     const std::array<mm::PageInfo*, 16> old = v.pv.gdt_frames;
@@ -57,10 +53,8 @@ Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries) {
     v.pv.gdt_frames = pages;
     v.pv.gdt_frame_count = count;
     v.pv.gdt_entries = entries;
-    if (&v == &current())
-        show_gdt(v);
-    for (u32 i = 0; i < old_count; ++i)
-        mm::put_page_and_type(*old[i]);
+    if (&v == &current()) show_gdt(v);
+    for (u32 i = 0; i < old_count; ++i) mm::put_page_and_type(*old[i]);
     return {};
 }
 
@@ -68,18 +62,15 @@ Result<> set_ldt(Vcpu& v, u64 base, u32 entries) {
     if (base % page_size != 0 || entries > max_ldt_entries ||
         !arch::guest_range_ok(base, entries * sizeof(u64)))
         return fail(Errno::EINVAL);
-    if (entries == 0 && v.pv.ldt_entries == 0)
-        return {};
+    if (entries == 0 && v.pv.ldt_entries == 0) return {};
     const std::array<mm::PageInfo*, 16> old = v.pv.ldt_frames;
     v.pv.ldt_base = base;
     v.pv.ldt_entries = entries;
     v.pv.ldt_frames = {};
-    for (u32 i = 0; i < pages_of(entries); ++i)
-        v.pv.ldt_frames[i] = get_ldt_page(v, i);
+    for (u32 i = 0; i < pages_of(entries); ++i) v.pv.ldt_frames[i] = get_ldt_page(v, i);
     show_ldt_if_current(v);
     for (mm::PageInfo* page : old)
-        if (page)
-            mm::put_page_and_type(*page);
+        if (page) mm::put_page_and_type(*page);
     return {};
 }
 
@@ -90,14 +81,11 @@ bool in_ldt_window(u64 address, u64& offset) {
 
 bool fix_ldt_fault(Vcpu& v, u64 fault_address) {
     u64 offset;
-    if (!in_ldt_window(fault_address, offset) || offset >= v.pv.ldt_entries * sizeof(u64))
-        return false;
+    if (!in_ldt_window(fault_address, offset) || offset >= v.pv.ldt_entries * sizeof(u64)) return false;
     const u32 index = static_cast<u32>(offset / page_size);
-    if (v.pv.ldt_frames[index])
-        return false;
+    if (v.pv.ldt_frames[index]) return false;
     mm::PageInfo* page = get_ldt_page(v, index);
-    if (!page)
-        return false;
+    if (!page) return false;
     v.pv.ldt_frames[index] = page;
     arch::set_ldt_window_frame(index, mm::mfn_of(*page));
     return true;
@@ -106,8 +94,7 @@ bool fix_ldt_fault(Vcpu& v, u64 fault_address) {
 u64 find_descriptor(const Vcpu& v, u16 selector) {
     const u32 index = selector >> 3;
     const bool local = (selector & 4) != 0;
-    if (index >= (local ? v.pv.ldt_entries : v.pv.gdt_entries))
-        return 0;
+    if (index >= (local ? v.pv.ldt_entries : v.pv.gdt_entries)) return 0;
     const mm::PageInfo* page = (local ? v.pv.ldt_frames : v.pv.gdt_frames)[index / descriptors_per_page];
     return page ? mm::page_memory<const u64>(*page)[index % descriptors_per_page] : 0;
 }

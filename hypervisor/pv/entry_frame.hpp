@@ -31,8 +31,7 @@ inline constexpr u64 cleared_at_entry = arch::rflags::tf | arch::rflags::nt | ar
 [[nodiscard, gnu::always_inline]] inline u64 shown_flags(const Vcpu& v, u64 mask) {
     constexpr u64 virtual_bits = arch::rflags::if_ | arch::rflags::iopl;
     u64 shown = v.regs.rflags & ~virtual_bits;
-    if (mask == 0)
-        shown |= arch::rflags::if_;
+    if (mask == 0) shown |= arch::rflags::if_;
     if (v.domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl)) [[unlikely]]
         shown |= static_cast<u64>(v.pv.iopl) << 12;
     return shown;
@@ -48,8 +47,7 @@ template <FrameExtra extra>
         return false;
     arch::open_guest_words();
     bool ok = put_guest_word<0>(sp, r.rcx) && put_guest_word<1>(sp, r.r11);
-    if constexpr (extra == FrameExtra::error_code)
-        ok = ok && put_guest_word<2>(sp, error_code);
+    if constexpr (extra == FrameExtra::error_code) ok = ok && put_guest_word<2>(sp, error_code);
     if constexpr (extra == FrameExtra::selectors)
         ok = ok && put_guest_word<2>(sp, arch::read_ds()) && put_guest_word<3>(sp, arch::read_es()) &&
              put_guest_word<4>(sp, arch::read_fs()) && put_guest_word<5>(sp, arch::read_gs());
@@ -78,8 +76,7 @@ template <FrameExtra extra>
     if (address == 0 || !detail::write_frame<extra>(v, sp, cs, error_code)) [[unlikely]]
         return cannot_push_frame(v);
 
-    if (masks_events)
-        v.info->evtchn_upcall_mask = 1;
+    if (masks_events) v.info->evtchn_upcall_mask = 1;
     r.vector = arch::vector_bounced; // the handler takes rcx and r11 from the frame
     r.rip = address;
     r.cs = FLAT_KERNEL_CS;

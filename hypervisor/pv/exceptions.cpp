@@ -33,8 +33,7 @@ bool assists_page_tables(const Vcpu& v) {
 [[gnu::cold, gnu::noinline]] void fault_in_hypervisor_range(Vcpu& v, u64 address, u32 error_code) {
     u64 offset;
     if (in_ldt_window(address, offset)) {
-        if (!fix_ldt_fault(v, address))
-            inject_page_fault(v, v.pv.ldt_base + offset, error_code);
+        if (!fix_ldt_fault(v, address)) inject_page_fault(v, v.pv.ldt_base + offset, error_code);
         return;
     }
     // What is mapped there is nobody's business: all of it looks absent.
@@ -71,18 +70,15 @@ void handle_software_interrupt(Vcpu& v) {
 
 void handle_general_protection(Vcpu& v) {
     const u32 error_code = v.regs.error_code;
-    if (error_code & idt_error)
-        return handle_software_interrupt(v);
-    if (error_code == 0 && emulate_privileged(v))
-        return;
+    if (error_code & idt_error) return handle_software_interrupt(v);
+    if (error_code == 0 && emulate_privileged(v)) return;
     inject(v, Trap::general_protection, error_code);
 }
 
 /// Delivering #NM ends TS, as the guest's CLTS would (xen/xen.h, HYPERVISOR_fpu_taskswitch).
 void handle_no_device(Vcpu& v) {
     arch::clear_ts();
-    if (!(v.pv.cr0 & arch::cr0::ts))
-        return;
+    if (!(v.pv.cr0 & arch::cr0::ts)) return;
     v.pv.cr0 &= ~arch::cr0::ts;
     inject(v, Trap::no_device);
 }
@@ -105,18 +101,13 @@ extern "C" void handle_guest_exception(Vcpu* vcpu) {
     if (trap == arch::Trap::page_fault) [[likely]]
         return pv::handle_page_fault(v);
     switch (trap) {
-    case arch::Trap::general_protection:
-        return pv::handle_general_protection(v);
-    case arch::Trap::no_device:
-        return pv::handle_no_device(v);
-    case arch::Trap::debug:
-        return pv::handle_debug(v);
+    case arch::Trap::general_protection: return pv::handle_general_protection(v);
+    case arch::Trap::no_device: return pv::handle_no_device(v);
+    case arch::Trap::debug: return pv::handle_debug(v);
     case arch::Trap::invalid_opcode:
-        if (!pv::emulate_forced(v))
-            pv::inject(v, trap);
+        if (!pv::emulate_forced(v)) pv::inject(v, trap);
         return;
-    default:
-        return pv::inject(v, trap, v.regs.error_code);
+    default: return pv::inject(v, trap, v.regs.error_code);
     }
 }
 

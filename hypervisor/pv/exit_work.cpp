@@ -22,14 +22,10 @@ constinit ConsoleWork console_work = nullptr;
 bool asks(u32 work, arch::Work what) { return (work & static_cast<u32>(what)) != 0; }
 
 void serve(u32 work) {
-    if (asks(work, arch::Work::timer))
-        timers::run_due();
-    if (asks(work, arch::Work::custom))
-        smp::serve_remote_call();
-    if (asks(work, arch::Work::console) && console_work != nullptr)
-        console_work();
-    if (asks(work, arch::Work::schedule))
-        scheduler::schedule();
+    if (asks(work, arch::Work::timer)) timers::run_due();
+    if (asks(work, arch::Work::custom)) smp::serve_remote_call();
+    if (asks(work, arch::Work::console) && console_work != nullptr) console_work();
+    if (asks(work, arch::Work::schedule)) scheduler::schedule();
 }
 
 void serve_exit_reasons(Vcpu& v) {
@@ -55,12 +51,10 @@ void set_console_work(void (*function)()) { console_work = function; }
 extern "C" void handle_exit_work() {
     using namespace streak;
     arch::PerCpu& cpu = arch::this_cpu();
-    while (const u32 work = cpu.work.exchange(0))
-        pv::serve(work);
+    while (const u32 work = cpu.work.exchange(0)) pv::serve(work);
 
     Vcpu& v = current();
-    if (!v.is_idle() && v.exit_work.load() != 0)
-        pv::serve_exit_reasons(v);
+    if (!v.is_idle() && v.exit_work.load() != 0) pv::serve_exit_reasons(v);
 }
 
 extern "C" void idle_loop() { streak::arch::idle_halt(); }

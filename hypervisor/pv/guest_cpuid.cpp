@@ -36,10 +36,8 @@ CpuidLeaf features(const Vcpu& v, CpuidLeaf host) {
     constexpr u32 line_size_and_brand = 0xffff; // no APIC id, no siblings
     CpuidLeaf out{host.eax, host.ebx & line_size_and_brand, host.ecx & mask::leaf1_ecx,
                   host.edx & mask::leaf1_edx};
-    if (!cpu().xsave)
-        out.ecx &= ~mask::leaf1_ecx_xsave;
-    if (!(guest_cr4(v) & arch::cr4::osxsave))
-        out.ecx &= ~mask::leaf1_ecx_osxsave;
+    if (!cpu().xsave) out.ecx &= ~mask::leaf1_ecx_xsave;
+    if (!(guest_cr4(v) & arch::cr4::osxsave)) out.ecx &= ~mask::leaf1_ecx_osxsave;
     out.ecx |= mask::leaf1_ecx_hypervisor;
     if (is_amd()) // 64-bit AMD kernels have no use for SYSENTER
         out.edx &= ~mask::leaf1_edx_sep;
@@ -58,75 +56,52 @@ CpuidLeaf extended_features(u32 subleaf, CpuidLeaf host) {
         return {std::min(host.eax, 1u), host.ebx & with_avx512(mask::leaf7_ebx, mask::leaf7_ebx_avx512),
                 host.ecx & with_avx512(mask::leaf7_ecx, mask::leaf7_ecx_avx512),
                 host.edx & with_avx512(mask::leaf7_edx, mask::leaf7_edx_avx512)};
-    if (subleaf == 1)
-        return {host.eax & mask::leaf7_1_eax, 0, 0, 0};
+    if (subleaf == 1) return {host.eax & mask::leaf7_1_eax, 0, 0, 0};
     return {};
 }
 
 CpuidLeaf xsave_state(u32 subleaf, CpuidLeaf host) {
-    if (!cpu().xsave)
-        return {};
+    if (!cpu().xsave) return {};
     const u32 low = static_cast<u32>(cpu().xcr0), high = static_cast<u32>(cpu().xcr0 >> 32);
-    if (subleaf == 0)
-        return {low, host.ebx, cpu().xsave_bytes, high};
-    if (subleaf == 1)
-        return {host.eax & mask::leafd_1_eax, host.ebx, 0, 0};
-    if (subleaf < 63 && ((cpu().xcr0 >> subleaf) & 1))
-        return host;
+    if (subleaf == 0) return {low, host.ebx, cpu().xsave_bytes, high};
+    if (subleaf == 1) return {host.eax & mask::leafd_1_eax, host.ebx, 0, 0};
+    if (subleaf < 63 && ((cpu().xcr0 >> subleaf) & 1)) return host;
     return {};
 }
 
 CpuidLeaf basic_leaf(const Vcpu& v, u32 leaf, u32 subleaf, CpuidLeaf host) {
     switch (leaf) {
-    case 0:
-        host.eax = std::min(host.eax, last_basic_leaf);
-        return host;
-    case 1:
-        return features(v, host);
-    case 2:
-        return host;
-    case 4:
-        return cache_parameters(host);
-    case 7:
-        return extended_features(subleaf, host);
-    case 0xd:
-        return xsave_state(subleaf, host);
-    default:
-        return {};
+    case 0: host.eax = std::min(host.eax, last_basic_leaf); return host;
+    case 1: return features(v, host);
+    case 2: return host;
+    case 4: return cache_parameters(host);
+    case 7: return extended_features(subleaf, host);
+    case 0xd: return xsave_state(subleaf, host);
+    default: return {};
     }
 }
 
 CpuidLeaf amd_features(CpuidLeaf host) {
     CpuidLeaf out{host.eax, host.ebx, host.ecx & mask::leaf80000001_ecx, host.edx & mask::leaf80000001_edx};
     out.edx |= mask::leaf80000001_edx_syscall;
-    if (!cpu().rdtscp)
-        out.edx &= ~mask::leaf80000001_edx_rdtscp;
-    if (is_amd())
-        out.edx |= host.edx & mask::leaf1_edx & mask::amd_common_edx;
+    if (!cpu().rdtscp) out.edx &= ~mask::leaf80000001_edx_rdtscp;
+    if (is_amd()) out.edx |= host.edx & mask::leaf1_edx & mask::amd_common_edx;
     return out;
 }
 
 CpuidLeaf extended_leaf(u32 leaf, CpuidLeaf host) {
     switch (leaf) {
-    case 0x80000000:
-        host.eax = std::min(host.eax, last_extended_leaf);
-        return host;
-    case 0x80000001:
-        return amd_features(host);
+    case 0x80000000: host.eax = std::min(host.eax, last_extended_leaf); return host;
+    case 0x80000001: return amd_features(host);
     case 0x80000002:
     case 0x80000003:
     case 0x80000004:
     case 0x80000005:
-    case 0x80000006:
-        return host;
-    case 0x80000007:
-        return {0, 0, 0, host.edx & mask::leaf80000007_edx_invariant_tsc};
-    case 0x80000008:
-        return {host.eax & 0xffff, host.ebx & mask::leaf80000008_ebx, 0, 0};
-    case 0x80000021:
-        return {host.eax & mask::leaf80000021_eax, 0, 0, 0};
-    default:
-        return {};
+    case 0x80000006: return host;
+    case 0x80000007: return {0, 0, 0, host.edx & mask::leaf80000007_edx_invariant_tsc};
+    case 0x80000008: return {host.eax & 0xffff, host.ebx & mask::leaf80000008_ebx, 0, 0};
+    case 0x80000021: return {host.eax & mask::leaf80000021_eax, 0, 0, 0};
+    default: return {};
     }
 }
 
@@ -139,12 +114,9 @@ CpuidLeaf time_leaf(const Domain& d, u32 subleaf) {
     case 0:
         return {(clock::tsc_is_stable() ? reliable : 0) | (cpu().rdtscp ? has_rdtscp : 0), d.tsc_mode, khz,
                 0};
-    case 1:
-        return {0, 0, scale.mul, static_cast<u32>(static_cast<i32>(scale.shift))};
-    case 2:
-        return {khz, 0, 0, 0};
-    default:
-        return {};
+    case 1: return {0, 0, scale.mul, static_cast<u32>(static_cast<i32>(scale.shift))};
+    case 2: return {khz, 0, 0, 0};
+    default: return {};
     }
 }
 
@@ -153,16 +125,11 @@ CpuidLeaf hypervisor_leaf(const Vcpu& v, u32 index, u32 subleaf) {
     case 0:
         return {XEN_CPUID_LEAF(XEN_CPUID_MAX_NUM_LEAVES), XEN_CPUID_SIGNATURE_EBX, XEN_CPUID_SIGNATURE_ECX,
                 XEN_CPUID_SIGNATURE_EDX};
-    case 1:
-        return {xen_version, 0, 0, 0};
-    case 2:
-        return {1, hypercall_page_msr, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0};
-    case 3:
-        return time_leaf(*v.domain, subleaf);
-    case 5:
-        return subleaf == 0 ? CpuidLeaf{0, cpu().physical_address_bits, 0, 0} : CpuidLeaf{};
-    default:
-        return {};
+    case 1: return {xen_version, 0, 0, 0};
+    case 2: return {1, hypercall_page_msr, XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD, 0};
+    case 3: return time_leaf(*v.domain, subleaf);
+    case 5: return subleaf == 0 ? CpuidLeaf{0, cpu().physical_address_bits, 0, 0} : CpuidLeaf{};
+    default: return {};
     }
 }
 
@@ -176,8 +143,7 @@ CpuidLeaf guest_cpuid(const Vcpu& v, u32 leaf, u32 subleaf) {
                    ? extended_leaf(leaf, arch::cpuid(leaf, subleaf))
                    : CpuidLeaf{};
     // Beyond the last basic leaf there is nothing (Intel would repeat the last one).
-    if (leaf > std::min(cpu().max_leaf, last_basic_leaf))
-        return {};
+    if (leaf > std::min(cpu().max_leaf, last_basic_leaf)) return {};
     return basic_leaf(v, leaf, subleaf, arch::cpuid(leaf, subleaf));
 }
 

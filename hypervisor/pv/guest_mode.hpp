@@ -36,12 +36,10 @@ inline void toggle_guest_mode(Vcpu& v) {
 class [[nodiscard]] KernelView {
 public:
     explicit KernelView(Vcpu& v) : vcpu_(v), toggled_(!v.in_kernel) {
-        if (toggled_)
-            enter_kernel_mode(v);
+        if (toggled_) enter_kernel_mode(v);
     }
     ~KernelView() {
-        if (toggled_)
-            enter_user_mode(vcpu_);
+        if (toggled_) enter_user_mode(vcpu_);
     }
     KernelView(const KernelView&) = delete;
     KernelView& operator=(const KernelView&) = delete;

@@ -30,14 +30,12 @@ bool selects_channel2(u8 command) {
 
 u32 read_channel2(const Domain& d, u16 port) {
     // An unmoving counter makes a guest's calibration give up at once.
-    if (!d.privileged)
-        return port == pit_channel2 ? 0 : 0xff;
+    if (!d.privileged) return port == pit_channel2 ? 0 : 0xff;
     return port == pit_command ? 0xff : arch::in8(port);
 }
 
 void write_channel2(const Domain& d, u16 port, u8 value) {
-    if (!d.privileged)
-        return;
+    if (!d.privileged) return;
     if (port == pit_channel2 || (port == pit_command && selects_channel2(value)))
         arch::out8(port, value);
     else if (port == system_control_b)
@@ -58,12 +56,10 @@ u8 bitmap_byte(const Vcpu& v, u32 index) {
 }
 
 bool bitmap_permits(Vcpu& v, u16 port, unsigned bytes) {
-    if (v.pv.iobitmap == 0 || v.pv.iobitmap_ports == 0)
-        return false;
+    if (v.pv.iobitmap == 0 || v.pv.iobitmap_ports == 0) return false;
     KernelView kernel(v);
     for (u32 p = port; p < port + bytes; ++p)
-        if (p > 0xffff || p >= v.pv.iobitmap_ports || (bitmap_byte(v, p / 8) >> (p % 8) & 1))
-            return false;
+        if (p > 0xffff || p >= v.pv.iobitmap_ports || (bitmap_byte(v, p / 8) >> (p % 8) & 1)) return false;
     return true;
 }
 
@@ -75,12 +71,9 @@ void step(u64& reg, const Decoded& op, bool down) {
 
 u64 override_base(SegmentOverride segment) {
     switch (segment) {
-    case SegmentOverride::fs:
-        return arch::read_fs_base();
-    case SegmentOverride::gs:
-        return arch::read_guest_gs_base();
-    default:
-        return 0;
+    case SegmentOverride::fs: return arch::read_fs_base();
+    case SegmentOverride::gs: return arch::read_guest_gs_base();
+    default: return 0;
     }
 }
 
@@ -91,8 +84,7 @@ bool move_element(Vcpu& v, const Decoded& op, u16 port, u64 address) {
         value = read_port(*v.domain, port, op.operand_bytes);
         return arch::copy_to_guest(Vaddr(address), &value, op.operand_bytes);
     }
-    if (!arch::copy_from_guest(&value, Vaddr(address), op.operand_bytes))
-        return false;
+    if (!arch::copy_from_guest(&value, Vaddr(address), op.operand_bytes)) return false;
     write_port(*v.domain, port, op.operand_bytes, value);
     return true;
 }
@@ -112,17 +104,14 @@ bool port_permitted(Vcpu& v, u16 port, unsigned bytes) {
 u32 read_port(Domain& d, u16 port, unsigned bytes) {
     if (is_pci_data(port, bytes))
         return d.privileged ? pci::read_data(d.pci_latch, port - pci_data, bytes) : all_ones(bytes);
-    if (port == pci_address && bytes == 4)
-        return d.privileged ? d.pci_latch.load() : ~0u;
-    if (bytes == 1 && is_channel2(port))
-        return read_channel2(d, port);
+    if (port == pci_address && bytes == 4) return d.privileged ? d.pci_latch.load() : ~0u;
+    if (bytes == 1 && is_channel2(port)) return read_channel2(d, port);
     return d.may_use_ports(port, bytes) ? arch::in_sized(port, bytes) : all_ones(bytes);
 }
 
 void write_port(Domain& d, u16 port, unsigned bytes, u32 value) {
     if (is_pci_data(port, bytes)) {
-        if (d.privileged)
-            pci::write_data(d.pci_latch, port - pci_data, bytes, value);
+        if (d.privileged) pci::write_data(d.pci_latch, port - pci_data, bytes, value);
     } else if (port == pci_address && bytes == 4) {
         d.pci_latch = value;
     } else if (bytes == 1 && is_channel2(port)) {
@@ -142,16 +131,14 @@ StringResult run_string_operation(Vcpu& v, const Decoded& op) {
     const u64 base = is_input ? 0 : override_base(op.segment);
     u64& index = is_input ? r.rdi : r.rsi;
     for (unsigned n = 0; n < elements_at_once; ++n) {
-        if (op.repeat && (r.rcx & mask) == 0)
-            return StringResult::done;
+        if (op.repeat && (r.rcx & mask) == 0) return StringResult::done;
         const u64 address = base + (index & mask);
         if (!move_element(v, op, static_cast<u16>(r.rdx), address)) {
             inject_page_fault(v, address, pf_user | (is_input ? pf_write : 0));
             return StringResult::fault;
         }
         step(index, op, down);
-        if (!op.repeat)
-            return StringResult::done;
+        if (!op.repeat) return StringResult::done;
         r.rcx = (r.rcx - 1) & mask;
     }
     return (r.rcx & mask) == 0 ? StringResult::done : StringResult::unfinished;

@@ -57,22 +57,15 @@ u64 guest_misc_enable(u64 host) {
 
 bool read_intel(u32 index, u64& value) {
     switch (index) {
-    case platform_id:
-        return arch::read_msr_safe(index, value);
-    case feature_control:
-        value = feature_control_locked;
-        return true;
+    case platform_id: return arch::read_msr_safe(index, value);
+    case feature_control: value = feature_control_locked; return true;
     case platform_info:
-    case misc_features_enables:
-        value = 0;
-        return true;
+    case misc_features_enables: value = 0; return true;
     case msr::misc_enable:
-        if (!arch::read_msr_safe(index, value))
-            return false;
+        if (!arch::read_msr_safe(index, value)) return false;
         value = guest_misc_enable(value);
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -83,25 +76,17 @@ bool read_amd(u32 index, u64& value) {
     }
     switch (index) {
     case amd_hwcr:
-    case amd_int_pending:
-        value = 0;
-        return true;
-    case amd_de_cfg:
-        value = de_cfg_lfence_serialises;
-        return true;
-    default:
-        return false;
+    case amd_int_pending: value = 0; return true;
+    case amd_de_cfg: value = de_cfg_lfence_serialises; return true;
+    default: return false;
     }
 }
 
 bool write_intel(u32 index, u64 value) {
     switch (index) {
-    case msr::misc_enable:
-        return true;
-    case misc_features_enables:
-        return value == 0;
-    default:
-        return false;
+    case msr::misc_enable: return true;
+    case misc_features_enables: return value == 0;
+    default: return false;
     }
 }
 
@@ -111,8 +96,7 @@ bool write_amd(u32 index) {
 
 /// Kernel mode: its own GS base is the active one, the user's waits in PvState.
 bool write_base(Vcpu& v, u32 index, u64 value) {
-    if (!arch::is_canonical(value))
-        return false;
+    if (!arch::is_canonical(value)) return false;
     if (index == msr::fs_base)
         arch::write_fs_base(value);
     else if (index == msr::gs_base)
@@ -123,8 +107,7 @@ bool write_base(Vcpu& v, u32 index, u64 value) {
 }
 
 bool write_tsc_aux(Vcpu& v, u64 value) {
-    if (!arch::cpu_features.rdtscp || (value >> 32) != 0)
-        return false;
+    if (!arch::cpu_features.rdtscp || (value >> 32) != 0) return false;
     v.pv.tsc_aux = value;
     arch::write_msr(msr::tsc_aux, value);
     return true;
@@ -134,8 +117,7 @@ bool fill_hypercall_page(Vcpu& v, u64 value) {
     if (value % page_size != 0) // the page number in the low bits: there is one page
         return false;
     mm::PageInfo* page = mm::page_of(to_mfn(Maddr(value)));
-    if (!page || !mm::get_page_and_type(*page, v.domain->id, mm::PageType::writable))
-        return false;
+    if (!page || !mm::get_page_and_type(*page, v.domain->id, mm::PageType::writable)) return false;
     write_hypercall_page(mm::page_memory<u8>(*page));
     mm::put_page_and_type(*page);
     return true;
@@ -145,41 +127,19 @@ bool fill_hypercall_page(Vcpu& v, u64 value) {
 
 bool read_guest_msr(Vcpu& v, u32 index, u64& value) {
     switch (index) {
-    case msr::fs_base:
-        value = arch::read_fs_base();
-        return true;
-    case msr::gs_base:
-        value = arch::read_guest_gs_base();
-        return true;
-    case msr::kernel_gs_base:
-        value = v.pv.gs_base_user;
-        return true;
-    case msr::tsc_aux:
-        value = v.pv.tsc_aux;
-        return arch::cpu_features.rdtscp;
-    case msr::tsc:
-        value = arch::rdtsc();
-        return true;
-    case msr::efer:
-        value = guest_efer();
-        return true;
-    case msr::pat:
-        value = arch::pat_value;
-        return true;
-    case msr::apic_base:
-        value = guest_apic_base(v);
-        return true;
-    case msr::ucode_rev:
-        return arch::read_msr_safe(index, value);
-    case msr::mcg_cap:
-        value = bank_count;
-        return true;
+    case msr::fs_base: value = arch::read_fs_base(); return true;
+    case msr::gs_base: value = arch::read_guest_gs_base(); return true;
+    case msr::kernel_gs_base: value = v.pv.gs_base_user; return true;
+    case msr::tsc_aux: value = v.pv.tsc_aux; return arch::cpu_features.rdtscp;
+    case msr::tsc: value = arch::rdtsc(); return true;
+    case msr::efer: value = guest_efer(); return true;
+    case msr::pat: value = arch::pat_value; return true;
+    case msr::apic_base: value = guest_apic_base(v); return true;
+    case msr::ucode_rev: return arch::read_msr_safe(index, value);
+    case msr::mcg_cap: value = bank_count; return true;
     case msr::mcg_status:
-    case msr::debug_ctl:
-        value = 0;
-        return true;
-    default:
-        break;
+    case msr::debug_ctl: value = 0; return true;
+    default: break;
     }
     if (is_bank_register(index)) {
         value = index % registers_per_bank == 0 ? bank_control_all : 0;
@@ -192,28 +152,18 @@ bool write_guest_msr(Vcpu& v, u32 index, u64 value) {
     switch (index) {
     case msr::fs_base:
     case msr::gs_base:
-    case msr::kernel_gs_base:
-        return write_base(v, index, value);
-    case msr::tsc_aux:
-        return write_tsc_aux(v, value);
-    case msr::efer:
-        return value == guest_efer();
-    case msr::pat:
-        return value == arch::pat_value;
-    case msr::apic_base:
-        return value == guest_apic_base(v);
-    case msr::ucode_rev:
-        return true; // Intel: written before the revision is read
+    case msr::kernel_gs_base: return write_base(v, index, value);
+    case msr::tsc_aux: return write_tsc_aux(v, value);
+    case msr::efer: return value == guest_efer();
+    case msr::pat: return value == arch::pat_value;
+    case msr::apic_base: return value == guest_apic_base(v);
+    case msr::ucode_rev: return true; // Intel: written before the revision is read
     case msr::mcg_status:
-    case msr::debug_ctl:
-        return value == 0;
-    case hypercall_page_msr:
-        return fill_hypercall_page(v, value);
-    default:
-        break;
+    case msr::debug_ctl: return value == 0;
+    case hypercall_page_msr: return fill_hypercall_page(v, value);
+    default: break;
     }
-    if (is_bank_register(index))
-        return index % registers_per_bank == 0 || value == 0;
+    if (is_bank_register(index)) return index % registers_per_bank == 0 || value == 0;
     return (is_intel() && write_intel(index, value)) || (is_amd() && write_amd(index));
 }
 

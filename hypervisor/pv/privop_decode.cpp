@@ -11,8 +11,7 @@ public:
     explicit Cursor(std::span<const u8> bytes) : bytes_(bytes) {}
 
     u8 next() {
-        if (position_ < bytes_.size())
-            return bytes_[position_++];
+        if (position_ < bytes_.size()) return bytes_[position_++];
         ended_ = true;
         return 0;
     }
@@ -34,33 +33,18 @@ struct Prefixes {
 /// Notes one legacy prefix; false when `byte` is none.
 bool take_prefix(u8 byte, Prefixes& p) {
     switch (byte) {
-    case 0x66:
-        p.operand_size = true;
-        return true;
-    case 0x67:
-        p.address_size = true;
-        return true;
-    case 0xf0:
-        p.lock = true;
-        return true;
+    case 0x66: p.operand_size = true; return true;
+    case 0x67: p.address_size = true; return true;
+    case 0xf0: p.lock = true; return true;
     case 0xf2:
-    case 0xf3:
-        p.repeat = true;
-        return true;
+    case 0xf3: p.repeat = true; return true;
     case 0x26:
     case 0x2e:
     case 0x36:
-    case 0x3e:
-        p.segment = SegmentOverride::none;
-        return true;
-    case 0x64:
-        p.segment = SegmentOverride::fs;
-        return true;
-    case 0x65:
-        p.segment = SegmentOverride::gs;
-        return true;
-    default:
-        return false;
+    case 0x3e: p.segment = SegmentOverride::none; return true;
+    case 0x64: p.segment = SegmentOverride::fs; return true;
+    case 0x65: p.segment = SegmentOverride::gs; return true;
+    default: return false;
     }
 }
 
@@ -68,8 +52,7 @@ bool take_prefix(u8 byte, Prefixes& p) {
 u8 take_prefixes(Cursor& at, bool long_mode, Prefixes& p) {
     for (;;) {
         const u8 byte = at.next();
-        if (at.ended())
-            return 0;
+        if (at.ended()) return 0;
         if (long_mode && (byte & 0xf0) == 0x40)
             p.rex = byte;
         else if (take_prefix(byte, p))
@@ -100,16 +83,14 @@ void decode_port(u8 opcode, Cursor& at, const Prefixes& p, Decoded& d) {
     }
     d.op = (opcode & 2) == 0 ? PrivOp::in : PrivOp::out;
     d.port_in_dx = (opcode & 8) != 0;
-    if (!d.port_in_dx)
-        d.immediate = at.next();
+    if (!d.port_in_dx) d.immediate = at.next();
 }
 
 /// MOV to and from control (0x20, 0x22) and debug registers (0x21, 0x23); the mod field does not count.
 void decode_special_register(u8 opcode, Cursor& at, const Prefixes& p, Decoded& d) {
     const ModRm m = take_modrm(at, p);
     const bool debug = (opcode & 1) != 0;
-    if (debug && m.reg > 7)
-        return;
+    if (debug && m.reg > 7) return;
     const bool write = (opcode & 2) != 0;
     d.op =
         debug ? (write ? PrivOp::write_dr : PrivOp::read_dr) : (write ? PrivOp::write_cr : PrivOp::read_cr);
@@ -120,8 +101,7 @@ void decode_special_register(u8 opcode, Cursor& at, const Prefixes& p, Decoded& 
 /// Opcode 0f 01: LMSW and SMSW with a register, XSETBV, RDTSCP.
 void decode_group7(Cursor& at, const Prefixes& p, Decoded& d) {
     const ModRm m = take_modrm(at, p);
-    if (m.mod != 3)
-        return;
+    if (m.mod != 3) return;
     const u8 reg = m.reg & 7, rm = m.rm & 7;
     d.gpr = m.rm;
     if (reg == 4) {
@@ -139,79 +119,49 @@ void decode_group7(Cursor& at, const Prefixes& p, Decoded& d) {
 void decode_two_bytes(Cursor& at, const Prefixes& p, Decoded& d) {
     const u8 opcode = at.next();
     switch (opcode) {
-    case 0x01:
-        decode_group7(at, p, d);
-        break;
-    case 0x06:
-        d.op = PrivOp::clts;
-        break;
+    case 0x01: decode_group7(at, p, d); break;
+    case 0x06: d.op = PrivOp::clts; break;
     case 0x08:
-    case 0x09:
-        d.op = PrivOp::invalidate_caches;
-        break;
+    case 0x09: d.op = PrivOp::invalidate_caches; break;
     case 0x20:
     case 0x21:
     case 0x22:
-    case 0x23:
-        decode_special_register(opcode, at, p, d);
-        break;
-    case 0x30:
-        d.op = PrivOp::write_msr;
-        break;
-    case 0x31:
-        d.op = PrivOp::read_tsc;
-        break;
-    case 0x32:
-        d.op = PrivOp::read_msr;
-        break;
-    case 0xa2:
-        d.op = PrivOp::cpuid;
-        break;
-    default:
-        break;
+    case 0x23: decode_special_register(opcode, at, p, d); break;
+    case 0x30: d.op = PrivOp::write_msr; break;
+    case 0x31: d.op = PrivOp::read_tsc; break;
+    case 0x32: d.op = PrivOp::read_msr; break;
+    case 0xa2: d.op = PrivOp::cpuid; break;
+    default: break;
     }
 }
 
 void decode_opcode(u8 opcode, Cursor& at, const Prefixes& p, Decoded& d) {
     switch (opcode) {
-    case 0x0f:
-        decode_two_bytes(at, p, d);
-        break;
+    case 0x0f: decode_two_bytes(at, p, d); break;
     case 0x6c ... 0x6f:
     case 0xe4 ... 0xe7:
-    case 0xec ... 0xef:
-        decode_port(opcode, at, p, d);
-        break;
+    case 0xec ... 0xef: decode_port(opcode, at, p, d); break;
     case 0xcd:
         d.op = PrivOp::software_interrupt;
         d.immediate = at.next();
         break;
-    case 0xfa:
-        d.op = PrivOp::cli;
-        break;
-    case 0xfb:
-        d.op = PrivOp::sti;
-        break;
-    default:
-        break;
+    case 0xfa: d.op = PrivOp::cli; break;
+    case 0xfb: d.op = PrivOp::sti; break;
+    default: break;
     }
 }
 
 } // namespace
 
 Decoded decode_privop(std::span<const u8> bytes, bool long_mode) {
-    if (bytes.size() > longest_instruction)
-        bytes = bytes.first(longest_instruction);
+    if (bytes.size() > longest_instruction) bytes = bytes.first(longest_instruction);
     Cursor at(bytes);
     Prefixes prefixes;
     Decoded d;
     const u8 opcode = take_prefixes(at, long_mode, prefixes);
-    if (!at.ended() && !prefixes.lock)
-        decode_opcode(opcode, at, prefixes, d);
-    if (at.ended())
-        return {.op = bytes.size() < longest_instruction ? PrivOp::truncated : PrivOp::none};
-    if (d.op == PrivOp::none)
-        return {};
+    if (!at.ended() && !prefixes.lock) decode_opcode(opcode, at, prefixes, d);
+    if (at.ended()) return {.op = bytes.size() < longest_instruction ? PrivOp::truncated : PrivOp::none};
+    if (d.op == PrivOp::none) return {};
     d.length = at.position();
     d.address_bytes = long_mode && !prefixes.address_size ? 8 : 4;
     return d;

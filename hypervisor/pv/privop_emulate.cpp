@@ -38,13 +38,10 @@ struct CodeSegment {
 
 CodeSegment code_segment(const Vcpu& v) {
     const u16 selector = static_cast<u16>(v.regs.cs);
-    if (selector == FLAT_RING3_CS64)
-        return {};
-    if (selector == FLAT_RING3_CS32)
-        return {.long_mode = false};
+    if (selector == FLAT_RING3_CS64) return {};
+    if (selector == FLAT_RING3_CS32) return {.long_mode = false};
     const u64 d = find_descriptor(v, selector);
-    if (d & (1ull << 53))
-        return {};
+    if (d & (1ull << 53)) return {};
     return {.base = ((d >> 16) & 0xffffff) | (d >> 56 << 24), .long_mode = false};
 }
 
@@ -55,31 +52,20 @@ Decoded decode_at_rip(const Vcpu& v) {
     std::array<u8, longest_instruction> bytes;
     const u64 in_page = page_size - at % page_size;
     const u64 first = in_page < bytes.size() ? in_page : bytes.size();
-    if (!arch::copy_from_guest(bytes.data(), Vaddr(at), first))
-        return {};
+    if (!arch::copy_from_guest(bytes.data(), Vaddr(at), first)) return {};
     const Decoded d = decode_privop(std::span(bytes).first(first), code.long_mode);
-    if (d.op != PrivOp::truncated)
-        return d;
-    if (!arch::copy_from_guest(bytes.data() + first, Vaddr(at + first), bytes.size() - first))
-        return {};
+    if (d.op != PrivOp::truncated) return d;
+    if (!arch::copy_from_guest(bytes.data() + first, Vaddr(at + first), bytes.size() - first)) return {};
     return decode_privop(bytes, code.long_mode);
 }
 
 /// Stores a result of 1, 2, 4 or 8 bytes as the processor does: 4 bytes clear the upper half.
 void store(u64& reg, u64 value, unsigned bytes) {
     switch (bytes) {
-    case 1:
-        reg = (reg & ~0xffull) | (value & 0xff);
-        break;
-    case 2:
-        reg = (reg & ~0xffffull) | (value & 0xffff);
-        break;
-    case 4:
-        reg = value & 0xffffffff;
-        break;
-    default:
-        reg = value;
-        break;
+    case 1: reg = (reg & ~0xffull) | (value & 0xff); break;
+    case 2: reg = (reg & ~0xffffull) | (value & 0xffff); break;
+    case 4: reg = value & 0xffffffff; break;
+    default: reg = value; break;
     }
 }
 
@@ -103,8 +89,7 @@ void advance(Vcpu& v, unsigned length) {
 Outcome do_port(Vcpu& v, const Decoded& d) {
     Registers& r = v.regs;
     const u16 port = d.port_in_dx ? static_cast<u16>(r.rdx) : d.immediate;
-    if (!port_permitted(v, port, d.operand_bytes))
-        return Outcome::refused;
+    if (!port_permitted(v, port, d.operand_bytes)) return Outcome::refused;
     if (d.op == PrivOp::in)
         store(r.rax, read_port(*v.domain, port, d.operand_bytes), d.operand_bytes);
     else
@@ -113,8 +98,7 @@ Outcome do_port(Vcpu& v, const Decoded& d) {
 }
 
 Outcome do_string(Vcpu& v, const Decoded& d) {
-    if (!port_permitted(v, static_cast<u16>(v.regs.rdx), d.operand_bytes))
-        return Outcome::refused;
+    if (!port_permitted(v, static_cast<u16>(v.regs.rdx), d.operand_bytes)) return Outcome::refused;
     return run_string_operation(v, d) == StringResult::done ? Outcome::done : Outcome::settled;
 }
 
@@ -123,12 +107,9 @@ Outcome do_control(Vcpu& v, const Decoded& d) {
     if (d.op == PrivOp::read_cr)
         return read_control_register(v, d.special, reg) ? Outcome::done : Outcome::refused;
     switch (write_control_register(v, d.special, reg)) {
-    case CrWrite::done:
-        return Outcome::done;
-    case CrWrite::again:
-        return Outcome::settled;
-    default:
-        return Outcome::refused;
+    case CrWrite::done: return Outcome::done;
+    case CrWrite::again: return Outcome::settled;
+    default: return Outcome::refused;
     }
 }
 
@@ -139,8 +120,7 @@ Outcome do_status_word(Vcpu& v, const Decoded& d) {
         return Outcome::done;
     }
     u64 cr0 = 0;
-    if (!read_control_register(v, 0, cr0))
-        return Outcome::refused;
+    if (!read_control_register(v, 0, cr0)) return Outcome::refused;
     store(reg, cr0, d.operand_bytes);
     return Outcome::done;
 }
@@ -150,8 +130,7 @@ Outcome do_debug(Vcpu& v, const Decoded& d) {
     if (d.op == PrivOp::write_dr)
         return write_debug_register(v, d.special, reg) ? Outcome::done : Outcome::refused;
     const Result<u64> value = read_debug_register(v, d.special);
-    if (!value)
-        return Outcome::refused;
+    if (!value) return Outcome::refused;
     reg = *value;
     return Outcome::done;
 }
@@ -174,11 +153,9 @@ Outcome do_msr(Vcpu& v, const Decoded& d) {
 /// RDTSC and RDTSCP trap when the guest's kernel or its tool stack asked for it: only the former hides time
 /// from users.
 Outcome do_tsc(Vcpu& v, const Decoded& d) {
-    if (!v.in_kernel && (v.pv.cr4 & arch::cr4::tsd))
-        return Outcome::refused;
+    if (!v.in_kernel && (v.pv.cr4 & arch::cr4::tsd)) return Outcome::refused;
     store_pair(v.regs, arch::rdtsc());
-    if (d.op == PrivOp::read_tscp)
-        v.regs.rcx = v.pv.tsc_aux;
+    if (d.op == PrivOp::read_tscp) v.regs.rcx = v.pv.tsc_aux;
     return Outcome::done;
 }
 
@@ -204,51 +181,37 @@ Outcome do_cpuid(Vcpu& v) {
 /// What only the kernel may do.
 Outcome do_kernel(Vcpu& v, const Decoded& d) {
     switch (d.op) {
-    case PrivOp::clts:
-        set_task_switched(v, false);
-        return Outcome::done;
+    case PrivOp::clts: set_task_switched(v, false); return Outcome::done;
     case PrivOp::lmsw:
-    case PrivOp::smsw:
-        return do_status_word(v, d);
+    case PrivOp::smsw: return do_status_word(v, d);
     case PrivOp::read_cr:
-    case PrivOp::write_cr:
-        return do_control(v, d);
+    case PrivOp::write_cr: return do_control(v, d);
     case PrivOp::read_dr:
-    case PrivOp::write_dr:
-        return do_debug(v, d);
+    case PrivOp::write_dr: return do_debug(v, d);
     case PrivOp::read_msr:
-    case PrivOp::write_msr:
-        return do_msr(v, d);
-    case PrivOp::set_xcr:
-        return do_set_xcr(v);
+    case PrivOp::write_msr: return do_msr(v, d);
+    case PrivOp::set_xcr: return do_set_xcr(v);
     case PrivOp::invalidate_caches:
         if (v.domain->privileged) // only who drives devices has uncached mappings
             arch::write_back_caches();
         return Outcome::done;
-    default:
-        return Outcome::refused;
+    default: return Outcome::refused;
     }
 }
 
 Outcome carry_out(Vcpu& v, const Decoded& d) {
     switch (d.op) {
     case PrivOp::in:
-    case PrivOp::out:
-        return do_port(v, d);
+    case PrivOp::out: return do_port(v, d);
     case PrivOp::ins:
-    case PrivOp::outs:
-        return do_string(v, d);
+    case PrivOp::outs: return do_string(v, d);
     // CLI and STI have no effect: POPF could not be caught, so a mask set here might never be cleared.
     case PrivOp::cli:
-    case PrivOp::sti:
-        return iopl_permits(v) ? Outcome::done : Outcome::refused;
+    case PrivOp::sti: return iopl_permits(v) ? Outcome::done : Outcome::refused;
     case PrivOp::read_tsc:
-    case PrivOp::read_tscp:
-        return do_tsc(v, d);
-    case PrivOp::cpuid:
-        return do_cpuid(v);
-    default:
-        return v.in_kernel ? do_kernel(v, d) : Outcome::refused;
+    case PrivOp::read_tscp: return do_tsc(v, d);
+    case PrivOp::cpuid: return do_cpuid(v);
+    default: return v.in_kernel ? do_kernel(v, d) : Outcome::refused;
     }
 }
 
@@ -265,13 +228,9 @@ u64& general_register(Registers& r, unsigned number) {
 bool emulate_privileged(Vcpu& v) {
     const Decoded d = decode_at_rip(v);
     switch (carry_out(v, d)) {
-    case Outcome::done:
-        advance(v, d.length);
-        return true;
-    case Outcome::settled:
-        return true;
-    default:
-        return false;
+    case Outcome::done: advance(v, d.length); return true;
+    case Outcome::settled: return true;
+    default: return false;
     }
 }
 

@@ -17,8 +17,7 @@ public:
     }
     u64 signed_value(unsigned bytes) {
         u64 value = 0;
-        for (unsigned i = 0; i < bytes; ++i)
-            value |= static_cast<u64>(next()) << (8 * i);
+        for (unsigned i = 0; i < bytes; ++i) value |= static_cast<u64>(next()) << (8 * i);
         const unsigned unused = 64 - 8 * bytes;
         return static_cast<u64>(static_cast<i64>(value << unused) >> unused);
     }
@@ -40,13 +39,9 @@ u8 read_prefixes(Reader& code, Prefixes& p) {
     for (;;) {
         const u8 byte = code.next();
         switch (byte) {
-        case 0x66:
-            p.operand16 = true;
-            break;
+        case 0x66: p.operand16 = true; break;
         case 0xf2:
-        case 0xf3:
-            p.repeat = true;
-            break;
+        case 0xf3: p.repeat = true; break;
         case 0xf0:
         case 0x2e:
         case 0x36:
@@ -54,11 +49,9 @@ u8 read_prefixes(Reader& code, Prefixes& p) {
         case 0x26:
         case 0x64:
         case 0x65:
-        case 0x67:
-            break;
+        case 0x67: break;
         default:
-            if ((byte & 0xf0) != 0x40 || !code.ok())
-                return byte;
+            if ((byte & 0xf0) != 0x40 || !code.ok()) return byte;
             p.rex = byte;
             return code.next(); // REX stands immediately before the opcode
         }
@@ -69,8 +62,7 @@ u8 read_prefixes(Reader& code, Prefixes& p) {
 std::optional<u8> read_modrm(Reader& code) {
     const u8 modrm = code.next();
     const unsigned mod = modrm >> 6, rm = modrm & 7;
-    if (mod == 3)
-        return {};
+    if (mod == 3) return {};
     bool disp32 = mod == 2 || (mod == 0 && rm == 5);
     if (rm == 4) {
         const u8 sib = code.next();
@@ -83,31 +75,21 @@ std::optional<u8> read_modrm(Reader& code) {
 /// The two-operand arithmetic whose opcodes are 8 × operation; reg field of the immediate forms.
 std::optional<PtwrKind> arithmetic(unsigned operation) {
     switch (operation) {
-    case 0:
-        return PtwrKind::add;
-    case 1:
-        return PtwrKind::or_;
-    case 4:
-        return PtwrKind::and_;
-    case 5:
-        return PtwrKind::sub;
-    case 6:
-        return PtwrKind::xor_;
-    default:
-        return {};
+    case 0: return PtwrKind::add;
+    case 1: return PtwrKind::or_;
+    case 4: return PtwrKind::and_;
+    case 5: return PtwrKind::sub;
+    case 6: return PtwrKind::xor_;
+    default: return {};
     }
 }
 
 std::optional<PtwrKind> bit_operation(unsigned operation) {
     switch (operation) {
-    case 5:
-        return PtwrKind::bts;
-    case 6:
-        return PtwrKind::btr;
-    case 7:
-        return PtwrKind::btc;
-    default:
-        return {};
+    case 5: return PtwrKind::bts;
+    case 6: return PtwrKind::btr;
+    case 7: return PtwrKind::btc;
+    default: return {};
     }
 }
 
@@ -122,63 +104,42 @@ struct Form {
 };
 
 Form one_byte_form(u8 op) {
-    if (op < 0x40 && (op & 7) <= 1)
-        return {.kind = arithmetic(op >> 3), .byte_operand = !(op & 1)};
+    if (op < 0x40 && (op & 7) <= 1) return {.kind = arithmetic(op >> 3), .byte_operand = !(op & 1)};
     switch (op) {
-    case 0x80:
-        return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::arithmetic};
-    case 0x81:
-        return {.immediate = Immediate::full, .group = Form::Group::arithmetic};
-    case 0x83:
-        return {.immediate = Immediate::byte, .group = Form::Group::arithmetic};
+    case 0x80: return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::arithmetic};
+    case 0x81: return {.immediate = Immediate::full, .group = Form::Group::arithmetic};
+    case 0x83: return {.immediate = Immediate::byte, .group = Form::Group::arithmetic};
     case 0x86:
-    case 0x87:
-        return {.kind = PtwrKind::xchg, .byte_operand = op == 0x86};
+    case 0x87: return {.kind = PtwrKind::xchg, .byte_operand = op == 0x86};
     case 0x88:
-    case 0x89:
-        return {.kind = PtwrKind::mov, .byte_operand = op == 0x88};
-    case 0xc6:
-        return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::mov};
-    case 0xc7:
-        return {.immediate = Immediate::full, .group = Form::Group::mov};
-    default:
-        return {};
+    case 0x89: return {.kind = PtwrKind::mov, .byte_operand = op == 0x88};
+    case 0xc6: return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::mov};
+    case 0xc7: return {.immediate = Immediate::full, .group = Form::Group::mov};
+    default: return {};
     }
 }
 
 Form two_byte_form(u8 op) {
     switch (op) {
-    case 0xab:
-        return {.kind = PtwrKind::bts};
-    case 0xb3:
-        return {.kind = PtwrKind::btr};
-    case 0xbb:
-        return {.kind = PtwrKind::btc};
-    case 0xba:
-        return {.immediate = Immediate::byte, .group = Form::Group::bits};
+    case 0xab: return {.kind = PtwrKind::bts};
+    case 0xb3: return {.kind = PtwrKind::btr};
+    case 0xbb: return {.kind = PtwrKind::btc};
+    case 0xba: return {.immediate = Immediate::byte, .group = Form::Group::bits};
     case 0xb0:
-    case 0xb1:
-        return {.kind = PtwrKind::cmpxchg, .byte_operand = op == 0xb0};
+    case 0xb1: return {.kind = PtwrKind::cmpxchg, .byte_operand = op == 0xb0};
     case 0xc0:
-    case 0xc1:
-        return {.kind = PtwrKind::xadd, .byte_operand = op == 0xc0};
-    case 0xc3:
-        return {.kind = PtwrKind::mov}; // MOVNTI
-    default:
-        return {};
+    case 0xc1: return {.kind = PtwrKind::xadd, .byte_operand = op == 0xc0};
+    case 0xc3: return {.kind = PtwrKind::mov}; // MOVNTI
+    default: return {};
     }
 }
 
 std::optional<PtwrKind> group_member(Form::Group group, u8 reg) {
     switch (group) {
-    case Form::Group::arithmetic:
-        return arithmetic(reg);
-    case Form::Group::bits:
-        return bit_operation(reg);
-    case Form::Group::mov:
-        return reg == 0 ? std::optional(PtwrKind::mov) : std::nullopt;
-    case Form::Group::none:
-        break;
+    case Form::Group::arithmetic: return arithmetic(reg);
+    case Form::Group::bits: return bit_operation(reg);
+    case Form::Group::mov: return reg == 0 ? std::optional(PtwrKind::mov) : std::nullopt;
+    case Form::Group::none: break;
     }
     return {};
 }
@@ -207,8 +168,7 @@ void set_gpr(arch::Registers& r, const PtwrInstruction& i, unsigned number, u64 
 }
 
 u64 operand(const PtwrInstruction& i, const arch::Registers& regs) {
-    if (i.has_immediate)
-        return i.immediate & mask_of(i.bytes);
+    if (i.has_immediate) return i.immediate & mask_of(i.bytes);
     arch::Registers copy = regs;
     const u64 value = gpr(copy, i.high_byte ? i.reg - 4u : i.reg);
     return (i.high_byte ? value >> 8 : value) & mask_of(i.bytes);
@@ -267,15 +227,9 @@ void apply_arithmetic(const PtwrInstruction& i, const arch::Registers& regs, u64
     const u64 b = operand(i, regs), mask = mask_of(i.bytes);
     u64 flags = 0;
     switch (i.kind) {
-    case PtwrKind::or_:
-        effect.value = old | b;
-        break;
-    case PtwrKind::and_:
-        effect.value = old & b;
-        break;
-    case PtwrKind::xor_:
-        effect.value = old ^ b;
-        break;
+    case PtwrKind::or_: effect.value = old | b; break;
+    case PtwrKind::and_: effect.value = old & b; break;
+    case PtwrKind::xor_: effect.value = old ^ b; break;
     case PtwrKind::sub:
         effect.value = (old - b) & mask;
         flags = sub_flags(old, b, effect.value, i.bytes);
@@ -293,10 +247,8 @@ void apply_string(const PtwrInstruction& i, u64 source, PtwrEffect& effect) {
     const u64 step = (r.rflags & arch::rflags::df) ? -static_cast<u64>(i.bytes) : i.bytes;
     effect.value = (i.kind == PtwrKind::movs ? source : r.rax) & mask_of(i.bytes);
     r.rdi += step;
-    if (i.kind == PtwrKind::movs)
-        r.rsi += step;
-    if (i.repeat && --r.rcx != 0)
-        r.rip -= i.length; // the next round faults again
+    if (i.kind == PtwrKind::movs) r.rsi += step;
+    if (i.repeat && --r.rcx != 0) r.rip -= i.length; // the next round faults again
 }
 
 } // namespace
@@ -314,14 +266,11 @@ std::optional<PtwrInstruction> decode_ptwr(std::span<const u8> bytes) {
         return code.ok() ? std::optional(i) : std::nullopt;
     }
     const Form form = op == 0x0f ? two_byte_form(code.next()) : one_byte_form(op);
-    if (!form.kind && form.group == Form::Group::none)
-        return {};
+    if (!form.kind && form.group == Form::Group::none) return {};
     const auto reg = read_modrm(code);
-    if (!reg)
-        return {};
+    if (!reg) return {};
     const auto kind = form.kind ? form.kind : group_member(form.group, *reg);
-    if (!kind)
-        return {};
+    if (!kind) return {};
     i.kind = *kind;
     i.bytes = operand_bytes(prefixes, form.byte_operand);
     i.reg = static_cast<u8>(*reg | ((prefixes.rex & 4) ? 8 : 0));
@@ -339,9 +288,7 @@ PtwrEffect apply_ptwr(const PtwrInstruction& i, const arch::Registers& regs, u64
     PtwrEffect effect{.regs = regs};
     effect.regs.rip += i.length;
     switch (i.kind) {
-    case PtwrKind::mov:
-        effect.value = operand(i, regs);
-        break;
+    case PtwrKind::mov: effect.value = operand(i, regs); break;
     case PtwrKind::xchg:
         effect.value = operand(i, regs);
         set_gpr(effect.regs, i, i.reg, old);
@@ -350,21 +297,13 @@ PtwrEffect apply_ptwr(const PtwrInstruction& i, const arch::Registers& regs, u64
         apply_arithmetic(i, regs, old, effect);
         set_gpr(effect.regs, i, i.reg, old);
         break;
-    case PtwrKind::cmpxchg:
-        apply_cmpxchg(i, regs, old, effect);
-        break;
+    case PtwrKind::cmpxchg: apply_cmpxchg(i, regs, old, effect); break;
     case PtwrKind::bts:
     case PtwrKind::btr:
-    case PtwrKind::btc:
-        apply_bit(i, regs, old, effect);
-        break;
+    case PtwrKind::btc: apply_bit(i, regs, old, effect); break;
     case PtwrKind::movs:
-    case PtwrKind::stos:
-        apply_string(i, source, effect);
-        break;
-    default:
-        apply_arithmetic(i, regs, old, effect);
-        break;
+    case PtwrKind::stos: apply_string(i, source, effect); break;
+    default: apply_arithmetic(i, regs, old, effect); break;
     }
     return effect;
 }

@@ -42,8 +42,7 @@ void bounce_with_error(Vcpu& v, u64 address, bool masks_events, u32 error_code) 
 void inject(Vcpu& v, arch::Trap trap, u32 error_code) {
     const unsigned vector = static_cast<unsigned>(trap);
     const TrapEntry& entry = v.pv.traps[vector];
-    if (entry.address == 0)
-        return no_handler(v, vector, error_code);
+    if (entry.address == 0) return no_handler(v, vector, error_code);
     if (has_error_code(vector))
         bounce_with_error(v, entry.address, entry.masks_events, error_code);
     else
@@ -52,8 +51,7 @@ void inject(Vcpu& v, arch::Trap trap, u32 error_code) {
 
 void inject_page_fault(Vcpu& v, u64 address, u32 error_code) {
     // The guest's kernel shares ring 3 with its user mode: only the latter's faults carry the user bit.
-    if (v.in_kernel)
-        error_code &= ~page_fault_user;
+    if (v.in_kernel) error_code &= ~page_fault_user;
     v.pv.cr2 = address;
     v.info->arch.cr2 = address;
     const TrapEntry& entry = v.pv.traps[static_cast<unsigned>(arch::Trap::page_fault)];
@@ -81,8 +79,7 @@ void deliver_nmi(Vcpu& v) {
     }
     const TrapEntry& entry = v.pv.traps[static_cast<unsigned>(arch::Trap::nmi)];
     const u64 address = v.pv.nmi.address ? v.pv.nmi.address : entry.address;
-    if (address == 0)
-        return;
+    if (address == 0) return;
     v.pv.in_nmi = true;
     bounce(v, address, true);
 }
@@ -115,10 +112,8 @@ namespace {
     const Callback& callback = sysenter                                  ? v.pv.sysenter
                                : v.regs.vector == arch::vector_syscall32 ? v.pv.syscall32
                                                                          : v.pv.syscall;
-    if (callback.address != 0)
-        return pv::bounce(v, callback.address, callback.masks_events);
-    if (sysenter)
-        return pv::inject(v, arch::Trap::general_protection);
+    if (callback.address != 0) return pv::bounce(v, callback.address, callback.masks_events);
+    if (sysenter) return pv::inject(v, arch::Trap::general_protection);
     v.regs.rip -= 2;
     pv::inject(v, arch::Trap::invalid_opcode);
 }
@@ -132,8 +127,7 @@ extern "C" void handle_user_syscall(Vcpu* vcpu) {
     const Callback& callback = v.pv.syscall;
     if (callback.address == 0) [[unlikely]]
         return handle_other_syscall(v);
-    if (v.in_kernel)
-        __builtin_unreachable(); // entry.S has looked
+    if (v.in_kernel) __builtin_unreachable(); // entry.S has looked
     pv::push_frame<pv::FrameExtra::none>(v, callback.address, callback.masks_events);
 }
 

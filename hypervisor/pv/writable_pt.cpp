@@ -16,11 +16,9 @@ namespace {
 /// The L1 table that `va` maps read-only, if it is one. The page lock is held.
 mm::PageInfo* written_table(const Vcpu& vcpu, u64 va) {
     const u64 entry = mm::guest_l1_entry(vcpu.cr3_kernel, Vaddr(va));
-    if ((entry & (mm::pte::present | mm::pte::writable)) != mm::pte::present)
-        return nullptr;
+    if ((entry & (mm::pte::present | mm::pte::writable)) != mm::pte::present) return nullptr;
     mm::PageInfo* page = mm::HostEnv::page(mm::pte::frame(entry));
-    if (!page || page->owner_id() != vcpu.domain->id)
-        return nullptr;
+    if (!page || page->owner_id() != vcpu.domain->id) return nullptr;
     const u64 word = page->type.load(std::memory_order_relaxed);
     const bool l1 = mm::type_bits::type(word) == mm::PageType::l1 && (word & mm::type_bits::validated);
     return l1 ? page : nullptr;
@@ -31,12 +29,10 @@ std::optional<PtwrInstruction> fetch(const Vcpu& vcpu) {
     const u64 rip = vcpu.regs.rip;
     // Bytes behind the end of a page count only when the instruction needs them.
     const u64 in_page = std::min<u64>(code.size(), page_size - rip % page_size);
-    if (!arch::copy_from_guest(code.data(), Vaddr(rip), in_page))
-        return {};
+    if (!arch::copy_from_guest(code.data(), Vaddr(rip), in_page)) return {};
     if (auto found = decode_ptwr(std::span(code).first(in_page)); found || in_page == code.size())
         return found;
-    if (!arch::copy_from_guest(code.data() + in_page, Vaddr(rip + in_page), code.size() - in_page))
-        return {};
+    if (!arch::copy_from_guest(code.data() + in_page, Vaddr(rip + in_page), code.size() - in_page)) return {};
     return decode_ptwr(code);
 }
 
@@ -67,11 +63,9 @@ bool emulate_page_table_write(Vcpu& vcpu, u64 fault_va) {
         return false;
     LockedTables tables(*vcpu.domain);
     mm::PageInfo* table = written_table(vcpu, fault_va);
-    if (!table)
-        return false;
+    if (!table) return false;
     const auto instruction = fetch(vcpu);
-    if (!instruction || fault_va % instruction->bytes != 0)
-        return false;
+    if (!instruction || fault_va % instruction->bytes != 0) return false;
     u64 source = 0;
     if (instruction->kind == PtwrKind::movs &&
         !arch::copy_from_guest(&source, Vaddr(vcpu.regs.rsi), instruction->bytes))

@@ -32,16 +32,14 @@ public:
             root_ = rest;
         } else {
             detach(node);
-            if (rest != nullptr)
-                root_ = meld(root_, rest);
+            if (rest != nullptr) root_ = meld(root_, rest);
         }
         node = {};
     }
 
     HeapNode* pop() {
         HeapNode* first = root_;
-        if (first != nullptr)
-            remove(*first);
+        if (first != nullptr) remove(*first);
         return first;
     }
 
@@ -50,8 +48,7 @@ public:
     HeapNode* find(F&& f) const {
         HeapNode* node = root_;
         while (node != nullptr) {
-            if (f(*node))
-                return node;
+            if (f(*node)) return node;
             node = successor(*node);
         }
         return nullptr;
@@ -60,12 +57,10 @@ public:
 private:
     /// Both are roots; the smaller becomes the parent (the first one on a tie: first in, first out).
     static HeapNode* meld(HeapNode* a, HeapNode* b) {
-        if (Less{}(*b, *a))
-            std::swap(a, b);
+        if (Less{}(*b, *a)) std::swap(a, b);
         b->back = a;
         b->next = a->child;
-        if (a->child != nullptr)
-            a->child->back = b;
+        if (a->child != nullptr) a->child->back = b;
         a->child = b;
         a->next = nullptr;
         a->back = nullptr;
@@ -77,8 +72,7 @@ private:
             node.back->child = node.next;
         else
             node.back->next = node.next;
-        if (node.next != nullptr)
-            node.next->back = node.back;
+        if (node.next != nullptr) node.next->back = node.back;
     }
 
     /// Makes one tree of the children: pairs from left to right, then all from right to left.
@@ -109,14 +103,11 @@ private:
     }
 
     static HeapNode* successor(HeapNode& from) {
-        if (from.child != nullptr)
-            return from.child;
+        if (from.child != nullptr) return from.child;
         HeapNode* node = &from;
         while (node != nullptr) {
-            if (node->next != nullptr)
-                return node->next;
-            while (node->back != nullptr && node->back->child != node)
-                node = node->back;
+            if (node->next != nullptr) return node->next;
+            while (node->back != nullptr && node->back->child != node) node = node->back;
             node = node->back;
         }
         return nullptr;

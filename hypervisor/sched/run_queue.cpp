@@ -32,8 +32,7 @@ bool RunQueue::exhausted(const Entity& entity, u64 now) {
 void RunQueue::enqueue(Entity& entity, u64 now, bool woken) {
     if (woken) {
         const u64 earliest = clock() - weighted(wake_credit_ns, entity.weight);
-        if (before(entity.vruntime, earliest))
-            entity.vruntime = earliest;
+        if (before(entity.vruntime, earliest)) entity.vruntime = earliest;
     }
     entity.queued = true;
     entity.throttled = exhausted(entity, now);
@@ -61,8 +60,7 @@ void RunQueue::dequeue(Entity& entity) {
 void RunQueue::release_due(u64 now) {
     while (!throttled_.empty()) {
         auto& first = *static_cast<Entity*>(throttled_.top());
-        if (first.release > now)
-            return;
+        if (first.release > now) return;
         dequeue(first);
         renew_period(first, now);
         enqueue(first, now, true);
@@ -70,8 +68,7 @@ void RunQueue::release_due(u64 now) {
 }
 
 void RunQueue::advance_to(u64 time) {
-    if (before(clock(), time))
-        clock_.store(time, std::memory_order_relaxed);
+    if (before(clock(), time)) clock_.store(time, std::memory_order_relaxed);
 }
 
 Entity* RunQueue::top(u64 now) {
@@ -92,8 +89,7 @@ Entity* RunQueue::pop(u64 now) {
 void RunQueue::charge(Entity& entity, u64 ns, u64 now) {
     entity.vruntime += weighted(ns, entity.weight);
     if (entity.cap != 0) {
-        if (!exhausted(entity, now))
-            renew_period(entity, now);
+        if (!exhausted(entity, now)) renew_period(entity, now);
         entity.period_used += ns;
     }
     u64 behind = entity.vruntime;
@@ -105,8 +101,7 @@ void RunQueue::charge(Entity& entity, u64 ns, u64 now) {
 
 void RunQueue::give_way(Entity& entity, u64 now) {
     const Entity* next = top(now);
-    if (next != nullptr && !before(next->vruntime, entity.vruntime))
-        entity.vruntime = next->vruntime + 1;
+    if (next != nullptr && !before(next->vruntime, entity.vruntime)) entity.vruntime = next->vruntime + 1;
 }
 
 bool RunQueue::preempts(const Entity& other, const Entity& running) {
@@ -115,8 +110,7 @@ bool RunQueue::preempts(const Entity& other, const Entity& running) {
 
 u64 RunQueue::time_slice(const Entity& running, u64 now) const {
     u64 limit = no_limit;
-    if (waiting_ != 0)
-        limit = std::max(slice_ns / (waiting_ + 1), min_slice_ns);
+    if (waiting_ != 0) limit = std::max(slice_ns / (waiting_ + 1), min_slice_ns);
     if (running.cap != 0) {
         const u64 period_end = running.period_start + cap_period_ns;
         const u64 used = now >= period_end ? 0 : running.period_used;
@@ -139,10 +133,8 @@ CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferre
                  LoadOf load) {
     CpuMask candidates = allowed;
     candidates &= online;
-    if (candidates.empty())
-        candidates = online;
-    if (candidates.test(previous) && preferred.test(previous) && load(previous) == 0)
-        return previous;
+    if (candidates.empty()) candidates = online;
+    if (candidates.test(previous) && preferred.test(previous) && load(previous) == 0) return previous;
 
     CpuId best = previous;
     u32 best_cost = ~0u;

@@ -5,8 +5,7 @@ namespace streak::sched {
 
 bool TimerHeap::set(TimerNode& timer, u64 deadline) {
     const u64 before = earliest();
-    if (timer.queued)
-        heap_.remove(timer);
+    if (timer.queued) heap_.remove(timer);
     timer.deadline = deadline;
     timer.queued = true;
     heap_.insert(timer);
@@ -14,8 +13,7 @@ bool TimerHeap::set(TimerNode& timer, u64 deadline) {
 }
 
 bool TimerHeap::cancel(TimerNode& timer) {
-    if (!timer.queued)
-        return false;
+    if (!timer.queued) return false;
     const u64 before = earliest();
     heap_.remove(timer);
     timer.queued = false;
@@ -23,8 +21,7 @@ bool TimerHeap::cancel(TimerNode& timer) {
 }
 
 TimerNode* TimerHeap::pop_due(u64 now) {
-    if (earliest() == no_deadline || earliest() > now)
-        return nullptr;
+    if (earliest() == no_deadline || earliest() > now) return nullptr;
     auto* timer = static_cast<TimerNode*>(heap_.pop());
     timer->queued = false;
     return timer;

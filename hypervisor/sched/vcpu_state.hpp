@@ -42,8 +42,7 @@ public:
     bool unpause() {
         u32 now = pauses_.load();
         do {
-            if (now == 0)
-                return false;
+            if (now == 0) return false;
         } while (!pauses_.compare_exchange_weak(now, now - 1));
         return now == 1;
     }
@@ -51,8 +50,7 @@ public:
     /// How time is booked, given whether a CPU executes it and whether its domain is paused. Asleep and
     /// paused counts as blocked.
     [[nodiscard]] RunState classify(bool on_cpu, bool domain_paused) const {
-        if (runnable() && !domain_paused)
-            return on_cpu ? RunState::running : RunState::runnable;
+        if (runnable() && !domain_paused) return on_cpu ? RunState::running : RunState::runnable;
         return asleep() && is_up() ? RunState::blocked : RunState::offline;
     }
 

@@ -27,8 +27,7 @@ TEST_CASE("fewer than three are delivered before the next character") {
 TEST_CASE("a full input ring refuses and keeps what it has") {
     InputRing ring;
     int stored = 0;
-    while (ring.push(static_cast<char>('a' + stored % 26)))
-        ++stored;
+    while (ring.push(static_cast<char>('a' + stored % 26))) ++stored;
     CHECK(stored == 4096);
     char c = 0;
     for (int i = 0; i < stored; ++i) {

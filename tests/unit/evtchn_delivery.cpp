@@ -26,10 +26,8 @@ struct Guest {
 
     Guest() : fifo(test::memory, vcpus) {
         REQUIRE(fifo.init());
-        for (u32 v = 0; v < vcpus; ++v)
-            fifo.set_control(VcpuId(v), control[v], 64);
-        for (auto& page : words)
-            fifo.add_page(page);
+        for (u32 v = 0; v < vcpus; ++v) fifo.set_control(VcpuId(v), control[v], 64);
+        for (auto& page : words) fifo.add_page(page);
     }
     evtchn_fifo_control_block_t& block(u32 vcpu) {
         return *reinterpret_cast<evtchn_fifo_control_block_t*>(control[vcpu] + 64);
@@ -45,14 +43,12 @@ struct Guest {
         while (b.ready != 0) {
             const u32 q = static_cast<u32>(__builtin_ctz(b.ready));
             u32& head = heads[vcpu][q];
-            if (head == 0)
-                head = b.head[q];
+            if (head == 0) head = b.head[q];
             const u32 port = head;
             const u32 w = word(port);
             word(port) = w & ~(linked | EVTCHN_FIFO_LINK_MASK);
             head = w & EVTCHN_FIFO_LINK_MASK;
-            if (head == 0)
-                b.ready &= ~(1u << q);
+            if (head == 0) b.ready &= ~(1u << q);
             if ((w & pending) && !(w & masked)) {
                 word(port) &= ~pending;
                 seen.push_back(port);
@@ -218,24 +214,12 @@ TEST_CASE("FIFO: a guest that scribbles on everything harms itself only", "[evtc
     for (int i = 0; i < 200'000; ++i) {
         const u32 port = 1 + random() % 2047;
         switch (random() % 6) {
-        case 0:
-            g->words[random() % 2][random() % 1024] = random();
-            break;
-        case 1:
-            reinterpret_cast<u32*>(g->control[random() % 2])[random() % 1024] = random();
-            break;
-        case 2:
-            g->ports[port].vcpu = random() % 2;
-            break;
-        case 3:
-            g->ports[port].priority = random() % 16;
-            break;
-        case 4:
-            (void)g->fifo.unmask(g->ports[port], EvtchnPort(port));
-            break;
-        default:
-            (void)g->raise(port);
-            break;
+        case 0: g->words[random() % 2][random() % 1024] = random(); break;
+        case 1: reinterpret_cast<u32*>(g->control[random() % 2])[random() % 1024] = random(); break;
+        case 2: g->ports[port].vcpu = random() % 2; break;
+        case 3: g->ports[port].priority = random() % 16; break;
+        case 4: (void)g->fifo.unmask(g->ports[port], EvtchnPort(port)); break;
+        default: (void)g->raise(port); break;
         }
     }
     SUCCEED(); // the sanitizers judge
@@ -246,35 +230,23 @@ TEST_CASE("FIFO: no event is lost in any order of raising, taking, masking and m
     std::mt19937 random(2);
     std::set<u32> expected; // raised and not taken
     const auto take = [&](u32 vcpu) {
-        for (const u32 port : g->consume(vcpu))
-            CHECK(expected.erase(port) == 1);
+        for (const u32 port : g->consume(vcpu)) CHECK(expected.erase(port) == 1);
     };
     for (int i = 0; i < 100'000; ++i) {
         const u32 port = 1 + random() % 40;
         switch (random() % 8) {
-        case 0:
-            take(random() % 2);
-            break;
-        case 1:
-            g->ports[port].vcpu = random() % 2;
-            break;
-        case 2:
-            g->ports[port].priority = random() % 16;
-            break;
-        case 3:
-            g->word(port) |= masked;
-            break;
-        case 4:
-            (void)g->fifo.unmask(g->ports[port], EvtchnPort(port));
-            break;
+        case 0: take(random() % 2); break;
+        case 1: g->ports[port].vcpu = random() % 2; break;
+        case 2: g->ports[port].priority = random() % 16; break;
+        case 3: g->word(port) |= masked; break;
+        case 4: (void)g->fifo.unmask(g->ports[port], EvtchnPort(port)); break;
         default:
             (void)g->raise(port);
             expected.insert(port);
             break;
         }
     }
-    for (u32 port = 1; port <= 40; ++port)
-        (void)g->fifo.unmask(g->ports[port], EvtchnPort(port));
+    for (u32 port = 1; port <= 40; ++port) (void)g->fifo.unmask(g->ports[port], EvtchnPort(port));
     take(0);
     take(1);
     CHECK(expected.empty());

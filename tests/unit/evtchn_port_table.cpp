@@ -14,8 +14,7 @@ constexpr DomId dom_a{1}, dom_b{2}, dom_c{3};
 
 u32 fill(PortTable& t) {
     u32 n = 0;
-    while (t.alloc_unbound(dom_b, never_busy))
-        ++n;
+    while (t.alloc_unbound(dom_b, never_busy)) ++n;
     return n;
 }
 

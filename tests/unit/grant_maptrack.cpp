@@ -28,8 +28,7 @@ TEST_CASE("handles are distinct up to the limit, and come back", "[grant]") {
     {
         Maptrack m(test::memory, 2);
         std::set<u32> handles;
-        while (auto h = m.take())
-            handles.insert(h->raw());
+        while (auto h = m.take()) handles.insert(h->raw());
         CHECK(handles.size() == 2 * Maptrack::per_frame);
         CHECK(m.take().error() == Errno::ENOSPC);
         m.put(GrantHandle(5));

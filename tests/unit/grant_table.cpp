@@ -21,8 +21,7 @@ struct Owner {
 
     explicit Owner(u32 frames = 2) : table(test::memory, max_frames, 1) {
         REQUIRE(table.init());
-        for (u32 i = 0; i < frames; ++i)
-            table.add_frame(pages[i]);
+        for (u32 i = 0; i < frames; ++i) table.add_frame(pages[i]);
     }
     void to_v2() {
         for (u32 i = 0; i < Table::statuses_for(table.frame_count()); ++i)
@@ -128,11 +127,9 @@ TEST_CASE("a use count never wraps", "[grant]") {
     auto o = std::make_unique<Owner>();
     o->give(20, GTF_permit_access);
     u32 n = 0;
-    while (n < 70'000 && o->table.pin(GrantRef(20), reading()))
-        ++n;
+    while (n < 70'000 && o->table.pin(GrantRef(20), reading())) ++n;
     CHECK(n == 0xffff);
-    for (; n != 0; --n)
-        o->table.unpin(GrantRef(20), false);
+    for (; n != 0; --n) o->table.unpin(GrantRef(20), false);
     CHECK(o->v1(20).flags == GTF_permit_access);
 }
 
@@ -228,8 +225,7 @@ TEST_CASE("the version changes only while nothing would be lost", "[grant]") {
     CHECK(o->table.can_set_version(1).error() == Errno::ERANGE);
     o->give2(2, GTF_invalid);
     REQUIRE(o->table.can_set_version(1));
-    while (o->table.take_status_frame())
-        ;
+    while (o->table.take_status_frame());
     o->table.set_version(1);
     CHECK(o->v1(0).flags == (GTF_permit_access | GTF_reading | GTF_writing));
     CHECK(o->v1(0).frame == 40);
@@ -291,8 +287,7 @@ TEST_CASE("grants: memory running out is a status, and nothing leaks", "[grant]"
 TEST_CASE("a guest that scribbles on its entries confuses no counts", "[grant]") {
     for (const u32 version : {1u, 2u}) {
         auto o = std::make_unique<Owner>();
-        if (version == 2)
-            o->to_v2();
+        if (version == 2) o->to_v2();
         std::mt19937 random(version);
         u32 readers[64]{}, writers[64]{};
         for (int i = 0; i < 200'000; ++i) {

@@ -16,8 +16,7 @@ namespace {
 void fix_checksum(Blob& table, std::size_t at, std::size_t bytes) {
     table[at] = std::byte{0};
     unsigned sum = 0;
-    for (std::size_t i = 0; i < bytes; ++i)
-        sum += std::to_integer<unsigned>(table[i]);
+    for (std::size_t i = 0; i < bytes; ++i) sum += std::to_integer<unsigned>(table[i]);
     table[at] = static_cast<std::byte>(0u - sum);
 }
 
@@ -50,8 +49,7 @@ struct Machine {
 
     Bytes operator()(std::uint64_t address, std::size_t bytes) const {
         auto it = memory.upper_bound(address);
-        if (it == memory.begin())
-            return {};
+        if (it == memory.begin()) return {};
         --it;
         const std::uint64_t offset = address - it->first;
         return slice(it->second, offset, bytes).value_or(Bytes{});
@@ -233,11 +231,9 @@ TEST_CASE("hostile tables are survived", "[loader][acpi][hostile]") {
     for (int round = 0; round < 4000; ++round) {
         auto machine = good;
         for (auto& [address, blob] : machine.memory) {
-            if (address == 0xE0000 || random() % 2 == 0)
-                continue;
+            if (address == 0xE0000 || random() % 2 == 0) continue;
             blob[random() % blob.size()] = static_cast<std::byte>(random());
-            if (blob.size() > 36 && random() % 4 != 0)
-                fix_checksum(blob, 9, blob.size());
+            if (blob.size() > 36 && random() % 4 != 0) fix_checksum(blob, 9, blob.size());
         }
         Tables tables;
         (void)read_tables(machine(0xE5320, 36), machine, tables);

@@ -69,8 +69,7 @@ TEST_CASE("quotes, blanks and nothing", "[loader][cmdline]") {
 
 TEST_CASE("more unknown words than fit are counted", "[loader][cmdline]") {
     std::string line;
-    for (int i = 0; i < 40; ++i)
-        line += "x ";
+    for (int i = 0; i < 40; ++i) line += "x ";
     const auto o = parse_command_line(line);
     CHECK(o.unknown.size() == 16);
     CHECK(o.unknown.dropped() == 24);

@@ -28,19 +28,12 @@ Blob sample(std::size_t bytes) {
     Blob blob;
     while (blob.size() < bytes) {
         switch (random() % 4) {
-        case 0:
-            blob.insert(blob.end(), random() % 300, std::byte{0});
-            break;
-        case 1:
-            append(blob, static_cast<std::uint32_t>(random()));
-            break;
-        case 2:
-            append_text(blob, "the quick brown hypervisor jumps over the lazy kernel");
-            break;
+        case 0: blob.insert(blob.end(), random() % 300, std::byte{0}); break;
+        case 1: append(blob, static_cast<std::uint32_t>(random())); break;
+        case 2: append_text(blob, "the quick brown hypervisor jumps over the lazy kernel"); break;
         default:
             if (const std::size_t back = blob.size() < 9 ? 0 : random() % (blob.size() - 8); back != 0)
-                for (std::size_t i = 0; i < 40; ++i)
-                    blob.push_back(blob[blob.size() - back]);
+                for (std::size_t i = 0; i < 40; ++i) blob.push_back(blob[blob.size() - back]);
         }
     }
     blob.resize(bytes);
@@ -119,8 +112,7 @@ Blob lzo(const Blob& in) {
     append_text(out, std::string_view("\x89LZO\0\r\n\x1A\n", 9));
     append_text(out, std::string_view("\x10\x30\x20\x80\x09\x40\x03\x09", 8)); // versions, method, level
     append_be(out, 0x03000001);
-    for (int i = 0; i < 3; ++i)
-        append_be(out, 0); // mode, time
+    for (int i = 0; i < 3; ++i) append_be(out, 0); // mode, time
     append_text(out, std::string_view("\x04name", 5));
     append_be(out, 0); // check sum of the header
     Blob work(LZO1X_1_MEM_COMPRESS);
@@ -130,8 +122,7 @@ Blob lzo(const Blob& in) {
         lzo_uint size = packed.size();
         REQUIRE(lzo1x_1_compress(raw(in) + at, part.size(), raw(packed), &size, raw(work)) == LZO_E_OK);
         packed.resize(size);
-        if (size >= part.size())
-            packed.assign(part.begin(), part.end());
+        if (size >= part.size()) packed.assign(part.begin(), part.end());
         append_be(out, static_cast<std::uint32_t>(part.size()));
         append_be(out, static_cast<std::uint32_t>(packed.size()));
         append_be(out, static_cast<std::uint32_t>(adler32(1, raw(in) + at, static_cast<uInt>(part.size()))));
@@ -157,8 +148,7 @@ Blob bzimage(const Blob& payload, Format format, std::uint32_t size) {
     put(file, 0x206, std::uint16_t{0x20F});
     put(file, 0x248, std::uint32_t{0x100});
     file.insert(file.end(), payload.begin(), payload.end());
-    if (format != Format::gzip)
-        append(file, size);
+    if (format != Format::gzip) append(file, size);
     put(file, 0x24C, static_cast<std::uint32_t>(file.size() - 5 * 512 - 0x100));
     append_text(file, "the rest of the image");
     return file;
@@ -168,8 +158,7 @@ LoadResult<Blob> unpack(const KernelPayload& payload, std::size_t extra_arena = 
     Blob memory(work_space(payload.format, payload.data) + extra_arena), out(payload.decompressed_size);
     Arena arena(memory);
     const auto written = decompress(payload.format, payload.data, out, arena);
-    if (!written)
-        return std::unexpected(written.error());
+    if (!written) return std::unexpected(written.error());
     out.resize(*written);
     return out;
 }
@@ -254,8 +243,7 @@ TEST_CASE("what isn't a kernel is refused", "[loader][decompress]") {
         CHECK(find_payload(bzimage(zstd(sample(1000)), Format::zstd, ~0u)).error().code == LoadErrc::corrupt);
     }
     SECTION("cut off") {
-        for (std::size_t size = 0; size < 2700; ++size)
-            (void)find_payload(Bytes(good).first(size));
+        for (std::size_t size = 0; size < 2700; ++size) (void)find_payload(Bytes(good).first(size));
     }
 }
 
@@ -287,8 +275,7 @@ TEST_CASE("damaged streams are survived, and noticed where there is a check sum"
             auto bad = good;
             for (int i = 0; i < 3; ++i)
                 bad[random() % bad.size()] ^= static_cast<std::byte>(1 + random() % 255);
-            if (random() % 3 == 0)
-                bad.resize(random() % bad.size());
+            if (random() % 3 == 0) bad.resize(random() % bad.size());
             Blob memory(4 << 20), out(original.size()); // bounded whatever dictionary the header names
             Arena arena(memory);
             const auto result = decompress(format, bad, out, arena);
@@ -320,8 +307,7 @@ TEST_CASE("the installed kernel", "[loader][decompress][boot]") {
     std::filesystem::path newest;
     std::error_code ignored;
     for (const auto& entry : std::filesystem::directory_iterator("/boot", ignored))
-        if (entry.path().filename().string().starts_with("vmlinuz-"))
-            newest = std::max(newest, entry.path());
+        if (entry.path().filename().string().starts_with("vmlinuz-")) newest = std::max(newest, entry.path());
     std::ifstream stream(newest, std::ios::binary);
     if (newest.empty() || !stream) {
         WARN("no /boot/vmlinuz-*: skipped");

@@ -113,8 +113,7 @@ TEST_CASE("damaged information is refused", "[loader][multiboot2]") {
 
 TEST_CASE("more modules than fit are counted", "[loader][multiboot2]") {
     InfoBuilder builder;
-    for (unsigned i = 0; i < 20; ++i)
-        builder.tag(3, "m"_z, i * 4096, i * 4096 + 1);
+    for (unsigned i = 0; i < 20; ++i) builder.tag(3, "m"_z, i * 4096, i * 4096 + 1);
     const auto blob = builder.build();
     const auto info = BootInfo::parse(blob);
     REQUIRE(info);
@@ -127,10 +126,8 @@ TEST_CASE("hostile boot information neither loops nor reads outside", "[loader][
     std::mt19937 random(1);
     for (int round = 0; round < 20000; ++round) {
         auto blob = good;
-        for (int i = 0; i < 6; ++i)
-            blob[random() % blob.size()] = static_cast<std::byte>(random());
-        if (random() % 4 == 0)
-            blob.resize(random() % blob.size());
+        for (int i = 0; i < 6; ++i) blob[random() % blob.size()] = static_cast<std::byte>(random());
+        if (random() % 4 == 0) blob.resize(random() % blob.size());
         if (const auto info = BootInfo::parse(blob)) {
             std::size_t count = 0;
             info->for_each_range([&](const MemoryRange&) { ++count; });

@@ -22,10 +22,8 @@ PvKernel kernel_at(std::uint64_t base, std::uint64_t start, std::uint64_t end, b
     elf.load(start, start - base, end - start)
         .number(XEN_ELFNOTE_VIRT_BASE, base)
         .number(XEN_ELFNOTE_ENTRY, start);
-    if (init_p2m)
-        elf.number(XEN_ELFNOTE_INIT_P2M, 0x8000000000);
-    if (mod_start_pfn)
-        elf.number(XEN_ELFNOTE_MOD_START_PFN, 1);
+    if (init_p2m) elf.number(XEN_ELFNOTE_INIT_P2M, 0x8000000000);
+    if (mod_start_pfn) elf.number(XEN_ELFNOTE_MOD_START_PFN, 1);
     file = elf.build();
     return *read_pv_kernel(file, StartAs::dom0);
 }
@@ -46,8 +44,7 @@ void check_rules(const PvLayout& layout, const LayoutRequest& request) {
     for (const auto* region : {layout.initrd_by_pfn ? nullptr : &layout.initrd,
                                layout.p2m_tables.present() ? nullptr : &layout.p2m, &layout.start_info,
                                &layout.store, &layout.console, &layout.page_tables, &layout.stack}) {
-        if (region == nullptr || !region->present())
-            continue;
+        if (region == nullptr || !region->present()) continue;
         CHECK(region->address == next);
         CHECK(layout.address_of(region->pfn) == region->address);
         next = region->end();
@@ -163,7 +160,6 @@ TEST_CASE("random requests keep the rules", "[loader][layout]") {
             kernel_at(base, start, start + 1 + random() % (64 * mib), random() % 2 != 0, random() % 2 != 0);
         const LayoutRequest request{random() % 2 != 0 ? StartAs::dom0 : StartAs::dom_u, random() % 1000000,
                                     random() % 3 != 0 ? random() % (256 * mib) : 0};
-        if (const auto layout = plan_layout(kernel, request))
-            check_rules(*layout, request);
+        if (const auto layout = plan_layout(kernel, request)) check_rules(*layout, request);
     }
 }

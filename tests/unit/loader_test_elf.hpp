@@ -87,8 +87,7 @@ struct ElfBuilder {
             program.p_offset = data_at + data.size();
             program.p_filesz = bytes.size();
             append(programs, program);
-            for (const auto byte : bytes)
-                data.push_back(static_cast<std::byte>(byte));
+            for (const auto byte : bytes) data.push_back(static_cast<std::byte>(byte));
         };
         for (const auto& load : loads) {
             Elf64_Phdr program{};
@@ -113,8 +112,7 @@ struct ElfBuilder {
                 section.sh_offset = data_at + data.size();
                 section.sh_size = bytes.size();
                 append(sections, section);
-                for (const auto byte : bytes)
-                    data.push_back(static_cast<std::byte>(byte));
+                for (const auto byte : bytes) data.push_back(static_cast<std::byte>(byte));
             };
             add(SHT_NULL, 0, std::string{});
             add(SHT_STRTAB, 1, std::string("\0.shstrtab\0", 11) + extra_section + '\0');

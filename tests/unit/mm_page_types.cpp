@@ -54,14 +54,12 @@ struct FakeMachine {
     void wait() {}
     bool descriptors_ok(const PageInfo& p) {
         for (u64& d : memory[index(p)])
-            if (!fix_descriptor(d))
-                return false;
+            if (!fix_descriptor(d)) return false;
         return true;
     }
     bool device_frame_allowed(Mfn m) { return m.raw() == 0xfee; }
     void install_hypervisor_slots(u64* l4) {
-        for (unsigned i = 256; i <= 271; ++i)
-            l4[i] = 0xabc000 | pte::present;
+        for (unsigned i = 256; i <= 271; ++i) l4[i] = 0xabc000 | pte::present;
     }
 
     PageInfo& allocate(unsigned i, DomId owner) {
@@ -84,12 +82,10 @@ struct Oracle {
 
     void count_entry(const PageInfo& table, unsigned level, u64 e) {
         PageInfo* p = m.page(pte::frame(e));
-        if (!p)
-            return;
+        if (!p) return;
         if (level == 1) {
             ++general[m.index(*p)];
-            if (e & pte::writable)
-                ++typed[m.index(*p)];
+            if (e & pte::writable) ++typed[m.index(*p)];
         } else if (p != &table) {
             hold(p);
         }
@@ -100,8 +96,7 @@ struct Oracle {
         PageInfo* p = m.page(pte::frame(e));
         if (level == 1) {
             REQUIRE((e & pte::l1_forbidden) == 0);
-            if (p && (e & pte::writable))
-                REQUIRE(type_bits::type(p->type) == PageType::writable);
+            if (p && (e & pte::writable)) REQUIRE(type_bits::type(p->type) == PageType::writable);
             return;
         }
         REQUIRE(p);
@@ -119,18 +114,14 @@ struct Oracle {
         const unsigned level = static_cast<unsigned>(type_bits::type(word));
         const bool whole = word & type_bits::validated;
         REQUIRE(whole != bool(word & type_bits::partial));
-        if (!whole)
-            REQUIRE(type_bits::count(word) == 1);
+        if (!whole) REQUIRE(type_bits::count(word) == 1);
         const unsigned end = whole ? 512 : p.progress & pt_progress::index_mask;
         const u64* t = m.entries(p);
         for (unsigned i = 0; i < 512; ++i) {
-            if (!(t[i] & pte::present) || Tables::is_hypervisor_slot(level, i))
-                continue;
+            if (!(t[i] & pte::present) || Tables::is_hypervisor_slot(level, i)) continue;
             const bool owned = !whole && i == end && (p.progress & pt_progress::child_owned);
-            if (i < end || owned)
-                count_entry(p, level, t[i]);
-            if (i < end && whole)
-                check_entry(p, level, t[i]);
+            if (i < end || owned) count_entry(p, level, t[i]);
+            if (i < end && whole) check_entry(p, level, t[i]);
         }
     }
 
@@ -138,12 +129,9 @@ struct Oracle {
         for (PageInfo& p : m.pages) {
             const u64 word = p.type;
             REQUIRE((word & type_bits::busy) == 0);
-            if (p.count & count_bits::allocated)
-                ++general[m.index(p)];
-            if (word & type_bits::pinned)
-                hold(&p);
-            if (type_bits::is_table(word) && type_bits::count(word) != 0)
-                count_table(p);
+            if (p.count & count_bits::allocated) ++general[m.index(p)];
+            if (word & type_bits::pinned) hold(&p);
+            if (type_bits::is_table(word) && type_bits::count(word) != 0) count_table(p);
         }
         for (unsigned i = 0; i < frame_count; ++i) {
             INFO("frame " << i << " type " << std::hex << m.pages[i].type.load());
@@ -161,8 +149,7 @@ struct World {
     std::vector<PageInfo*> mapped_elsewhere; ///< writable references held without a lock (grants)
 
     explicit World(unsigned seed) : random(seed) {
-        for (unsigned i = 0; i < frame_count; ++i)
-            m.allocate(i, i < frame_count - 4 ? guest : other);
+        for (unsigned i = 0; i < frame_count; ++i) m.allocate(i, i < frame_count - 4 ? guest : other);
     }
 
     unsigned pick(unsigned n) { return random() % n; }
@@ -176,39 +163,29 @@ struct World {
     }
     u64 entry() {
         u64 flags = pick(8) ? pte::present : 0;
-        if (pick(2))
-            flags |= pte::writable;
-        if (pick(2))
-            flags |= pte::user;
-        if (pick(3) == 0)
-            flags |= pte::accessed | pte::dirty;
-        if (pick(40) == 0)
-            flags |= pte::large;
-        if (pick(40) == 0)
-            flags |= pte::global;
-        if (pick(40) == 0)
-            return pte::make(Mfn(pick(2) ? 0xfee : 0xdead), flags);
+        if (pick(2)) flags |= pte::writable;
+        if (pick(2)) flags |= pte::user;
+        if (pick(3) == 0) flags |= pte::accessed | pte::dirty;
+        if (pick(40) == 0) flags |= pte::large;
+        if (pick(40) == 0) flags |= pte::global;
+        if (pick(40) == 0) return pte::make(Mfn(pick(2) ? 0xfee : 0xdead), flags);
         return m.entry(pick(frame_count), flags);
     }
 
     void check() {
         Oracle oracle{m};
         for (PageInfo* p : owed)
-            if (p)
-                oracle.hold(p);
+            if (p) oracle.hold(p);
         for (PageInfo* p : bases)
-            if (p)
-                oracle.hold(p);
-        for (PageInfo* p : mapped_elsewhere)
-            oracle.hold(p);
+            if (p) oracle.hold(p);
+        for (PageInfo* p : mapped_elsewhere) oracle.hold(p);
         oracle.check();
     }
 
     /// The guest writes its memory where it may.
     void scribble() {
         PageInfo& p = m.pages[pick(frame_count)];
-        if (type_bits::is_table(p.type) && type_bits::count(p.type) != 0)
-            return;
+        if (type_bits::is_table(p.type) && type_bits::count(p.type) != 0) return;
         if (pick(3) == 0)
             m.entries(p)[slot()] = entry();
         else // something like a page table, so that some promotions succeed
@@ -218,8 +195,7 @@ struct World {
     void change() {
         PageInfo& p = m.pages[pick(frame_count)];
         const u64 word = p.type;
-        if (!(word & type_bits::validated) || p.owner != guest.raw())
-            return;
+        if (!(word & type_bits::validated) || p.owner != guest.raw()) return;
         auto t = tables();
         const bool declines = pick(5) == 0;
         auto write = [&](u64& s, u64, u64 e) { return declines ? false : (s = e, true); };
@@ -235,16 +211,13 @@ struct World {
         PageInfo*& o = owed[pick(2)];
         PageInfo*& base = bases[pick(4)];
         if (base && pick(2)) {
-            if (!t.settle(o))
-                return;
+            if (!t.settle(o)) return;
             t.release(*std::exchange(base, nullptr), o);
             return;
         }
         PageInfo& p = pick(3) || !o ? m.pages[pick(frame_count)] : *o;
-        if (!t.acquire(p, 4, o))
-            return;
-        if (PageInfo* old = std::exchange(base, &p))
-            t.release(*old, o);
+        if (!t.acquire(p, 4, o)) return;
+        if (PageInfo* old = std::exchange(base, &p)) t.release(*old, o);
     }
 
     void grants() {
@@ -255,8 +228,7 @@ struct World {
             return;
         }
         PageInfo& p = m.pages[pick(frame_count)];
-        if (!take_reference(m, p, guest))
-            return;
+        if (!take_reference(m, p, guest)) return;
         if (take_shared_type(m, p, pick(4) ? PageType::writable : PageType::segment_descriptor))
             mapped_elsewhere.push_back(&p);
         else
@@ -278,35 +250,17 @@ struct World {
         PageInfo& p = m.pages[pick(frame_count)];
         switch (pick(12)) {
         case 0:
-        case 1:
-            (void)t.pin(p, 1 + pick(4));
-            break;
-        case 2:
-            (void)t.pin(p, 1);
-            break;
-        case 3:
-            (void)t.unpin(p);
-            break;
+        case 1: (void)t.pin(p, 1 + pick(4)); break;
+        case 2: (void)t.pin(p, 1); break;
+        case 3: (void)t.unpin(p); break;
         case 4:
-        case 5:
-            scribble();
-            break;
+        case 5: scribble(); break;
         case 6:
-        case 7:
-            change();
-            break;
-        case 8:
-            switch_base();
-            break;
-        case 9:
-            grants();
-            break;
-        case 10:
-            balloon();
-            break;
-        case 11:
-            (void)t.settle(owed[pick(2)]);
-            break;
+        case 7: change(); break;
+        case 8: switch_base(); break;
+        case 9: grants(); break;
+        case 10: balloon(); break;
+        case 11: (void)t.settle(owed[pick(2)]); break;
         }
     }
 
@@ -323,8 +277,7 @@ struct World {
                 check();
             }
         };
-        for (PageInfo*& o : owed)
-            settle(o);
+        for (PageInfo*& o : owed) settle(o);
         for (PageInfo*& b : bases)
             if (b) {
                 Tables(m, {guest}, 1).release(*std::exchange(b, nullptr), owed[0]);
@@ -461,8 +414,7 @@ TEST_CASE("page types: linear page tables") {
 
 TEST_CASE("page types: preempted promotion goes on where it stopped") {
     Tree w;
-    for (unsigned i = 0; i < 8; ++i)
-        w.m.entries(w.m.pages[2])[i] = w.m.entry(20 + i, pte::present);
+    for (unsigned i = 0; i < 8; ++i) w.m.entries(w.m.pages[2])[i] = w.m.entry(20 + i, pte::present);
     unsigned calls = 0;
     for (Result<> r = fail(Errno::ERESTART); !r; ++calls) {
         REQUIRE(calls < 20);
@@ -481,8 +433,7 @@ TEST_CASE("page types: preempted promotion goes on where it stopped") {
 
 TEST_CASE("page types: a failed promotion is undone, preempted or not") {
     Tree w;
-    for (unsigned i = 0; i < 8; ++i)
-        w.m.entries(w.m.pages[2])[i] = w.m.entry(20 + i, pte::present);
+    for (unsigned i = 0; i < 8; ++i) w.m.entries(w.m.pages[2])[i] = w.m.entry(20 + i, pte::present);
     w.m.entries(w.m.pages[2])[8] = w.m.entry(30, pte::present | pte::large);
     Result<> r = fail(Errno::ERESTART);
     for (unsigned calls = 0; !r && r.error() == Errno::ERESTART; ++calls) {
@@ -491,8 +442,7 @@ TEST_CASE("page types: a failed promotion is undone, preempted or not") {
         w.check();
     }
     CHECK(r.error() == Errno::EINVAL);
-    for (const PageInfo& p : w.m.pages)
-        CHECK(type_bits::count(p.type) == 0);
+    for (const PageInfo& p : w.m.pages) CHECK(type_bits::count(p.type) == 0);
 }
 
 TEST_CASE("page types: a change of type flushes stale translations") {
@@ -539,11 +489,9 @@ TEST_CASE("page types: random guests, every reference recounted") {
         World w(seed);
         for (unsigned i = 0; i < 3000; ++i) {
             w.step();
-            if (i % 3 == 0)
-                w.check();
+            if (i % 3 == 0) w.check();
         }
         w.tear_down();
-        for (const PageInfo& p : w.m.pages)
-            REQUIRE(type_bits::count(p.type) == 0);
+        for (const PageInfo& p : w.m.pages) REQUIRE(type_bits::count(p.type) == 0);
     }
 }

@@ -53,8 +53,7 @@ void compare(const std::vector<u8>& code, u64 defined_flags, std::mt19937_64& ra
         State before{random(), random(), random(), random() & flags_mask, random()};
         if (i % 2) // make cmpxchg succeed now and then
             before.rax = before.memory;
-        if (i % 5 == 0)
-            before.rdx = u64(0) - before.memory;
+        if (i % 5 == 0) before.rdx = u64(0) - before.memory;
         const State want = execute(code, before);
 
         arch::Registers regs{};
@@ -166,8 +165,7 @@ TEST_CASE("ptwr: random bytes never confuse the decoder") {
     std::mt19937 random(3);
     for (unsigned i = 0; i < 200000; ++i) {
         std::vector<u8> code(random() % 16);
-        for (u8& b : code)
-            b = static_cast<u8>(random());
+        for (u8& b : code) b = static_cast<u8>(random());
         if (const auto found = decode_ptwr(code)) {
             REQUIRE(found->length <= code.size());
             REQUIRE((found->bytes == 1 || found->bytes == 2 || found->bytes == 4 || found->bytes == 8));

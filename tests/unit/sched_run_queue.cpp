@@ -66,8 +66,7 @@ TEST_CASE("equal weights share a CPU equally", "[sched]") {
     s.add(b);
     s.add(c);
     s.run(3'000 * ms);
-    for (Entity* e : {&a, &b, &c})
-        require_near(s.share(*e, 3'000 * ms), 1.0 / 3, 0.01);
+    for (Entity* e : {&a, &b, &c}) require_near(s.share(*e, 3'000 * ms), 1.0 / 3, 0.01);
     REQUIRE(s.idle == 0);
 }
 
@@ -178,8 +177,7 @@ TEST_CASE("random operations keep the counts and the order", "[sched]") {
         } else if (Entity* first = queue.pop(now)) {
             --queued;
             for (const Entity& other : entities)
-                if (other.queued)
-                    REQUIRE(static_cast<i64>(other.vruntime - first->vruntime) >= 0);
+                if (other.queued) REQUIRE(static_cast<i64>(other.vruntime - first->vruntime) >= 0);
             queue.charge(*first, random() % (10 * ms), now);
         }
         REQUIRE(queue.waiting() == queued);
@@ -191,8 +189,7 @@ TEST_CASE("a CPU is chosen by affinity, load and history", "[sched]") {
     const auto load_of = [&](CpuId cpu) { return load[cpu.raw()]; };
     CpuMask all, online;
     all.set_all();
-    for (u32 cpu = 0; cpu < 4; ++cpu)
-        online.set(CpuId(cpu));
+    for (u32 cpu = 0; cpu < 4; ++cpu) online.set(CpuId(cpu));
 
     SECTION("the previous CPU when it is idle") {
         REQUIRE(choose_cpu(CpuId(2), all, all, online, load_of) == CpuId(2));

@@ -50,14 +50,12 @@ TEST_CASE("the heap agrees with a sorted set", "[sched]") {
         switch (random() % 4) {
         case 0:
         case 1:
-            if (t.queued)
-                model.erase({t.deadline, &t});
+            if (t.queued) model.erase({t.deadline, &t});
             heap.set(t, now + random() % 1000);
             model.insert({t.deadline, &t});
             break;
         case 2:
-            if (t.queued)
-                model.erase({t.deadline, &t});
+            if (t.queued) model.erase({t.deadline, &t});
             heap.cancel(t);
             break;
         default:

@@ -62,17 +62,14 @@ TEST_CASE("no wake-up is lost between a sleeper and a sender", "[sched]") {
     std::thread sender([&] {
         for (int i = 0; i < rounds; ++i) {
             pending.exchange(true);
-            if (s.asleep())
-                s.wake();
-            while (done.load() <= i)
-                std::this_thread::yield();
+            if (s.asleep()) s.wake();
+            while (done.load() <= i) std::this_thread::yield();
         }
     });
     for (int i = 0; i < rounds; ++i) {
         while (!pending.load()) {
             s.block();
-            if (pending.load())
-                s.wake();
+            if (pending.load()) s.wake();
             while (!s.runnable()) // asleep until the sender wakes it; a lost wake-up hangs here
                 std::this_thread::yield();
         }

@@ -14,8 +14,7 @@ inline i64 live_bytes = 0;
 /// The C library's heap, aligned to pages as the hypervisor's is.
 inline constexpr MemorySource memory{
     .allocate = [](u64 bytes) -> void* {
-        if (allocations_left == 0)
-            return nullptr;
+        if (allocations_left == 0) return nullptr;
         --allocations_left;
         live_bytes += static_cast<i64>(bytes);
         void* p = std::aligned_alloc(4096, (bytes + 4095) & ~4095ull);

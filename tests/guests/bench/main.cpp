@@ -26,8 +26,7 @@ void bench(std::string_view name, F operation, unsigned times = 100, unsigned ba
     u64 least = ~0ull;
     for (unsigned round = 0; round < rounds; ++round) {
         const u64 start = rdtsc();
-        for (unsigned i = 0; i < times; ++i)
-            operation();
+        for (unsigned i = 0; i < times; ++i) operation();
         const u64 average = (rdtsc() - start) / times / batch;
         least = average < least ? average : least;
     }
@@ -42,8 +41,7 @@ void check(long result) {
 void bench_calls() {
     bench("null_hypercall", [] { xen_version(XENVER_version); });
     static multicall_entry_t calls[32] = {};
-    for (auto& entry : calls)
-        entry.op = __HYPERVISOR_xen_version;
+    for (auto& entry : calls) entry.op = __HYPERVISOR_xen_version;
     bench("multicall_entry", [] { check(multicall(calls, 32)); }, 20, 32);
     bench("sched_yield", [] { check(sched_op(SCHEDOP_yield)); });
     bench("set_timer_op", [] { check(set_timer(1ull << 45)); });
@@ -52,8 +50,7 @@ void bench_calls() {
 
 void bench_event() {
     const long port = bind_ipi(0);
-    if (port <= 0)
-        error("no event channel");
+    if (port <= 0) error("no event channel");
     fast_vcpu_info = std::bit_cast<u64>(&this_vcpu());
     fast_event_word = &shared_page().evtchn_pending[port / 64];
     fast_event_bit = 1ull << (port % 64);
@@ -62,8 +59,7 @@ void bench_event() {
     unmask_events();
     bench("event_roundtrip", [port] { check(send(static_cast<u32>(port))); });
     mask_events();
-    if (fast_event_count != 100 * rounds)
-        error("events were lost");
+    if (fast_event_count != 100 * rounds) error("events were lost");
     check(register_callback(CALLBACKTYPE_event, event_entry));
 }
 
@@ -106,14 +102,12 @@ void bench_tables() {
     bench("mmu_update_one", [&] { check(set_entry(entry, next())); });
 
     static mmu_update_t updates[128];
-    for (unsigned i = 0; i < 128; ++i)
-        updates[i] = {machine_address(entry_of(window + i * page_size)), 0};
+    for (unsigned i = 0; i < 128; ++i) updates[i] = {machine_address(entry_of(window + i * page_size)), 0};
     bench(
         "mmu_update_128",
         [&] {
             const u64 value = next();
-            for (auto& update : updates)
-                update.val = value;
+            for (auto& update : updates) update.val = value;
             check(mmu_update_op(updates, 128));
         },
         10, 128);
@@ -131,8 +125,7 @@ void bench_pin() {
     };
     bench("pin_unpin_l1_empty", pin_unpin, 20);
     check(make_writable(table));
-    for (u64& entry : table->word)
-        entry = pte(mfn_of(data), pte_rw);
+    for (u64& entry : table->word) entry = pte(mfn_of(data), pte_rw);
     check(make_readonly(table));
     bench("pin_unpin_l1_full", pin_unpin, 5);
 }
@@ -141,8 +134,7 @@ void bench_bases() {
     Page* top = alloc_page();
     const u64* current = entry_of(0, 4);
     for (unsigned slot = 0; slot < 512; ++slot)
-        if (slot < 256 || slot >= 272)
-            top->word[slot] = current[slot];
+        if (slot < 256 || slot >= 272) top->word[slot] = current[slot];
     check(make_readonly(top));
     check(pin(4, top));
     const u64 roots[2] = {root_mfn(), mfn_of(top)};

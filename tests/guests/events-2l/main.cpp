@@ -144,13 +144,11 @@ void check_many() {
     unsigned count = 0;
     for (; count < 300; ++count) {
         const long port = alloc_unbound();
-        if (port <= 0)
-            break;
+        if (port <= 0) break;
         ports[count] = static_cast<u32>(port);
     }
     expect_eq(count, 300, "300 ports at once");
-    for (unsigned i = 0; i < count; ++i)
-        close_port(ports[i]);
+    for (unsigned i = 0; i < count; ++i) close_port(ports[i]);
     const long again = alloc_unbound();
     expect(again > 0 && again <= 310, "closed ports are used again");
 }

@@ -24,17 +24,14 @@ constexpr event_word_t bit(unsigned number) { return 1u << number; }
 u32 take() {
     const u32 ready = __atomic_load_n(&control->ready, __ATOMIC_SEQ_CST);
     for (u32 queue = 0; queue < EVTCHN_FIFO_MAX_QUEUES; ++queue) {
-        if ((ready >> queue & 1) == 0)
-            continue;
+        if ((ready >> queue & 1) == 0) continue;
         const u32 port = heads[queue] != 0 ? heads[queue] : control->head[queue];
         event_word_t old = words[port], next;
-        do
-            next = old & ~(bit(EVTCHN_FIFO_LINKED) | EVTCHN_FIFO_LINK_MASK);
+        do next = old & ~(bit(EVTCHN_FIFO_LINKED) | EVTCHN_FIFO_LINK_MASK);
         while (!__atomic_compare_exchange_n(&words[port], &old, next, false, __ATOMIC_SEQ_CST,
                                             __ATOMIC_SEQ_CST));
         heads[queue] = old & EVTCHN_FIFO_LINK_MASK;
-        if (heads[queue] == 0)
-            __atomic_fetch_and(&control->ready, ~bit(queue), __ATOMIC_SEQ_CST);
+        if (heads[queue] == 0) __atomic_fetch_and(&control->ready, ~bit(queue), __ATOMIC_SEQ_CST);
         if ((old & bit(EVTCHN_FIFO_PENDING)) != 0 && (old & bit(EVTCHN_FIFO_MASKED)) == 0) {
             __atomic_fetch_and(&words[port], ~bit(EVTCHN_FIFO_PENDING), __ATOMIC_SEQ_CST);
             return port;
@@ -79,27 +76,21 @@ void switch_over(Page* page, Page* array) {
 }
 
 void check_order(const u32 (&port)[6]) {
-    for (u32 p : port)
-        expect_eq(unmask_op(p), 0, "a port is unmasked");
-    while (take() != 0)
-        ;
+    for (u32 p : port) expect_eq(unmask_op(p), 0, "a port is unmasked");
+    while (take() != 0);
     __atomic_store_n(&this_vcpu().evtchn_upcall_pending, 0, __ATOMIC_SEQ_CST);
-    for (u32 i : {3u, 0u, 5u, 1u})
-        send(port[i]);
+    for (u32 i : {3u, 0u, 5u, 1u}) send(port[i]);
     expect_eq(this_vcpu().evtchn_upcall_pending, 1, "an upcall is raised");
     send(port[0]);
-    for (u32 i : {3u, 0u, 5u, 1u})
-        expect_eq(take(), port[i], "events come in the order they were sent");
+    for (u32 i : {3u, 0u, 5u, 1u}) expect_eq(take(), port[i], "events come in the order they were sent");
     expect_eq(take(), 0, "each once");
 
     expect_eq(set_priority(port[4], EVTCHN_FIFO_PRIORITY_MAX), 0, "a port gets the highest priority");
     expect_eq(set_priority(port[2], EVTCHN_FIFO_PRIORITY_MIN), 0, "another one the lowest");
     expect_error(set_priority(port[1], EVTCHN_FIFO_PRIORITY_MIN + 1), "a priority beyond the last");
     expect_error(set_priority(0xffffff, 3), "a priority of no port");
-    for (u32 i : {2u, 0u, 4u, 1u})
-        send(port[i]);
-    for (u32 i : {4u, 0u, 1u, 2u})
-        expect_eq(take(), port[i], "priorities come first");
+    for (u32 i : {2u, 0u, 4u, 1u}) send(port[i]);
+    for (u32 i : {4u, 0u, 1u, 2u}) expect_eq(take(), port[i], "priorities come first");
     expect_eq(take(), 0, "and nothing else");
 }
 
@@ -136,8 +127,7 @@ GUEST("events-fifo") {
     require_eq(early > 0, true, "a port before the switch");
     send(static_cast<u32>(early));
     Page *page = alloc_page(), *array = alloc_page();
-    for (u32 i = 0; i < 1024; ++i)
-        reinterpret_cast<event_word_t*>(array)[i] = bit(EVTCHN_FIFO_MASKED);
+    for (u32 i = 0; i < 1024; ++i) reinterpret_cast<event_word_t*>(array)[i] = bit(EVTCHN_FIFO_MASKED);
     switch_over(page, array);
     expect((words[early] & bit(EVTCHN_FIFO_PENDING)) != 0,
            "an event pending before the switch stays pending");

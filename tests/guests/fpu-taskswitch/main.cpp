@@ -60,8 +60,7 @@ void check_state() {
     alignas(16) u64 seen[4] = {};
     asm volatile("movdqa %0, %%xmm3; movdqa %1, %%xmm15" : : "m"(pattern[0]), "m"(pattern[2]));
     asm volatile("fninit; fldpi");
-    for (unsigned i = 0; i < 50; ++i)
-        xen_version(XENVER_version);
+    for (unsigned i = 0; i < 50; ++i) xen_version(XENVER_version);
     expect_eq(set_timer(system_time() + 20'000'000), 0, "a timer");
     const long port = bind_virq(VIRQ_TIMER);
     unmask_port(static_cast<u32>(port));

@@ -42,8 +42,7 @@ bool copied(unsigned from, unsigned to, unsigned length) {
     const u8 *s = reinterpret_cast<u8*>(source), *t = reinterpret_cast<u8*>(target);
     for (unsigned i = 0; i < page_size; ++i) {
         const u8 wanted = i >= to && i < to + length ? s[from + i - to] : 0xee;
-        if (t[i] != wanted)
-            return false;
+        if (t[i] != wanted) return false;
     }
     return true;
 }
@@ -118,12 +117,10 @@ void check_batch() {
     expect(ops[1].status < 0, "and a bad one between them");
     expect(copied(0, 0, 48), "the good ones are done");
     static gnttab_copy_t many[256];
-    for (auto& op : many)
-        op = request(0, 0, 4096);
+    for (auto& op : many) op = request(0, 0, 4096);
     expect_eq(grant_table_op(GNTTABOP_copy, many, 256), 0, "a batch of 256 pages");
     unsigned good = 0;
-    for (const auto& op : many)
-        good += op.status == GNTST_okay;
+    for (const auto& op : many) good += op.status == GNTST_okay;
     expect_eq(good, 256, "is done whole");
     expect_eq(grant_table_op(GNTTABOP_copy, ops, 0), 0, "an empty batch");
     expect_eq(grant_table_op(GNTTABOP_copy, nullptr, 2), -XEN_EFAULT, "a batch at address 0");

@@ -91,8 +91,7 @@ long copy_from(grant_ref_t ref, u16 offset, u16 length, Page* to) {
 
 void check_sub_page() {
     Page *shared = alloc_page(), *target = alloc_page();
-    for (unsigned i = 0; i < 512; ++i)
-        shared->word[i] = i;
+    for (unsigned i = 0; i < 512; ++i) shared->word[i] = i;
     table[21].sub_page.frame = mfn_of(shared);
     table[21].sub_page.page_off = 1024;
     table[21].sub_page.length = 512;

@@ -89,8 +89,7 @@ constexpr Call calls[] = {
 /// The words by which it would show if the hypervisor wrote through one of its own addresses for us.
 u64 sample_m2p() {
     u64 sum = 0;
-    for (u64 mfn = 0; mfn < 64; ++mfn)
-        sum = sum * 31 + m2p(mfn);
+    for (u64 mfn = 0; mfn < 64; ++mfn) sum = sum * 31 + m2p(mfn);
     return sum;
 }
 
@@ -106,11 +105,9 @@ void check_pointers() {
                 continue; // clears the table by definition
             const long result = call.command < 0 ? hypercall(call.number, address, call.third, 0, DOMID_SELF)
                                                  : hypercall(call.number, call.command, address, call.third);
-            if (fits(address))
-                continue;
+            if (fits(address)) continue;
             const bool failed = (result < 0 && result >= -200) || (call.may_do_nothing && result == 0);
-            if (!failed)
-                Line() << call.name << " at " << Hex{address} << " gives " << result;
+            if (!failed) Line() << call.name << " at " << Hex{address} << " gives " << result;
             expect(failed, "a hypercall with a bad pointer fails");
         }
     }

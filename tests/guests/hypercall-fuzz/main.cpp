@@ -44,23 +44,16 @@ constexpr unsigned numbers[] = {
 
 u64 random_word(Random& random) {
     switch (random.below(8)) {
-    case 0:
-        return random.below(64);
-    case 1:
-        return random.next();
-    case 2:
-        return std::bit_cast<u64>(scratch) + random.below(4096);
-    case 3:
-        return HYPERVISOR_VIRT_START + (random.next() & 0x7fffffffff8);
+    case 0: return random.below(64);
+    case 1: return random.next();
+    case 2: return std::bit_cast<u64>(scratch) + random.below(4096);
+    case 3: return HYPERVISOR_VIRT_START + (random.next() & 0x7fffffffff8);
     case 4:
         // Powers of two, but none that could be a frame or machine address of our own.
         return random.below(2) ? 1ull << random.below(12) : 1ull << (41 + random.below(23));
-    case 5:
-        return DOMID_SELF + random.below(4);
-    case 6:
-        return ~static_cast<u64>(random.below(16));
-    default:
-        return 0;
+    case 5: return DOMID_SELF + random.below(4);
+    case 6: return ~static_cast<u64>(random.below(16));
+    default: return 0;
     }
 }
 
@@ -79,10 +72,8 @@ bool harmless(unsigned number, const u64 (&a)[5]) {
 void shape(Random& random, unsigned number, u64 (&a)[5]) {
     const u64 inside = std::bit_cast<u64>(scratch) + 8 * random.below(500);
     const bool list_first = number == __HYPERVISOR_mmu_update || number == __HYPERVISOR_mmuext_op;
-    if (random.below(2))
-        a[0] = list_first ? inside : random.below(24);
-    if (random.below(2))
-        a[1] = inside;
+    if (random.below(2)) a[0] = list_first ? inside : random.below(24);
+    if (random.below(2)) a[1] = inside;
     (list_first ? a[1] : a[2]) = random.below(8);
 }
 
@@ -94,15 +85,12 @@ GUEST("hypercall-fuzz") {
     scratch = alloc_pages(16); // room for answers longer than a page
     unsigned done = 0, succeeded = 0, strange = 0;
     for (unsigned i = 0; i < steps; ++i) {
-        for (unsigned word = 0; word < 16; ++word)
-            scratch->word[random.below(512)] = random_word(random);
+        for (unsigned word = 0; word < 16; ++word) scratch->word[random.below(512)] = random_word(random);
         const unsigned number = numbers[random.below(std::size(numbers))];
         u64 a[5];
-        for (u64& argument : a)
-            argument = random_word(random);
+        for (u64& argument : a) argument = random_word(random);
         shape(random, number, a);
-        if (!harmless(number, a))
-            continue;
+        if (!harmless(number, a)) continue;
         const long result = bare_hypercall(number, a[0], a[1], a[2], a[3], a[4]);
         ++done;
         succeeded += result >= 0;

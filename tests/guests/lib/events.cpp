@@ -89,8 +89,7 @@ void mask_events() { __atomic_store_n(&this_vcpu().evtchn_upcall_mask, 1, __ATOM
 
 void unmask_events() {
     __atomic_store_n(&this_vcpu().evtchn_upcall_mask, 0, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&this_vcpu().evtchn_upcall_pending, __ATOMIC_SEQ_CST))
-        xen_version(XENVER_version);
+    if (__atomic_load_n(&this_vcpu().evtchn_upcall_pending, __ATOMIC_SEQ_CST)) xen_version(XENVER_version);
 }
 
 u64 system_time() {

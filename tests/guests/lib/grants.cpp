@@ -18,8 +18,7 @@ long setup_table(unsigned count, xen_pfn_t* frames, std::int16_t& status) {
 grant_entry_v1_t* init_grants_v1() {
     gnttab_set_version_t version = {.version = 1};
     const long result = grant_table_op(GNTTABOP_set_version, &version);
-    if (result != 0 && result != -XEN_ENOSYS)
-        error("grant table version 1 cannot be set");
+    if (result != 0 && result != -XEN_ENOSYS) error("grant table version 1 cannot be set");
     xen_pfn_t frame = 0;
     std::int16_t status = 0;
     if (setup_table(1, &frame, status) != 0 || status != GNTST_okay)
@@ -44,8 +43,7 @@ long map_grant(u64 address, grant_ref_t ref, u32 flags, domid_t domain) {
     op.ref = ref;
     op.dom = domain;
     const long result = grant_table_op(GNTTABOP_map_grant_ref, &op);
-    if (result != 0)
-        error("GNTTABOP_map_grant_ref itself fails");
+    if (result != 0) error("GNTTABOP_map_grant_ref itself fails");
     return op.status != GNTST_okay ? op.status : static_cast<long>(op.handle);
 }
 

@@ -15,8 +15,7 @@ constinit u64 root = 0;
 } // namespace
 
 Page* alloc_pages(unsigned count) {
-    if (pool_used + count > pool_pages)
-        error("the page pool of the guest is empty");
+    if (pool_used + count > pool_pages) error("the page pool of the guest is empty");
     Page* first = &pool[pool_used];
     pool_used += count;
     return first;
@@ -42,10 +41,8 @@ const u64* entry_of(u64 address, int level) {
     u64 table = root;
     for (int at = 4;; --at) {
         const u64* entry = static_cast<u64*>(address_of_mfn(table)) + (address >> (3 + 9 * at) & 511);
-        if (at == level)
-            return entry;
-        if ((*entry & pte_present) == 0)
-            return nullptr;
+        if (at == level) return entry;
+        if ((*entry & pte_present) == 0) return nullptr;
         table = (*entry & pte_frame_mask) >> 12;
     }
 }
@@ -78,13 +75,10 @@ long set_entry(const u64* entry, u64 value, u64 command) {
 long map(u64 address, u64 mfn, u64 flags) {
     for (int level = 4; level > 1; --level) {
         const u64* entry = entry_of(address, level);
-        if (*entry & pte_present)
-            continue;
+        if (*entry & pte_present) continue;
         Page* table = alloc_page();
-        if (long result = make_readonly(table))
-            return result;
-        if (long result = set_entry(entry, pte(mfn_of(table), pte_rw)))
-            return result;
+        if (long result = make_readonly(table)) return result;
+        if (long result = set_entry(entry, pte(mfn_of(table), pte_rw))) return result;
     }
     return set_entry(entry_of(address), pte(mfn, flags));
 }

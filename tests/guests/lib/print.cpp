@@ -11,23 +11,19 @@ Line::~Line() {
 }
 
 void Line::put(char c) {
-    if (length_ < sizeof(text_) - 1)
-        text_[length_++] = c;
+    if (length_ < sizeof(text_) - 1) text_[length_++] = c;
 }
 
 Line& Line::operator<<(std::string_view text) {
-    for (char c : text)
-        put(c);
+    for (char c : text) put(c);
     return *this;
 }
 
 Line& Line::operator<<(Hex number) {
     *this << "0x";
     int shift = 60;
-    while (shift > 0 && (number.value >> shift) == 0)
-        shift -= 4;
-    for (; shift >= 0; shift -= 4)
-        put("0123456789abcdef"[(number.value >> shift) & 15]);
+    while (shift > 0 && (number.value >> shift) == 0) shift -= 4;
+    for (; shift >= 0; shift -= 4) put("0123456789abcdef"[(number.value >> shift) & 15]);
     return *this;
 }
 
@@ -38,14 +34,12 @@ Line& Line::unsigned_decimal(u64 number) {
         digits[count++] = static_cast<char>('0' + number % 10);
         number /= 10;
     } while (number != 0);
-    while (count > 0)
-        put(digits[--count]);
+    while (count > 0) put(digits[--count]);
     return *this;
 }
 
 Line& Line::decimal(std::int64_t number) {
-    if (number < 0)
-        put('-');
+    if (number < 0) put('-');
     return unsigned_decimal(number < 0 ? 0 - static_cast<u64>(number) : static_cast<u64>(number));
 }
 

@@ -33,13 +33,11 @@ private:
 inline u64 choose_seed() {
     std::string_view line(reinterpret_cast<const char*>(boot_info().cmd_line));
     const auto at = line.find("seed=");
-    if (at == std::string_view::npos)
-        return rdtsc() | 1;
+    if (at == std::string_view::npos) return rdtsc() | 1;
     line.remove_prefix(at + 5);
     u64 seed = 0;
     for (char c : line) {
-        if (c < '0' || c > '9')
-            break;
+        if (c < '0' || c > '9') break;
         seed = seed * 10 + static_cast<u64>(c - '0');
     }
     return seed != 0 ? seed : 1;

@@ -52,10 +52,8 @@ void* memcpy(void* destination, const void* source, unsigned long size) {
 void* memmove(void* destination, const void* source, unsigned long size) {
     auto* to = static_cast<char*>(destination);
     auto* from = static_cast<const char*>(source);
-    if (to <= from)
-        return memcpy(destination, source, size);
-    for (unsigned long i = size; i > 0; --i)
-        asm volatile("movb %1, %0" : "=m"(to[i - 1]) : "q"(from[i - 1]));
+    if (to <= from) return memcpy(destination, source, size);
+    for (unsigned long i = size; i > 0; --i) asm volatile("movb %1, %0" : "=m"(to[i - 1]) : "q"(from[i - 1]));
     return destination;
 }
 
@@ -63,23 +61,20 @@ int memcmp(const void* a, const void* b, unsigned long size) {
     auto* left = static_cast<const u8*>(a);
     auto* right = static_cast<const u8*>(b);
     for (unsigned long i = 0; i < size; ++i)
-        if (left[i] != right[i])
-            return left[i] - right[i];
+        if (left[i] != right[i]) return left[i] - right[i];
     return 0;
 }
 
 const void* memchr(const void* memory, int value, unsigned long size) {
     auto* at = static_cast<const u8*>(memory);
     for (; size > 0; ++at, --size)
-        if (*at == static_cast<u8>(value))
-            return at;
+        if (*at == static_cast<u8>(value)) return at;
     return nullptr;
 }
 
 unsigned long strlen(const char* text) {
     unsigned long length = 0;
-    while (text[length] != 0)
-        ++length;
+    while (text[length] != 0) ++length;
     return length;
 }
 }

@@ -34,16 +34,13 @@ void land(Frame& frame) {
 
 extern "C" void trap_handler(Frame* frame) {
     if (frame->vector == entry_event) {
-        if (event_hook)
-            return event_hook(*frame);
+        if (event_hook) return event_hook(*frame);
         this_vcpu().evtchn_upcall_pending = 0;
         this_vcpu().evtchn_pending_sel = 0;
         return;
     }
-    if (hooks[frame->vector] && hooks[frame->vector](*frame))
-        return;
-    if (guard_stack != 0)
-        return land(*frame);
+    if (hooks[frame->vector] && hooks[frame->vector](*frame)) return;
+    if (guard_stack != 0) return land(*frame);
     Line() << "unexpected trap " << Hex{frame->vector} << " error " << Hex{frame->error} << " rip "
            << Hex{frame->rip} << " rsp " << Hex{frame->rsp} << " cr2 " << Hex{this_vcpu().arch.cr2};
     expect(false, "no unexpected trap");
@@ -76,8 +73,7 @@ long register_callback(u16 type, const char* entry, u16 flags) {
 void install_traps() {
     for (u8 vector = 0; vector < 32; ++vector) {
         const bool software = vector == vector_bp || vector == vector_of;
-        if (install_vector(vector, software ? 3 : 0) != 0)
-            error("set_trap_table refuses an exception");
+        if (install_vector(vector, software ? 3 : 0) != 0) error("set_trap_table refuses an exception");
     }
     if (register_callback(CALLBACKTYPE_event, event_entry) != 0 ||
         register_callback(CALLBACKTYPE_failsafe, failsafe_entry) != 0 ||

@@ -38,13 +38,11 @@ void init_user() {
     result |= make_readonly(user_l4);
     result |= pin(4, user_l4);
     result |= mmuext(MMUEXT_NEW_USER_BASEPTR, user_root_mfn());
-    if (result != 0)
-        error("the user address space cannot be built");
+    if (result != 0) error("the user address space cannot be built");
 }
 
 Trap run_user(UserState state) {
-    if (state.rsp == 0)
-        state.rsp = user_stack + page_size - 16;
+    if (state.rsp == 0) state.rsp = user_stack + page_size - 16;
     return catch_trap([&state] { user_enter(&state); });
 }
 

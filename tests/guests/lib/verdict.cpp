@@ -23,8 +23,7 @@ bool expect(bool holds, std::string_view text) {
 
 bool expect_value(std::int64_t actual, std::int64_t wanted, std::string_view text) {
     ++checks;
-    if (actual == wanted)
-        return true;
+    if (actual == wanted) return true;
     ++failures;
     Line() << "FAIL: " << text << ": got " << actual << " (" << Hex{static_cast<u64>(actual)} << "), wanted "
            << wanted << " (" << Hex{static_cast<u64>(wanted)} << ")";
@@ -32,16 +31,14 @@ bool expect_value(std::int64_t actual, std::int64_t wanted, std::string_view tex
 }
 
 bool expect_error(long result, std::string_view text) {
-    if (result < 0 && result >= -200)
-        return expect(true, text);
+    if (result < 0 && result >= -200) return expect(true, text);
     Line() << "result " << result << " where an error was due";
     return expect(false, text);
 }
 
 void power_off() {
     sched_shutdown_t request = {.reason = SHUTDOWN_poweroff};
-    for (;;)
-        sched_op(SCHEDOP_shutdown, &request);
+    for (;;) sched_op(SCHEDOP_shutdown, &request);
 }
 
 void conclude() {

@@ -47,8 +47,7 @@ bool expect_error(long result, std::string_view text);
 
 template <typename A, typename B>
 void require_eq(A actual, B wanted, std::string_view text) {
-    if (!expect_eq(actual, wanted, text))
-        conclude();
+    if (!expect_eq(actual, wanted, text)) conclude();
 }
 
 } // namespace guest

@@ -54,8 +54,7 @@ void check_queries() {
     expect_eq(memory_op(XENMEM_machine_memory_map, &request), 0, "dom0 sees the machine's memory map");
     expect(request.nr_entries >= 3, "of some entries");
     u64 ram = 0;
-    for (unsigned i = 0; i < request.nr_entries; ++i)
-        ram += map[i].type == e820_ram ? map[i].size : 0;
+    for (unsigned i = 0; i < request.nr_entries; ++i) ram += map[i].type == e820_ram ? map[i].size : 0;
     expect(ram / page_size > boot_info().nr_pages, "with more RAM than dom0 has");
     expect_eq(memory_op(60, &request), -XEN_ENOSYS, "an unknown operation");
 }
@@ -63,8 +62,7 @@ void check_queries() {
 void check_balloon() {
     Page* pages = alloc_pages(8);
     xen_pfn_t frames[8];
-    for (unsigned i = 0; i < 8; ++i)
-        frames[i] = mfn_of(&pages[i]);
+    for (unsigned i = 0; i < 8; ++i) frames[i] = mfn_of(&pages[i]);
     const long before = current();
     const u64 first = frames[0];
     expect_eq(reservation(XENMEM_decrease_reservation, frames, 1), 1, "a frame that is still mapped");
@@ -79,8 +77,7 @@ void check_balloon() {
     expect_eq(reservation(XENMEM_decrease_reservation, frames + 1, 7), 7, "seven frames are given back");
     expect_eq(current(), before - 8, "and counted");
     expect_eq(reservation(XENMEM_decrease_reservation, frames + 1, 7), 0, "they cannot be given back twice");
-    for (unsigned i = 0; i < 8; ++i)
-        frames[i] = pfn_of(&pages[i]);
+    for (unsigned i = 0; i < 8; ++i) frames[i] = pfn_of(&pages[i]);
     expect_eq(reservation(XENMEM_populate_physmap, frames, 8), 8, "eight frames are got");
     expect_eq(current(), before, "and counted");
     for (unsigned i = 0; i < 8; ++i) {
@@ -109,8 +106,7 @@ void check_limits() {
     domid_t self = DOMID_SELF;
     const long room = memory_op(XENMEM_maximum_reservation, &self) - current();
     xen_pfn_t frame = pfn_of(alloc_page());
-    if (room == 0)
-        expect_eq(reservation(XENMEM_populate_physmap, &frame, 1), 0, "not a page over the limit");
+    if (room == 0) expect_eq(reservation(XENMEM_populate_physmap, &frame, 1), 0, "not a page over the limit");
     expect(reservation(XENMEM_populate_physmap, &frame, 1, 40) <= 0, "an extent of order 40");
     expect(reservation(XENMEM_decrease_reservation, &frame, 1ull << 60) <= 0, "2^60 extents");
     expect_error(reservation(XENMEM_populate_physmap, nullptr, 1) - 1, "extents at address 0");

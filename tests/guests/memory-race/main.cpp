@@ -47,8 +47,7 @@ extern "C" [[noreturn]] void racing_main() {
     }
     store(running, 2);
     vcpu_op(VCPUOP_down, 1);
-    for (;;)
-        asm volatile("pause");
+    for (;;) asm volatile("pause");
 }
 
 void start_racer() {
@@ -64,15 +63,13 @@ void start_racer() {
     context.ctrlreg[3] = xen_pfn_to_cr3(root_mfn());
     require_eq(vcpu_op(VCPUOP_initialise, 1, &context), 0, "a second vCPU");
     require_eq(vcpu_op(VCPUOP_up, 1), 0, "runs");
-    while (load(running) == 0)
-        sched_op(SCHEDOP_yield);
+    while (load(running) == 0) sched_op(SCHEDOP_yield);
 }
 
 /// Exchanges `in` for one extent of the same size; with `bad`, its last frame is none.
 long exchange(xen_pfn_t (&in)[frames], bool bad, xen_pfn_t& out) {
     const xen_pfn_t last = in[frames - 1];
-    if (bad)
-        in[frames - 1] = 1ull << 40;
+    if (bad) in[frames - 1] = 1ull << 40;
     xen_memory_exchange_t op = {};
     set_xen_guest_handle(op.in.extent_start, in);
     op.in.nr_extents = frames;
@@ -104,17 +101,13 @@ GUEST("memory-race") {
         xen_pfn_t out = pfn_of(pages);
         const bool bad = round % 2 != 0;
         const long result = exchange(in, bad, out);
-        if (bad && result < 0)
-            ++refused;
-        if (bad || result != 0)
-            continue;
+        if (bad && result < 0) ++refused;
+        if (bad || result != 0) continue;
         ++done;
-        for (unsigned i = 0; i < frames; ++i)
-            in[i] = out + i;
+        for (unsigned i = 0; i < frames; ++i) in[i] = out + i;
     }
     store(stop, 1);
-    while (load(running) != 2)
-        sched_op(SCHEDOP_yield);
+    while (load(running) != 2) sched_op(SCHEDOP_yield);
     expect_eq(refused, rounds / 2, "every exchange with a bad frame is refused");
     expect(done != 0, "good ones succeed");
     expect_eq(current(), before, "the reservation is what it was");

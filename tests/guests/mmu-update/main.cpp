@@ -36,8 +36,7 @@ void check_batches() {
     }
     expect_eq(wrong, 0, "every page is where it was put");
 
-    for (mmu_update_t& update : updates)
-        update.val = 0;
+    for (mmu_update_t& update : updates) update.val = 0;
     updates[50].val = pte(root_mfn(), pte_rw);
     done = 77;
     expect_error(mmu_update_op(updates, 128, &done), "a batch with a refused entry");
@@ -103,8 +102,7 @@ void check_domains() {
 void check_other_tables() {
     // Nothing forbids mmu_update on a page that is plain, writable memory.
     mmu_update_t update = {mfn_of(data + 2) << 12 | 8 * 5, 0xabcdef};
-    if (mmu_update_op(&update, 1) == 0)
-        expect_eq(data[2].word[5], 0xabcdef, "an update of plain memory");
+    if (mmu_update_op(&update, 1) == 0) expect_eq(data[2].word[5], 0xabcdef, "an update of plain memory");
     expect_eq(update_va_mapping(window, pte(mfn_of(data + 1), pte_rw), UVMF_INVLPG | UVMF_ALL), 0,
               "UVMF_ALL");
     window_word(0) = 0x77;

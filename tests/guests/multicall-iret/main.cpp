@@ -46,12 +46,10 @@ void check_results() {
 
 void check_long() {
     static multicall_entry_t calls[600];
-    for (auto& entry : calls)
-        entry = call(__HYPERVISOR_xen_version, XENVER_version);
+    for (auto& entry : calls) entry = call(__HYPERVISOR_xen_version, XENVER_version);
     expect_eq(multicall(calls, 600), 0, "a batch of 600");
     unsigned good = 0;
-    for (const auto& entry : calls)
-        good += entry.result == (4 << 16 | 17);
+    for (const auto& entry : calls) good += entry.result == (4 << 16 | 17);
     expect_eq(good, 600, "is done whole");
 }
 

@@ -44,8 +44,7 @@ bool on_nmi(Frame& frame) {
     ++depth;
     deepest = depth > deepest ? depth : deepest;
     expect_eq(frame.cs & 0xffff, kernel_cs_in_frame, "the NMI frame shows the kernel");
-    if (nmis == 1)
-        expect_eq(vcpu_op(VCPUOP_send_nmi, 0), 0, "an NMI sent inside the handler");
+    if (nmis == 1) expect_eq(vcpu_op(VCPUOP_send_nmi, 0), 0, "an NMI sent inside the handler");
     xen_version(XENVER_version);
     --depth;
     return true;
@@ -97,8 +96,7 @@ void check_broken_return() {
            "a non-canonical rip");
     expect(catch_trap([] { iret_to(0x1234567000, kernel_cs_in_frame, FLAT_KERNEL_SS); }).is(vector_pf),
            "an unmapped rip is a page fault");
-    if (last_trap().is(vector_pf))
-        expect_eq(last_trap().frame.rip, 0x1234567000, "at that rip");
+    if (last_trap().is(vector_pf)) expect_eq(last_trap().frame.rip, 0x1234567000, "at that rip");
     expect_eq(xen_version(XENVER_version), 4 << 16 | 17, "the guest lives on");
 }
 

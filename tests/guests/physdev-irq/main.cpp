@@ -45,8 +45,7 @@ long map_line(int line, int& pirq) {
 bool pending_within(u32 port, u64 milliseconds) {
     const u64 until = system_time() + milliseconds * 1'000'000;
     while (!port_pending(port))
-        if (system_time() > until)
-            return false;
+        if (system_time() > until) return false;
     return true;
 }
 

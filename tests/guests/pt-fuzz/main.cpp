@@ -27,14 +27,11 @@ unsigned random(unsigned below) { return generator.below(below); }
 
 /// Mostly entries that could be right: a page of the set with sensible flags; sometimes anything at all.
 u64 random_entry() {
-    if (random(16) == 0)
-        return random();
-    if (random(4) == 0)
-        return 0;
+    if (random(16) == 0) return random();
+    if (random(4) == 0) return 0;
     const u64 mfn = mfn_of(&pages[random(page_count)]);
     u64 flags = random(2) ? pte_rw : pte_ro;
-    if (random(16) == 0)
-        flags ^= 1ull << random(12);
+    if (random(16) == 0) flags ^= 1ull << random(12);
     return pte(mfn, flags);
 }
 
@@ -47,12 +44,8 @@ void step() {
     const unsigned index = random(page_count);
     Page* page = &pages[index];
     switch (random(6)) {
-    case 0:
-        accepted += make_readonly(page) == 0;
-        break;
-    case 1:
-        accepted += make_writable(page) == 0;
-        break;
+    case 0: accepted += make_readonly(page) == 0; break;
+    case 1: accepted += make_writable(page) == 0; break;
     case 2: {
         const int level = 1 + static_cast<int>(random(4));
         if (pin(level, page) == 0) {
@@ -90,8 +83,7 @@ bool rule_holds() {
             return expect(false, "no pinned page table is mapped writable");
     // The same through the tables of the set: an L1 may not map a pinned page writable.
     for (unsigned i = 0; i < page_count; ++i) {
-        if (pinned_level[i] != 1)
-            continue;
+        if (pinned_level[i] != 1) continue;
         for (unsigned slot = 0; slot < 4; ++slot)
             for (unsigned j = 0; j < page_count; ++j)
                 if (pinned_level[j] != 0 && (pages[i].word[slot] & 3) == 3 &&
@@ -103,12 +95,10 @@ bool rule_holds() {
 
 void take_down() {
     for (unsigned i = 0; i < page_count; ++i)
-        if (pinned_level[i] != 0)
-            expect_eq(unpin(&pages[i]), 0, "a pinned page is unpinned");
+        if (pinned_level[i] != 0) expect_eq(unpin(&pages[i]), 0, "a pinned page is unpinned");
     for (unsigned i = 0; i < page_count; ++i)
         expect_eq(make_writable(&pages[i]), 0, "every page is free again");
-    for (unsigned i = 0; i < page_count; ++i)
-        memset(&pages[i], 0, sizeof(Page));
+    for (unsigned i = 0; i < page_count; ++i) memset(&pages[i], 0, sizeof(Page));
     for (unsigned i = 0; i < page_count; ++i) {
         require_eq(make_readonly(&pages[i]), 0, "made read-only");
         expect_eq(pin(1, &pages[i]), 0, "and no writable reference is left: it can be a table");
@@ -122,8 +112,7 @@ GUEST("pt-fuzz") {
     generator = Random(choose_seed());
     Line() << "seed=" << generator.seed();
     pages = alloc_pages(page_count);
-    for (unsigned i = 0; i < steps && rule_holds(); ++i)
-        step();
+    for (unsigned i = 0; i < steps && rule_holds(); ++i) step();
     Line() << steps << " steps, " << accepted << " accepted";
     expect(accepted > steps / 20, "enough operations are accepted to mean something");
     take_down();

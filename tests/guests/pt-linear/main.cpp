@@ -21,14 +21,12 @@ void check_self() {
     const u64* own = entry_of(linear_base, 4);
     expect_error(set_entry(own, pte(root_mfn(), pte_rw)), "a writable entry of an L4 in itself");
     const long result = set_entry(own, pte(root_mfn(), pte_ro));
-    if (result == -XEN_EINVAL)
-        skip("linear page tables are not offered");
+    if (result == -XEN_EINVAL) skip("linear page tables are not offered");
     require_eq(result, 0, "a read-only entry of an L4 in itself");
     const auto* linear = reinterpret_cast<volatile u64*>(linear_l4);
     const u64* normal = entry_of(0, 4);
     unsigned different = 0;
-    for (unsigned i = 272; i < 512; ++i)
-        different += (linear[i] ^ normal[i]) & pte_frame_mask ? 1 : 0;
+    for (unsigned i = 272; i < 512; ++i) different += (linear[i] ^ normal[i]) & pte_frame_mask ? 1 : 0;
     expect_eq(different, 0, "shows the L4 at the linear address");
     const u64 address = virtual_base + 0x100000;
     const auto* l1 = reinterpret_cast<volatile u64*>(linear_base + ((address & 0xffffffffffff) >> 9));

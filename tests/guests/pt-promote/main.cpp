@@ -96,8 +96,7 @@ void check_new_root() {
     Page* top = alloc_page();
     const auto* current = entry_of(0, 4);
     for (unsigned slot = 0; slot < 512; ++slot)
-        if (slot < 256 || slot >= 272)
-            top->word[slot] = current[slot];
+        if (slot < 256 || slot >= 272) top->word[slot] = current[slot];
     require_eq(make_readonly(top), 0, "a copy of the live L4");
     expect_error(mmuext(MMUEXT_NEW_BASEPTR, mfn_of(alloc_page())), "a writable page is no L4");
     expect_eq(pin(4, top), 0, "the copy is pinned");

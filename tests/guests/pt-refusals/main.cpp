@@ -19,8 +19,7 @@ constinit u64 stray_mfn = 0;    // a frame that was ours
 void build() {
     for (int level = 1; level <= 4; ++level) {
         tables[level] = alloc_page();
-        if (level > 1)
-            tables[level]->word[0] = pte(mfn_of(tables[level - 1]), pte_rw);
+        if (level > 1) tables[level]->word[0] = pte(mfn_of(tables[level - 1]), pte_rw);
         require_eq(make_readonly(tables[level]), 0, "a table");
     }
     require_eq(pin(4, tables[4]), 0, "a tower of tables");
@@ -80,10 +79,8 @@ void check_upper() {
         refuse(level, 0, tables[level]->word[0] | pte_pse, "a table turned into a superpage");
         refuse(level, 1, pte(stray_mfn, pte_rw), "a frame of nobody as a table");
         refuse(level, 1, 1ull << 51 | pte_rw, "a table beyond the machine's address width");
-        if (level > 2)
-            refuse(level, 1, pte(mfn_of(tables[1]), pte_rw), "an L1 where a higher table belongs");
-        if (level < 4)
-            refuse(level, 1, pte(mfn_of(tables[4]), pte_rw), "an L4 where a lower table belongs");
+        if (level > 2) refuse(level, 1, pte(mfn_of(tables[1]), pte_rw), "an L1 where a higher table belongs");
+        if (level < 4) refuse(level, 1, pte(mfn_of(tables[4]), pte_rw), "an L4 where a lower table belongs");
     }
     for (unsigned slot : {256u, 260u, 261u, 271u}) {
         refuse(4, slot, pte(mfn_of(tables[3]), pte_rw), "an entry in a slot of the hypervisor");

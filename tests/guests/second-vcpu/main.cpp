@@ -55,10 +55,8 @@ extern "C" [[noreturn]] void second_main() {
     store(stage, 1);
     for (;;) {
         const u32 order = load(command);
-        if (order == 1)
-            answer = *reinterpret_cast<volatile u64*>(window);
-        if (order == 3)
-            wait_for_port();
+        if (order == 1) answer = *reinterpret_cast<volatile u64*>(window);
+        if (order == 3) wait_for_port();
         if (order == 2) {
             store(command, 0);
             store(stage, 2);
@@ -66,8 +64,7 @@ extern "C" [[noreturn]] void second_main() {
             store(stage, 3); // up again: it goes on behind the call
             continue;
         }
-        if (order != 0)
-            store(command, 0);
+        if (order != 0) store(command, 0);
         asm volatile("pause");
     }
 }
@@ -124,8 +121,7 @@ void check_events() {
     for (unsigned round = 0; round < 50; ++round) {
         store(command, 3);
         expect_eq(send(wake_port), 0, "an event to the second vCPU");
-        if (!expect(reaches(command, 0), "wakes it"))
-            return;
+        if (!expect(reaches(command, 0), "wakes it")) return;
         expect(port_pending(reply_port), "and it answers");
         clear_port(reply_port);
     }
@@ -162,8 +158,7 @@ void check_flush() {
 } // namespace
 
 GUEST("second-vcpu") {
-    if (vcpu_op(VCPUOP_is_up, 1) == -XEN_ENOENT)
-        skip("dom0 has one vCPU only");
+    if (vcpu_op(VCPUOP_is_up, 1) == -XEN_ENOENT) skip("dom0 has one vCPU only");
     stack = alloc_pages(4);
     check_contexts();
     expect_eq(vcpu_op(VCPUOP_up, 1), 0, "it is brought up");

@@ -54,16 +54,14 @@ void check_fields() {
 void check_image() {
     expect(initialised[0] == 1 && initialised[3] == 0x123456789abcdef0, "initialised data");
     u64 sum = 0;
-    for (const volatile u64& word : zeroed)
-        sum |= word;
+    for (const volatile u64& word : zeroed) sum |= word;
     expect_eq(sum, 0, "data beyond the file's end is zero");
 }
 
 void check_translation() {
     u64 wrong = 0;
     for (u64 pfn = 0; pfn < boot_info().nr_pages; ++pfn)
-        if (m2p(p2m(pfn)) != pfn)
-            ++wrong;
+        if (m2p(p2m(pfn)) != pfn) ++wrong;
     expect_eq(wrong, 0, "p2m and M2P agree on every page");
     auto* table = reinterpret_cast<volatile u64*>(HYPERVISOR_VIRT_START);
     expect(catch_trap([table] { table[0] = 0; }).is(vector_pf), "the M2P cannot be written");
@@ -83,10 +81,8 @@ void check_mapping() {
             entry_of(address, 1) == nullptr)
             break;
         const u64 entry = *entry_of(address);
-        if ((entry & pte_present) == 0)
-            break;
-        if (address == std::bit_cast<u64>(&shared_page()))
-            continue; // remapped by the runtime
+        if ((entry & pte_present) == 0) break;
+        if (address == std::bit_cast<u64>(&shared_page())) continue; // remapped by the runtime
         const bool writable = (entry & pte_write) != 0;
         wrong_frames += (entry & pte_frame_mask) >> 12 != p2m((address - virtual_base) >> 12);
         writable_tables += is_page_table(address) && writable;

@@ -62,8 +62,7 @@ void check_numbers() {
 void check_page() {
     const u8* stub = reinterpret_cast<const u8*>(&hypercall_page[0]);
     unsigned filled = 0;
-    for (unsigned number = 0; number < 64; ++number)
-        filled += stub[number * 32] != 0xcc;
+    for (unsigned number = 0; number < 64; ++number) filled += stub[number * 32] != 0xcc;
     expect(filled >= 48, "the page is filled with stubs");
     expect((*entry_of(std::bit_cast<u64>(stub)) & (pte_present | pte_nx)) == pte_present,
            "it can be executed");

@@ -29,8 +29,7 @@ void on_event(Frame&) {
 bool wait_for(unsigned count) {
     for (unsigned tries = 0; tries < 1000; ++tries) {
         mask_events();
-        if (fired >= count)
-            break;
+        if (fired >= count) break;
         expect_eq(sched_op(SCHEDOP_block), 0, "SCHEDOP_block");
         expect_eq(this_vcpu().evtchn_upcall_mask, 0, "SCHEDOP_block unmasks upcalls");
     }
@@ -54,8 +53,7 @@ void check_set_timer() {
     expect_eq(set_timer(system_time() + 30 * ms), 0, "a deadline is set");
     expect_eq(set_timer(0), 0, "and cancelled by 0");
     const u64 until = system_time() + 60 * ms;
-    while (system_time() < until)
-        xen_version(XENVER_version);
+    while (system_time() < until) xen_version(XENVER_version);
     expect_eq(fired, 0, "and does not fire");
 }
 
@@ -73,8 +71,7 @@ void check_singleshot() {
     fired = 0;
     const long late = set_singleshot(system_time() - 5 * ms, VCPU_SSHOTTMR_future);
     expect(late == -XEN_ETIME || late == 0, "a past deadline with VCPU_SSHOTTMR_future is -ETIME");
-    if (late == 0)
-        expect(wait_for(1), "or fires at once");
+    if (late == 0) expect(wait_for(1), "or fires at once");
     fired = 0;
     expect_eq(set_singleshot(1, 0), 0, "a past deadline without the flag");
     expect(wait_for(1), "fires at once");
@@ -82,8 +79,7 @@ void check_singleshot() {
     expect_eq(set_singleshot(system_time() + 30 * ms, 0), 0, "a single-shot timer");
     expect_eq(vcpu_op(VCPUOP_stop_singleshot_timer, 0), 0, "is stopped");
     const u64 until = system_time() + 60 * ms;
-    while (system_time() < until)
-        xen_version(XENVER_version);
+    while (system_time() < until) xen_version(XENVER_version);
     expect_eq(fired, 0, "and does not fire");
 }
 
@@ -93,8 +89,7 @@ void check_periodic() {
     const u64 start = system_time();
     expect_eq(vcpu_op(VCPUOP_set_periodic_timer, 0, &op), 0, "a periodic timer");
     // A periodic timer ticks while its vCPU runs; it need not wake one that blocks.
-    while (fired < 5 && system_time() - start < 5000 * ms)
-        asm volatile("pause");
+    while (fired < 5 && system_time() - start < 5000 * ms) asm volatile("pause");
     expect(fired >= 5, "fires again and again");
     expect(system_time() - start >= 40 * ms, "not faster than its period");
     expect_eq(vcpu_op(VCPUOP_stop_periodic_timer, 0), 0, "it is stopped");

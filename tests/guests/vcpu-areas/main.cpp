@@ -58,8 +58,7 @@ void check_time_area() {
     op.addr.p = std::bit_cast<u64>(&area);
     const long result = vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, &op);
     expect(result == 0 || result == -XEN_ENOSYS, "a time area is taken or not offered");
-    if (result == 0)
-        expect(area.tsc_to_system_mul != 0, "and filled at once");
+    if (result == 0) expect(area.tsc_to_system_mul != 0, "and filled at once");
 }
 
 void check_info() {

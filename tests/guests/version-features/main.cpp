@@ -14,8 +14,7 @@ namespace {
 template <unsigned N>
 bool ends(const char (&text)[N]) {
     for (char c : text)
-        if (c == 0)
-            return true;
+        if (c == 0) return true;
     return false;
 }
 
