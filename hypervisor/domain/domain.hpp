@@ -25,6 +25,14 @@ namespace irq {
 struct DomainIrqs;
 }
 
+/// The words of CPUID that list features, in the order of xen/arch-x86/cpufeatureset.h.
+using FeatureMask = std::array<u32, 12>;
+inline constexpr FeatureMask all_features = [] {
+    FeatureMask all{};
+    all.fill(~0u);
+    return all;
+}();
+
 /// A domain: its memory account, vCPUs and the tables of its subsystems.
 ///
 /// Lock order (docs/locking.md): page_lock → DomainPages::lock; event lock and grant lock are leaves among
@@ -54,6 +62,7 @@ struct Domain {
     SpinLock fifo_lock;           ///< the FIFO queues; a leaf
     std::array<std::atomic<u64>, vcpu_limit / 64> pollers{}; ///< vCPUs in SCHEDOP_poll (domain/notify.hpp)
     grant::Table* grants = nullptr;
+    u32 max_grant_version = 2;
     SpinLock grant_lock;
     grant::Maptrack* maptrack = nullptr; ///< what this domain has mapped of others
     SpinLock maptrack_lock;
@@ -64,6 +73,10 @@ struct Domain {
     std::atomic<bool> shutting_down{false};
     std::atomic<bool> crashed{false};
     std::atomic<u32> pause_count{0};
+    std::atomic<u32> tool_pauses{0};             ///< of them, those of DOMCTL_pausedomain
+    std::atomic<bool> being_relinquished{false}; ///< by a CPU, right now
+    std::atomic<bool> dead{false};               ///< holds nothing any more but what others use of it
+    Timer burial;
     u32 shutdown_code = 0;
 
     // What the guest may touch without asking (dom0: everything but Streak's own devices).
@@ -73,8 +86,11 @@ struct Domain {
     DomainSched sched;
 
     // Time
-    u64 time_offset_seconds = 0;
+    i64 time_offset_seconds = 0;
     u32 tsc_mode = 0;
+    u32 tsc_incarnation = 0;
+
+    FeatureMask features = all_features; ///< what CPUID may show of the processor's features
 
     static constexpr u32 max_memory_map = 128;
     std::array<e820_entry, max_memory_map> memory_map{}; ///< XENMEM_set_memory_map (domU)

@@ -116,6 +116,16 @@ void destroy(Domain& domain) {
     mm::Owned<Table>{table}.reset();
 }
 
+bool frames_in_use(Domain& domain) {
+    LockGuard guard(domain.grant_lock);
+    const Table& table = *domain.grants;
+    for (u32 i = 0; i < table.frame_count(); ++i)
+        if (mm::heap_page_in_use(table.frame(i))) return true;
+    for (u32 i = 0; i < table.status_count(); ++i)
+        if (mm::heap_page_in_use(table.status_frame(i))) return true;
+    return false;
+}
+
 Result<> grow(Domain& domain, u32 frames) {
     LockGuard guard(domain.grant_lock);
     return grow_locked(domain, frames);
@@ -139,6 +149,7 @@ Result<Mfn> status_frame(Domain& domain, u32 index) {
 
 Result<> set_version(Domain& domain, u32 version) {
     if (version != 1 && version != 2) return fail(Errno::EINVAL);
+    if (version > domain.max_grant_version) return fail(Errno::ENOSYS);
     LockGuard guard(domain.grant_lock);
     Table& table = *domain.grants;
     if (table.version() == version) return {};
@@ -153,7 +164,7 @@ Result<> set_version(Domain& domain, u32 version) {
 
 grant::Outcome<grant::Granted> pin(Domain& granter, GrantRef ref, const grant::Use& use) {
     LockGuard guard(granter.grant_lock);
-    if (!granter.grants) return std::unexpected(grant::Status::bad_gntref);
+    if (granter.dying) return std::unexpected(grant::Status::bad_domain);
     return granter.grants->pin(ref, use);
 }
 

@@ -19,6 +19,9 @@ namespace streak::grants {
 /// Frees the tables, with the domain.
 void destroy(Domain& domain);
 
+/// Does anybody map a frame of entries or statuses?
+[[nodiscard]] bool frames_in_use(Domain& domain);
+
 /// Makes the table at least `frames` long. EINVAL: beyond its limit; ENOMEM.
 [[nodiscard]] Result<> grow(Domain& domain, u32 frames);
 /// A frame of entries or of statuses, which is made if need be (XENMEM_acquire_resource, add_to_physmap).
@@ -26,7 +29,7 @@ void destroy(Domain& domain);
 [[nodiscard]] Result<Mfn> shared_frame(Domain& domain, u32 index);
 [[nodiscard]] Result<Mfn> status_frame(Domain& domain, u32 index);
 
-/// GNTTABOP_set_version. EINVAL; EBUSY: entries in use, or a status frame is mapped; ENOMEM; ERANGE.
+/// GNTTABOP_set_version. EINVAL; ENOSYS: the domain may not have it; EBUSY: entries in use, or a status frame is mapped; ENOMEM; ERANGE.
 [[nodiscard]] Result<> set_version(Domain& domain, u32 version);
 
 /// Begins a use of a grant; the frame's references are taken apart (take_frame).

@@ -2,7 +2,10 @@
 #include "domain/lifecycle.hpp"
 
 #include <bit>
+#include <cstring>
 
+#include "arch/clock.hpp"
+#include "arch/cpu.hpp"
 #include "arch/fpu.hpp"
 #include "domain/grants.hpp"
 #include "domain/notify.hpp"
@@ -64,13 +67,50 @@ void destroy_vcpu(Vcpu& v) {
     mm::Owned<Vcpu>(&v).reset();
 }
 
+Result<> create_vcpus(Domain& d) {
+    for (u32 id = 0; id < d.max_vcpus; ++id) {
+        TRY(create_vcpu(d, id));
+        if (!d.privileged) arch::interrupt_window(); // nobody knows the domain yet, no lock is held
+    }
+    return {};
+}
+
 Result<> set_up(Domain& d, const NewDomain& wanted) {
     TRY(create_shared_info(d));
     TRY(events::create(d, wanted.max_evtchn_port));
     TRY(grants::create(d, wanted.max_grant_frames, wanted.max_maptrack_frames));
-    TRY(pirqs::create(d));
-    for (u32 id = 0; id < wanted.max_vcpus; ++id) TRY(create_vcpu(d, id));
-    return enter_registry(d);
+    if (d.privileged) TRY(pirqs::create(d));
+    return create_vcpus(d);
+}
+
+/// Returns what the domain holds, step by step. ERESTART: call again. Its vCPUs are stopped.
+Result<> relinquish(Domain& d) {
+    for (Vcpu* v : d.vcpus)
+        if (v) unregister_vcpu_info(*v);
+    TRY(events::relinquish(d));
+    TRY(grants::relinquish(d));
+    TRY(pirqs::relinquish(d));
+    return mm::relinquish_memory(d);
+}
+
+/// Does somebody else still use frames of the domain, or those the hypervisor shows it?
+bool frames_in_use(Domain& d) {
+    return d.pages.total != 0 || mm::heap_page_in_use(d.shared_info) || grants::frames_in_use(d);
+}
+
+constexpr u64 burial_interval_ns = 5'000'000;
+
+/// The id stays taken until no frame carries it any more: a successor must not own what others map of the dead.
+void bury(void* context) {
+    Domain& d = *static_cast<Domain*>(context);
+    if (frames_in_use(d)) {
+        timers::set(d.burial, clock::now() + burial_interval_ns);
+        return;
+    }
+    mm::register_account(d.id, nullptr);
+    release_id(d.id);
+    send_global_virq(VIRQ_DOM_EXC);
+    DomainRef{&d}; // the one that the domain has held itself
 }
 
 } // namespace
@@ -79,30 +119,61 @@ Result<Domain*> create(const NewDomain& wanted) {
     if (wanted.max_vcpus == 0 || wanted.max_vcpus > vcpu_limit) return fail(Errno::EINVAL);
     auto domain = mm::make_owned<Domain>();
     if (!domain) return fail(Errno::ENOMEM);
+    TRY_ASSIGN(id, reserve_id(wanted.id));
     Domain& d = *domain.release();
-    d.id = wanted.id;
+    d.id = id;
     d.privileged = wanted.privileged;
-    d.subject = {.id = wanted.id, .privileged = wanted.privileged};
+    d.subject = {.id = id, .privileged = wanted.privileged, .sid = wanted.sid};
+    std::memcpy(d.handle, wanted.handle, sizeof d.handle);
     d.max_vcpus = wanted.max_vcpus;
-    d.pages.id = wanted.id;
+    d.max_grant_version = wanted.max_grant_version;
+    d.pages.id = id;
     d.pages.max = wanted.max_frames;
-    mm::register_account(d.id, &d.pages);
-    scheduler::pause_nosync(d);
-    if (auto done = set_up(d, wanted); !done) {
+    d.burial.function = bury;
+    d.burial.context = &d;
+    mm::register_account(id, &d.pages);
+    d.tool_pauses = d.pause_count = 1;
+    const auto done = set_up(d, wanted);
+    if (!done) {
         free_domain(d);
+        mm::register_account(id, nullptr);
+        release_id(id);
         return fail(done.error());
     }
+    enter_registry(d);
     return &d;
 }
 
-Result<> relinquish(Domain& d) {
-    for (Vcpu* v : d.vcpus)
-        if (v) unregister_vcpu_info(*v);
-    TRY(events::relinquish(d));
-    TRY(grants::relinquish(d));
-    TRY(pirqs::relinquish(d));
-    TRY(mm::relinquish_memory(d));
-    leave_registry(d);
+Result<> destroy(Domain& d) {
+    if (d.dead.load()) return {};
+    if (d.being_relinquished.exchange(true)) return fail(Errno::ERESTART); // another CPU is at it
+    if (!d.dying.exchange(true)) {
+        mm::close_account(d.pages);
+        scheduler::pause(d);
+    }
+    const auto done = relinquish(d);
+    d.dead = done.has_value();
+    d.being_relinquished = false;
+    if (done) bury(&d);
+    return done;
+}
+
+Result<> pause(Domain& d) {
+    constexpr u32 limit = 255;
+    u32 now = d.tool_pauses.load();
+    do {
+        if (now == limit) return fail(Errno::EBUSY);
+    } while (!d.tool_pauses.compare_exchange_weak(now, now + 1));
+    scheduler::pause(d);
+    return {};
+}
+
+Result<> unpause(Domain& d) {
+    u32 now = d.tool_pauses.load();
+    do {
+        if (now == 0) return fail(Errno::EINVAL);
+    } while (!d.tool_pauses.compare_exchange_weak(now, now - 1));
+    scheduler::unpause(d);
     return {};
 }
 
@@ -119,7 +190,6 @@ void free_domain(Domain& d) {
         else
             log_error("d{}: its shared page is still mapped somewhere and stays allocated", d.id);
     }
-    mm::register_account(d.id, nullptr);
     mm::Owned<Domain>(&d).reset();
 }
 

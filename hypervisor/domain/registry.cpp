@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <array>
+#include <bitset>
 
 #include "domain/domain.hpp"
 #include "domain/lifecycle.hpp"
@@ -9,7 +10,8 @@ namespace streak {
 namespace {
 constinit SpinLock registry_lock;
 constinit std::array<Domain*, 0x7ff0> domains{};
-constinit u32 highest_id = 0;
+constinit std::bitset<0x7ff0> taken{}; ///< ids that are not to be given out
+constinit u32 highest_id = 0, last_id = 0;
 } // namespace
 
 void DomainRef::release(Domain& domain) {
@@ -44,18 +46,34 @@ DomainRef next_domain(DomId from) {
 
 namespace lifecycle {
 
-Result<> enter_registry(Domain& domain) {
+Result<DomId> reserve_id(DomId wanted) {
     LockGuard guard(registry_lock);
-    if (domain.id.raw() >= domains.size()) return fail(Errno::EINVAL);
-    if (domains[domain.id.raw()]) return fail(Errno::EEXIST);
-    domains[domain.id.raw()] = &domain;
-    if (domain.id.raw() > highest_id) highest_id = domain.id.raw();
-    return {};
+    if (wanted != invalid_domid) {
+        if (wanted.raw() >= domains.size()) return fail(Errno::EINVAL);
+        if (taken.test(wanted.raw())) return fail(Errno::EEXIST);
+        taken.set(wanted.raw());
+        return wanted;
+    }
+    // An id comes back as late as possible: tools may still know it.
+    for (u32 tried = 0; tried < domains.size(); ++tried) {
+        last_id = last_id + 1 < domains.size() ? last_id + 1 : 1;
+        if (taken.test(last_id)) continue;
+        taken.set(last_id);
+        return DomId(static_cast<u16>(last_id));
+    }
+    return fail(Errno::ENOSPC);
 }
 
-void leave_registry(Domain& domain) {
+void release_id(DomId id) {
     LockGuard guard(registry_lock);
-    domains[domain.id.raw()] = nullptr;
+    domains[id.raw()] = nullptr;
+    taken.reset(id.raw());
+}
+
+void enter_registry(Domain& domain) {
+    LockGuard guard(registry_lock);
+    domains[domain.id.raw()] = &domain;
+    if (domain.id.raw() > highest_id) highest_id = domain.id.raw();
 }
 
 } // namespace lifecycle

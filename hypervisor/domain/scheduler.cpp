@@ -130,10 +130,9 @@ CpuQueue& lock_queue(Vcpu& vcpu) {
 }
 
 void set_runstate(Vcpu& vcpu, bool on_cpu, u64 now) {
-    if (vcpu.is_idle()) return;
     RunStateTimes& times = vcpu.sched.runstate;
-    const bool domain_paused = vcpu.domain->pause_count.load() != 0;
-    const sched::RunState state = vcpu.sched.state.classify(on_cpu, domain_paused);
+    sched::RunState state = on_cpu ? sched::RunState::running : sched::RunState::offline; // for the idle vCPU
+    if (!vcpu.is_idle()) state = vcpu.sched.state.classify(on_cpu, vcpu.domain->pause_count.load() != 0);
     times.total[static_cast<unsigned>(times.state)] += now - times.entered;
     times.state = state;
     times.entered = now;
@@ -182,6 +181,7 @@ void start_cpu() {
     block.idle->sched.vcpu = block.idle;
     block.idle->sched.cpu.store(block.cpu.raw());
     block.idle->sched.on_cpu.store(true);
+    block.idle->sched.runstate = {.state = sched::RunState::running, .entered = clock::now(), .total = {}};
     CpuQueue& q = queues[block.cpu.raw()];
     q.slice.function = slice_over;
     q.slice.cpu = block.cpu;

@@ -44,6 +44,7 @@ Return alloc_unbound(RawHandle arg) {
     EvtchnPort port;
     {
         LockGuard guard(domain->event_lock);
+        if (domain->dying) return fail(Errno::EINVAL);
         TRY_ASSIGN(taken, domain->ports->alloc_unbound(remote, busy_in(*domain)));
         port = taken;
     }

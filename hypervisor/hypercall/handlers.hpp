@@ -33,6 +33,8 @@ Return physdev_op(i32 cmd, RawHandle arg);
 Return physdev_op_compat(RawHandle op);
 Return platform_op(RawHandle op);
 Return machine_check_op(RawHandle arg);
+Return domctl(RawHandle op);
+Return sysctl(RawHandle op);
 Return xenpmu_op(u32 cmd, RawHandle arg);
 Return nmi_op(u32 cmd, RawHandle arg);
 

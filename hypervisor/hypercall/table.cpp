@@ -43,6 +43,8 @@ constexpr std::array<Entry, table_size> make_table() {
     t[__HYPERVISOR_event_channel_op] = entry<&event_channel_op>;
     t[__HYPERVISOR_physdev_op] = entry<&physdev_op>;
     t[__HYPERVISOR_xenpmu_op] = entry<&xenpmu_op>;
+    t[__HYPERVISOR_sysctl] = entry<&sysctl>;
+    t[__HYPERVISOR_domctl] = entry<&domctl>;
     t[__HYPERVISOR_mca] = entry<&machine_check_op>;
     return t;
 }

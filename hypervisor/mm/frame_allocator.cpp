@@ -322,14 +322,30 @@ void share_heap_page(void* memory, DomId owner, bool writable) {
     if (DomainPages* account = account_of(owner)) ++account->shared_heap;
 }
 
+namespace {
+constexpr u64 only_shared = count_bits::shared_heap | count_bits::allocated | 1;
+}
+
+bool heap_page_in_use(const void* memory) {
+    return memory && page_of_unchecked(to_mfn(arch::direct_map_maddr(memory))).count.load() != only_shared;
+}
+
 bool unshare_heap_page(void* memory) {
     PageInfo& page = page_of_unchecked(to_mfn(arch::direct_map_maddr(memory)));
-    u64 expected = count_bits::shared_heap | count_bits::allocated | 1;
+    u64 expected = only_shared;
     const DomId owner = page.owner_id();
     if (!page.count.compare_exchange_strong(expected, 0)) return false;
     reset(page, xen_id);
     if (DomainPages* account = account_of(owner)) --account->shared_heap;
     return true;
+}
+
+void close_account(DomainPages& account) {
+    {
+        LockGuard guard(account.lock);
+        account.max = 0;
+    }
+    (void)set_claim(account, 0);
 }
 
 MemoryTotals memory_totals() {

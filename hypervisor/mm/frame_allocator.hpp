@@ -67,8 +67,13 @@ bool release_allocation(PageInfo& page);
 /// Shows one page of hypervisor memory to `owner` (shared_info, grant frames …): writable by it, or
 /// read-only; it is never freed by guest references.
 void share_heap_page(void* memory, DomId owner, bool writable);
+/// Does anybody map such a page? (nullptr: nobody)
+[[nodiscard]] bool heap_page_in_use(const void* memory);
 /// Ends the sharing; false while the guest still maps it.
 [[nodiscard]] bool unshare_heap_page(void* memory);
+
+/// Nothing more may be allocated for it; its claim is given back.
+void close_account(DomainPages& account);
 
 struct MemoryTotals {
     u64 total_frames, free_frames, claimed_frames;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "hypercall/domctl.hpp"
+
+#include "hypercall/handlers.hpp"
+
+namespace streak::hypercall {
+
+namespace {
+
+using xsm::Hook;
+
+struct Operation {
+    DomctlHandler handler = nullptr;
+    Hook hook{};
+};
+
+[[nodiscard]] Result<> refuse(Domain&, xen_domctl_t&) { return fail(Errno::EOPNOTSUPP); }
+[[nodiscard]] Result<> no_device(Domain&, xen_domctl_t&) { return fail(Errno::ENODEV); }
+
+constexpr std::array<Operation, XEN_DOMCTL_set_paging_mempool_size + 1> operations = [] {
+    std::array<Operation, XEN_DOMCTL_set_paging_mempool_size + 1> t{};
+    t[XEN_DOMCTL_destroydomain] = {domctl_destroy, Hook::domctl_destroy};
+    t[XEN_DOMCTL_pausedomain] = {domctl_pause, Hook::domctl_pause};
+    t[XEN_DOMCTL_unpausedomain] = {domctl_unpause, Hook::domctl_unpause};
+    t[XEN_DOMCTL_getdomaininfo] = {domctl_get_info, Hook::domctl_get_info};
+    t[XEN_DOMCTL_setvcpuaffinity] = {domctl_set_affinity, Hook::domctl_set_affinity};
+    t[XEN_DOMCTL_getvcpuaffinity] = {domctl_get_affinity, Hook::domctl_get_affinity};
+    t[XEN_DOMCTL_setnodeaffinity] = {domctl_set_node_affinity, Hook::domctl_set_affinity};
+    t[XEN_DOMCTL_getnodeaffinity] = {domctl_get_node_affinity, Hook::domctl_get_affinity};
+    t[XEN_DOMCTL_max_mem] = {domctl_max_mem, Hook::domctl_max_mem};
+    t[XEN_DOMCTL_setvcpucontext] = {domctl_set_context, Hook::domctl_set_context};
+    t[XEN_DOMCTL_getvcpucontext] = {domctl_get_context, Hook::domctl_get_context};
+    t[XEN_DOMCTL_set_ext_vcpucontext] = {domctl_set_ext_context, Hook::domctl_set_context};
+    t[XEN_DOMCTL_get_ext_vcpucontext] = {domctl_get_ext_context, Hook::domctl_get_context};
+    t[XEN_DOMCTL_setvcpuextstate] = {domctl_set_xstate, Hook::domctl_set_context};
+    t[XEN_DOMCTL_getvcpuextstate] = {domctl_get_xstate, Hook::domctl_get_context};
+    t[XEN_DOMCTL_set_vcpu_msrs] = {domctl_set_msrs, Hook::domctl_set_context};
+    t[XEN_DOMCTL_get_vcpu_msrs] = {domctl_get_msrs, Hook::domctl_get_context};
+    t[XEN_DOMCTL_getvcpuinfo] = {domctl_get_vcpu_info, Hook::domctl_get_info};
+    t[XEN_DOMCTL_max_vcpus] = {domctl_max_vcpus, Hook::domctl_max_vcpus};
+    t[XEN_DOMCTL_scheduler_op] = {domctl_scheduler_op, Hook::domctl_scheduler};
+    t[XEN_DOMCTL_setdomainhandle] = {domctl_set_handle, Hook::domctl_set_handle};
+    t[XEN_DOMCTL_hypercall_init] = {domctl_hypercall_init, Hook::domctl_hypercall_init};
+    t[XEN_DOMCTL_settimeoffset] = {domctl_set_time_offset, Hook::domctl_set_time};
+    t[XEN_DOMCTL_settscinfo] = {domctl_set_tsc_info, Hook::domctl_set_time};
+    t[XEN_DOMCTL_gettscinfo] = {domctl_get_tsc_info, Hook::domctl_get_info};
+    t[XEN_DOMCTL_resumedomain] = {domctl_resume, Hook::domctl_unpause};
+    t[XEN_DOMCTL_sendtrigger] = {domctl_send_trigger, Hook::domctl_trigger};
+    t[XEN_DOMCTL_set_address_size] = {domctl_set_address_size, Hook::domctl_set_address_size};
+    t[XEN_DOMCTL_get_address_size] = {domctl_get_address_size, Hook::domctl_get_info};
+    t[XEN_DOMCTL_set_target] = {domctl_set_target, Hook::domctl_set_target};
+    t[XEN_DOMCTL_getpageframeinfo3] = {domctl_page_types, Hook::domctl_page_types};
+    t[XEN_DOMCTL_set_virq_handler] = {domctl_set_virq_handler, Hook::domctl_set_virq_handler};
+    t[XEN_DOMCTL_set_cpu_policy] = {domctl_set_cpu_policy, Hook::domctl_cpu_policy};
+    t[XEN_DOMCTL_get_cpu_policy] = {domctl_get_cpu_policy, Hook::domctl_cpu_policy};
+    // No IOMMU is driven: a device in a guest's hands could write anywhere.
+    t[XEN_DOMCTL_assign_device] = {no_device, Hook::domctl_devices};
+    t[XEN_DOMCTL_test_assign_device] = {no_device, Hook::domctl_devices};
+    t[XEN_DOMCTL_deassign_device] = {no_device, Hook::domctl_devices};
+    t[XEN_DOMCTL_get_device_group] = {no_device, Hook::domctl_devices};
+    t[XEN_DOMCTL_setdebugging] = {refuse, Hook::domctl_devices};
+    return t;
+}();
+
+constinit std::atomic<bool> busy{false};
+
+struct [[nodiscard]] Turn {
+    Turn() : mine(!busy.exchange(true)) {}
+    ~Turn() {
+        if (mine) busy.store(false);
+    }
+    const bool mine;
+};
+
+[[nodiscard]] Result<> run(xen_domctl_t& op) {
+    if (op.cmd == XEN_DOMCTL_createdomain) {
+        TRY(may(Hook::domctl_create, caller()));
+        return domctl_create(op);
+    }
+    const Operation operation = op.cmd < operations.size() ? operations[op.cmd] : Operation{};
+    if (!operation.handler) return fail(Errno::ENOSYS);
+    TRY_ASSIGN(domain, find_domain(DomId(op.domain)));
+    TRY(may(operation.hook, *domain));
+    return operation.handler(*domain, op);
+}
+
+} // namespace
+
+Return domctl(RawHandle arg) {
+    const auto handle = arg.as<xen_domctl_t>();
+    TRY_ASSIGN(op, handle.read());
+    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION) return fail(Errno::EACCES);
+    const Turn turn;
+    if (!turn.mine) return fail(Errno::ERESTART);
+    const Result<> done = run(op);
+    // Sizes and what was objected to are told with these errors, too.
+    if (done || done.error() == Errno::ENOBUFS || done.error() == Errno::EINVAL) TRY(handle.write(op));
+    if (!done) return fail(done.error());
+    return 0;
+}
+
+} // namespace streak::hypercall

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The story: a control domain makes another domain, builds it by hand, lets it run, looks at it, and ends it. Every
+// step that tools take is taken here with its refusals: creation, memory, foreign mappings, page tables pinned for
+// another domain, the first vCPU state, events between the two, pause, shutdown, destruction. A domain must give back
+// all it had, at once when nobody uses its frames, or else with the last user; over and over.
+
+#include <cstddef>
+
+#include "tests/guests/lib/events.hpp"
+#include "tests/guests/lib/paging.hpp"
+#include "tests/guests/lib/verdict.hpp"
+
+using namespace guest;
+
+// What the new domain executes at `code_va`: it tells dom0 by an event, counts until it is told to stop, and shuts
+// itself down with the reason dom0 has written.
+asm(R"(
+    .text
+    .balign 4096
+    .globl domain_code
+domain_code:
+    movq $0x600d, 0x2000
+    movl $32, %eax
+    movl $4, %edi
+    movl $0x2040, %esi
+    syscall
+1:  lock incq 0x2008
+    cmpq $0, 0x2010
+    je 1b
+    movl $29, %eax
+    movl $2, %edi
+    movl $0x2048, %esi
+    syscall
+    ud2
+    .balign 4096
+)");
+extern "C" const char domain_code[];
+
+namespace {
+
+constexpr u64 code_va = 0x1000;
+constexpr u64 window = 0x40000000; ///< where this kernel maps the other domain's frames
+constexpr unsigned memory_frames = 16;
+constexpr u64 ms = 1'000'000;
+
+/// The page through which the two talk.
+struct Mailbox {
+    volatile u64 marker, counter, stop;
+    u64 unused[5];
+    evtchn_send_t send;
+    u32 pad;
+    sched_shutdown_t shutdown;
+};
+static_assert(offsetof(Mailbox, send) == 0x40 && offsetof(Mailbox, shutdown) == 0x48);
+
+enum FrameUse { code, mailbox, l1, l2, l3, l4, spare };
+
+long domctl(u32 command, domid_t domain, xen_domctl_t& op) {
+    op.cmd = command;
+    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    op.domain = domain;
+    return hypercall(__HYPERVISOR_domctl, &op);
+}
+
+long domctl(u32 command, domid_t domain) {
+    xen_domctl_t op = {};
+    return domctl(command, domain, op);
+}
+
+xen_sysctl_physinfo physinfo() {
+    xen_sysctl_t op = {};
+    op.cmd = XEN_SYSCTL_physinfo;
+    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
+    require_eq(hypercall(__HYPERVISOR_sysctl, &op), 0, "SYSCTL_physinfo");
+    return op.u.physinfo;
+}
+
+/// Lets others run until the condition holds, half a second at most.
+template <class F>
+bool wait_for(F&& holds) {
+    for (const u64 end = system_time() + 500 * ms; system_time() < end; sched_op(SCHEDOP_yield))
+        if (holds()) return true;
+    return holds();
+}
+
+long create(xen_domctl_t& op, u32 vcpus = 1, domid_t id = 0) {
+    op = {};
+    op.u.createdomain.max_vcpus = vcpus;
+    op.u.createdomain.max_evtchn_port = 63;
+    op.u.createdomain.max_grant_frames = op.u.createdomain.max_maptrack_frames = -1;
+    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    op.u.createdomain.handle[0] = 0x5a;
+    return domctl(XEN_DOMCTL_createdomain, id, op);
+}
+
+/// -ESRCH, or the description of the domain.
+long describe(domid_t id, xen_domctl_getdomaininfo_t& info) {
+    xen_domctl_t op = {};
+    const long result = domctl(XEN_DOMCTL_getdomaininfo, id, op);
+    info = op.u.getdomaininfo;
+    return result;
+}
+
+long map_foreign(u64 address, domid_t domain, u64 mfn) {
+    mmu_update_t op = {machine_address(entry_of(address)), pte(mfn, pte_rw)};
+    return mmu_update_op(&op, 1, nullptr, domain);
+}
+
+long unmap(u64 address) { return update_va_mapping(address, 0); }
+
+struct Guest {
+    domid_t id = 0;
+    u32 port = 0; ///< dom0's end of the event channel
+    xen_pfn_t frames[memory_frames];
+
+    template <class T>
+    T* mapped(FrameUse use) {
+        const u64 address = window + use * page_size;
+        require_eq(map_foreign(address, id, frames[use]), 0, "a frame of the other domain is mapped");
+        return reinterpret_cast<T*>(address);
+    }
+    void unmap(FrameUse use) { require_eq(::unmap(window + use * page_size), 0, "and unmapped"); }
+    Mailbox& box() { return *reinterpret_cast<Mailbox*>(window + mailbox * page_size); }
+};
+
+void check_refusals(const Guest& g) {
+    xen_domctl_t op = {};
+    op.cmd = XEN_DOMCTL_getdomaininfo;
+    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION + 1;
+    expect_eq(hypercall(__HYPERVISOR_domctl, &op), -XEN_EACCES, "another interface version");
+    expect_eq(hypercall(__HYPERVISOR_domctl, nullptr), -XEN_EFAULT, "no request");
+    expect_eq(domctl(60000, g.id), -XEN_ENOSYS, "an unknown operation");
+    expect_eq(domctl(XEN_DOMCTL_pausedomain, 999), -XEN_ESRCH, "a domain that is not there");
+    expect_eq(domctl(XEN_DOMCTL_pausedomain, 0), -XEN_EINVAL, "dom0 does not pause itself");
+    expect_error(domctl(XEN_DOMCTL_destroydomain, 0), "nor end itself");
+    expect_eq(create(op, 1, g.id), -XEN_EEXIST, "an id twice");
+    expect_eq(create(op, 0), -XEN_EINVAL, "a domain without vCPUs");
+    expect_error(create(op, 100000), "with too many");
+    op.u.createdomain.max_vcpus = 1;
+    op.u.createdomain.flags = XEN_DOMCTL_CDF_hvm;
+    expect_error(domctl(XEN_DOMCTL_createdomain, 0, op), "a hardware-assisted one");
+    op.u.max_vcpus.max = 7;
+    expect_eq(domctl(XEN_DOMCTL_max_vcpus, g.id, op), -XEN_EINVAL, "another number of vCPUs");
+    op.u.address_size.size = 17;
+    expect_error(domctl(XEN_DOMCTL_set_address_size, g.id, op), "17-bit guests");
+    op.u.vcpucontext.vcpu = 1;
+    expect_error(domctl(XEN_DOMCTL_setvcpucontext, g.id, op), "the state of a vCPU that is not there");
+    op.u.vcpucontext.vcpu = 0;
+    expect_eq(domctl(XEN_DOMCTL_getvcpucontext, g.id, op), -XEN_ENODATA, "the state of one that has none");
+}
+
+void make_domain(Guest& g) {
+    xen_domctl_t op;
+    require_eq(create(op), 0, "DOMCTL_createdomain");
+    g.id = op.domain;
+    op.u.max_vcpus.max = 1;
+    require_eq(domctl(XEN_DOMCTL_max_vcpus, g.id, op), 0, "DOMCTL_max_vcpus");
+    op.u.max_mem.max_memkb = memory_frames * 4;
+    require_eq(domctl(XEN_DOMCTL_max_mem, g.id, op), 0, "DOMCTL_max_mem");
+    xen_memory_reservation_t r = {};
+    for (unsigned i = 0; i < memory_frames; ++i) g.frames[i] = i;
+    set_xen_guest_handle(r.extent_start, g.frames);
+    r.nr_extents = memory_frames;
+    r.domid = g.id;
+    require_eq(memory_op(XENMEM_populate_physmap, &r), memory_frames, "its memory");
+    xen_pfn_t more = memory_frames;
+    set_xen_guest_handle(r.extent_start, &more);
+    r.nr_extents = 1;
+    expect_eq(memory_op(XENMEM_populate_physmap, &r), 0, "and no frame beyond its limit");
+}
+
+void write_tables(Guest& g) {
+    constexpr u64 flags = pte_rw;
+    u64* table = g.mapped<u64>(l1);
+    table[1] = pte(g.frames[code], pte_ro);
+    table[2] = pte(g.frames[mailbox], flags);
+    g.unmap(l1);
+    g.mapped<u64>(l2)[0] = pte(g.frames[l1], flags);
+    g.unmap(l2);
+    g.mapped<u64>(l3)[0] = pte(g.frames[l2], flags);
+    g.unmap(l3);
+    g.mapped<u64>(l4)[0] = pte(g.frames[l3], flags);
+    mmuext_op_t pin = {};
+    pin.cmd = MMUEXT_PIN_L4_TABLE;
+    pin.arg1.mfn = g.frames[l4];
+    expect_error(mmuext_ops(&pin, 1, nullptr, g.id), "a table that dom0 can write is not pinned");
+    g.unmap(l4);
+    require_eq(mmuext_ops(&pin, 1, nullptr, g.id), 0, "MMUEXT_PIN_L4_TABLE for another domain");
+}
+
+void mask_its_events(const Guest& g) {
+    xen_domctl_getdomaininfo_t info;
+    require_eq(describe(g.id, info), 0, "DOMCTL_getdomaininfo");
+    const u64 address = window + spare * page_size;
+    require_eq(map_foreign(address, g.id, info.shared_info_frame), 0, "its shared page is mapped");
+    reinterpret_cast<shared_info_t*>(address)->vcpu_info[0].evtchn_upcall_mask = 1;
+    require_eq(unmap(address), 0, "and unmapped");
+}
+
+void set_first_state(const Guest& g) {
+    static vcpu_guest_context_t c;
+    memset(&c, 0, sizeof c);
+    c.flags = VGCF_in_kernel | VGCF_online;
+    c.user_regs.rip = code_va;
+    c.user_regs.rsp = c.kernel_sp = 0x3000;
+    c.user_regs.cs = FLAT_KERNEL_CS;
+    c.user_regs.ss = c.kernel_ss = FLAT_KERNEL_SS;
+    c.user_regs.rflags = 0x200;
+    c.debugreg[6] = 0xffff0ff0;
+    c.debugreg[7] = 0x400;
+    xen_domctl_t op = {};
+    set_xen_guest_handle(op.u.vcpucontext.ctxt, &c);
+    c.ctrlreg[3] = g.frames[mailbox] << 12;
+    expect_error(domctl(XEN_DOMCTL_setvcpucontext, g.id, op), "a page that is no L4 as base");
+    c.ctrlreg[3] = g.frames[l4] << 12;
+    require_eq(domctl(XEN_DOMCTL_setvcpucontext, g.id, op), 0, "DOMCTL_setvcpucontext");
+}
+
+void build(Guest& g) {
+    memcpy(g.mapped<void>(code), domain_code, page_size);
+    g.unmap(code);
+    write_tables(g);
+    mask_its_events(g);
+    const long remote = alloc_unbound(0, g.id);
+    require_eq(remote > 0, true, "a port in the other domain");
+    const long local = bind_interdomain(static_cast<u32>(remote), g.id);
+    require_eq(local > 0, true, "is connected with one here");
+    g.port = static_cast<u32>(local);
+    clear_port(g.port);
+    Mailbox& box = *g.mapped<Mailbox>(mailbox);
+    box.send.port = static_cast<u32>(remote);
+    box.shutdown.reason = SHUTDOWN_suspend;
+    set_first_state(g);
+}
+
+void check_page_types(const Guest& g) {
+    u64 list[] = {g.frames[code], g.frames[l1], g.frames[l4], mfn_of(&boot_info())};
+    xen_domctl_t op = {};
+    op.u.getpageframeinfo3.num = 4;
+    set_xen_guest_handle(op.u.getpageframeinfo3.array, list);
+    expect_eq(domctl(XEN_DOMCTL_getpageframeinfo3, g.id, op), 0, "DOMCTL_getpageframeinfo3");
+    constexpr u64 kinds = XEN_DOMCTL_PFINFO_LTAB_MASK;
+    expect_eq(list[0] & kinds, XEN_DOMCTL_PFINFO_NOTAB, "a page of data");
+    expect_eq(list[1] & kinds, XEN_DOMCTL_PFINFO_L1TAB, "an L1");
+    expect_eq(list[2] & kinds, XEN_DOMCTL_PFINFO_L4TAB | XEN_DOMCTL_PFINFO_LPINTAB, "a pinned L4");
+    expect_eq(list[3] & kinds, XEN_DOMCTL_PFINFO_XTAB, "a frame that isn't the domain's");
+    op.u.getpageframeinfo3.num = 5000;
+    expect_eq(domctl(XEN_DOMCTL_getpageframeinfo3, g.id, op), -XEN_E2BIG, "too many at once");
+}
+
+void check_reports(const Guest& g) {
+    xen_domctl_getdomaininfo_t info;
+    expect_eq(describe(g.id, info), 0, "DOMCTL_getdomaininfo");
+    expect_eq(info.domain, g.id, "names the domain");
+    expect_eq(info.tot_pages, memory_frames, "its frames");
+    expect_eq(info.max_vcpu_id, 0, "its last vCPU");
+    expect_eq(info.handle[0], 0x5a, "its handle");
+    expect((info.flags & XEN_DOMINF_paused) != 0, "a new domain is paused");
+
+    xen_domctl_t op = {};
+    op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+    op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
+    op.u.scheduler_op.u.credit2 = {.weight = 512, .cap = 0};
+    expect_eq(domctl(XEN_DOMCTL_scheduler_op, g.id, op), 0, "a weight is set");
+    op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_getinfo;
+    op.u.scheduler_op.u.credit2.weight = 0;
+    expect_eq(domctl(XEN_DOMCTL_scheduler_op, g.id, op), 0, "and read");
+    expect_eq(op.u.scheduler_op.u.credit2.weight, 512, "as it was set");
+
+    u8 cpus = 0;
+    op = {};
+    op.u.vcpuaffinity.flags = XEN_VCPUAFFINITY_HARD;
+    set_xen_guest_handle(op.u.vcpuaffinity.cpumap_hard.bitmap, &cpus);
+    op.u.vcpuaffinity.cpumap_hard.nr_bits = 8;
+    expect_eq(domctl(XEN_DOMCTL_setvcpuaffinity, g.id, op), -XEN_EINVAL, "no CPU to run on");
+    cpus = 1;
+    expect_eq(domctl(XEN_DOMCTL_setvcpuaffinity, g.id, op), 0, "CPU 0 to run on");
+    cpus = 0;
+    expect_eq(domctl(XEN_DOMCTL_getvcpuaffinity, g.id, op), 0, "DOMCTL_getvcpuaffinity");
+    expect_eq(cpus, 1, "says so");
+}
+
+void check_running(Guest& g) {
+    expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), 0, "DOMCTL_unpausedomain");
+    expect(wait_for([&] { return g.box().counter > 1000; }), "the domain runs");
+    expect_eq(g.box().marker, 0x600d, "from its first instruction on");
+    expect(wait_for([&] { return port_pending(g.port); }), "its event arrives");
+
+    expect_eq(domctl(XEN_DOMCTL_pausedomain, g.id), 0, "DOMCTL_pausedomain");
+    const u64 stopped_at = g.box().counter;
+    for (const u64 end = system_time() + 20 * ms; system_time() < end;) sched_op(SCHEDOP_yield);
+    expect_eq(g.box().counter, stopped_at, "a paused domain stands still");
+
+    static vcpu_guest_context_t c;
+    xen_domctl_t op = {};
+    set_xen_guest_handle(op.u.vcpucontext.ctxt, &c);
+    expect_eq(domctl(XEN_DOMCTL_getvcpucontext, g.id, op), 0, "DOMCTL_getvcpucontext");
+    expect(c.user_regs.rip >= code_va && c.user_regs.rip < code_va + page_size, "in the midst of its loop");
+    expect_eq(c.ctrlreg[3], g.frames[l4] << 12, "on its tables");
+    op.u.getvcpuinfo.vcpu = 0;
+    expect_eq(domctl(XEN_DOMCTL_getvcpuinfo, g.id, op), 0, "DOMCTL_getvcpuinfo");
+    expect(op.u.getvcpuinfo.online && op.u.getvcpuinfo.cpu_time != 0, "it has used CPU time");
+
+    expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), 0, "it goes on");
+    expect(wait_for([&] { return g.box().counter > stopped_at; }), "counting");
+    expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), -XEN_EINVAL, "unpaused too often");
+}
+
+void check_shutdown(Guest& g) {
+    xen_domctl_getdomaininfo_t info = {};
+    g.box().stop = 1;
+    expect(wait_for([&] { return describe(g.id, info) == 0 && (info.flags & XEN_DOMINF_shutdown); }),
+           "the domain shuts down");
+    expect_eq((info.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask, SHUTDOWN_suspend,
+              "for the reason it gave");
+}
+
+bool gone(domid_t id) {
+    xen_domctl_getdomaininfo_t info;
+    return describe(id, info) == -XEN_ESRCH;
+}
+
+/// Dom0 still maps the mailbox: the domain is dying until that ends.
+void check_destruction(Guest& g) {
+    expect_eq(domctl(XEN_DOMCTL_destroydomain, g.id), 0, "DOMCTL_destroydomain");
+    xen_domctl_getdomaininfo_t info;
+    expect_eq(describe(g.id, info), 0, "it stays while a frame of it is mapped");
+    expect((info.flags & XEN_DOMINF_dying) != 0, "dying");
+    expect_eq(info.tot_pages, 1, "with that frame");
+    expect_eq(g.box().marker, 0x600d, "which is as it was");
+    expect_eq(domctl(XEN_DOMCTL_destroydomain, g.id), 0, "to destroy it again does nothing");
+    expect_error(alloc_unbound(0, g.id), "a dying domain gets no ports");
+    long result = 0;
+    expect_eq(status(g.port, result).status, EVTCHNSTAT_unbound, "and its peer here waits for another");
+    g.unmap(mailbox);
+    expect(wait_for([&] { return gone(g.id); }), "then it is gone");
+}
+
+} // namespace
+
+GUEST("domains") {
+    require_eq(map(window, mfn_of(alloc_page()), pte_ro), 0, "a place for foreign frames");
+    for (u64 i = 1; i < 16; ++i)
+        require_eq(map(window + i * page_size, mfn_of(alloc_page()), pte_ro), 0, "and its neighbours");
+
+    u64 free_before = 0;
+    for (unsigned round = 0; round < 8; ++round) {
+        Guest g;
+        make_domain(g);
+        if (round == 0) check_refusals(g);
+        build(g);
+        if (round == 0) {
+            check_page_types(g);
+            check_reports(g);
+        }
+        check_running(g);
+        check_shutdown(g);
+        check_destruction(g);
+        require_eq(close_port(g.port), 0, "its end of the channel is closed");
+        // The first round fills caches of the hypervisor.
+        if (round == 0) {
+            expect(wait_for([&] { return gone(g.id); }), "the domain is gone");
+            free_before = physinfo().free_pages;
+        }
+        expect(wait_for([&] { return physinfo().free_pages == free_before; }), "all memory is free again");
+    }
+    conclude();
+}
