@@ -52,6 +52,7 @@ struct alignas(page_size) PerCpu {
     // With page-table isolation (arch/speculation.hpp):
     u64 entry_stack;          ///< where the processor stores frames of guests
     GuestRoot guest_roots[2]; ///< for the kernel and the user mode of the vCPU that runs
+    u64 last_guest;           ///< Domain::serial of the latest guest
     u64 keep_tlb;             ///< CR3's bit that keeps translations, where PCIDs are used
 };
 

@@ -19,7 +19,7 @@ using loader::Thunk;
 extern "C" {
 extern const char common_entry[], ist_from_guest[], exit_by_sysret[], exit_by_iret[];
 extern const char xpti_common_entry[], xpti_from_guest[], xpti_exit_by_sysret[], xpti_exit_by_iret[];
-extern const char __indirect_thunks_start[], __indirect_thunks_end[];
+extern const char indirect_thunks[];
 }
 
 constexpr u64 rdcl_no = 1u << 0, mds_no = 1u << 5; ///< MSR_ARCH_CAPABILITIES
@@ -49,6 +49,27 @@ void divert_entries() {
     divert(exit_by_iret, xpti_exit_by_iret);
 }
 
+/// Retpolines, unless something else was asked for. LFENCE makes a jump wait for its target, on AMD where the
+/// firmware has told it to.
+Thunk choose_thunk(Thunk wanted, bool amd) {
+    if (wanted == Thunk::lfence && amd && !(msr_or_zero(msr::de_cfg) & lfence_serialises))
+        return Thunk::retpoline;
+    return wanted == Thunk::by_default ? Thunk::retpoline : wanted;
+}
+
+/// The thunks are 16 bytes each, in the order of the numbers
+/// that instructions have for registers (4, the stack pointer, is not used).
+void set_thunks(Thunk thunk) {
+    if (thunk == Thunk::retpoline) return;
+    for (u8 number = 0; number < 16; ++number) {
+        const u8 code[] = {0x0f, 0xae,
+                           0xe8, static_cast<u8>(0x40 | number >> 3),
+                           0xff, static_cast<u8>(0xe0 | (number & 7))};
+        const unsigned skip = thunk == Thunk::jump ? 3 : 0;
+        patch_text(indirect_thunks + number * 16, code + skip, sizeof code - skip);
+    }
+}
+
 const char* on_off(bool on) { return on ? "on" : "off"; }
 
 } // namespace
@@ -68,10 +89,15 @@ void choose_measures(const loader::Speculation& wanted) {
     m.ibpb = f.ibpb && choose(wanted.ibpb, true);
     m.own_entries = m.xpti() || m.verw;
     if (m.own_entries) divert_entries();
-    log_info("speculation: XPTI dom0 {}, domU {} ({} Meltdown); PCID {}{}; IBPB {}{}; VERW {}{}",
+    const Thunk thunk = choose_thunk(wanted.thunk, amd);
+    set_thunks(thunk);
+    const auto absent = [](bool there) { return there ? "" : " (absent)"; };
+    log_info("speculation: XPTI dom0 {}, domU {} ({} Meltdown); PCID {}{}; IBPB {}{}; VERW {}{}; thunk {}",
              on_off(m.xpti_dom0), on_off(m.xpti_domu), meltdown ? "may have" : "hasn't", on_off(m.pcid),
-             f.pcid ? "" : " (absent)", on_off(m.ibpb), f.ibpb ? "" : " (absent)", on_off(m.verw),
-             f.md_clear ? "" : " (absent)");
+             absent(f.pcid), on_off(m.ibpb), absent(f.ibpb), on_off(m.verw), absent(f.md_clear),
+             thunk == Thunk::retpoline ? "retpoline"
+             : thunk == Thunk::lfence  ? "lfence"
+                                       : "jmp");
 }
 
 } // namespace streak::arch

@@ -10,6 +10,7 @@ namespace {
 constinit SpinLock registry_lock;
 constinit std::array<Domain*, 0x7ff0> domains{};
 constinit u32 highest_id = 0;
+constinit u64 domains_so_far = 0;
 } // namespace
 
 void DomainRef::release(Domain& domain) {
@@ -49,6 +50,7 @@ Result<> enter_registry(Domain& domain) {
     if (domain.id.raw() >= domains.size()) return fail(Errno::EINVAL);
     if (domains[domain.id.raw()]) return fail(Errno::EEXIST);
     domains[domain.id.raw()] = &domain;
+    domain.serial = ++domains_so_far;
     if (domain.id.raw() > highest_id) highest_id = domain.id.raw();
     return {};
 }
