@@ -48,7 +48,7 @@ PREFIX_MAP  := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(abspath $(OUT))
 HV_CXXFLAGS := -std=c++23 -ffreestanding -fno-exceptions -fno-rtti -mgeneral-regs-only -mno-red-zone \
                -fPIE -fvisibility=hidden -fno-stack-protector -fno-asynchronous-unwind-tables \
                -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS -fcf-protection=none -Wall -Wextra -Werror \
-               -O2 -g -fno-omit-frame-pointer $(HV_INCLUDES) $(PREFIX_MAP)
+               -mindirect-branch=thunk-extern -mindirect-branch-register -O2 -g -fno-omit-frame-pointer $(HV_INCLUDES) $(PREFIX_MAP)
 HV_ASFLAGS  := -D__ASSEMBLY__ -g -Wa,--fatal-warnings -Wa,--noexecstack $(HV_INCLUDES) $(PREFIX_MAP)
 HV_LDFLAGS  := -static -nostdlib -no-pie -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
                -Wl,--no-relax -Wl,--build-id=sha1 -Wl,-T,$(HV_LDS)
@@ -70,7 +70,7 @@ HV_OBJS := $(patsubst %,$(OUT)/obj/%.o,$(HV_SRCS)) $(HV_OBJS)
 .PHONY: hypervisor
 hypervisor: $(OUT)/streak.gz $(OUT)/compile_commands.json  ## build/streak.gz (for GRUB) and build/streak-syms
 
-$(OUT)/obj/%.cpp.o: %.cpp
+$(OUT)/obj/%.cpp.o: %.cpp Makefile
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(HV_CXXFLAGS) -MMD -MP -c -o $@ $<

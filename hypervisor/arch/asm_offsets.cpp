@@ -32,9 +32,17 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
     DEFINE(PERCPU_SELF, offsetof(PerCpu, self));
     DEFINE(PERCPU_CURRENT, offsetof(PerCpu, current));
     DEFINE(PERCPU_GUEST_RSP, offsetof(PerCpu, guest_rsp));
+    DEFINE(PERCPU_GUEST_RAX, offsetof(PerCpu, guest_rax));
     DEFINE(PERCPU_STACK_TOP, offsetof(PerCpu, stack_top));
     DEFINE(PERCPU_GUEST_REGS_END, offsetof(PerCpu, guest_regs_end));
     DEFINE(PERCPU_WORK, offsetof(PerCpu, work));
+    DEFINE(PERCPU_CR3, offsetof(PerCpu, cr3));
+    DEFINE(PERCPU_ENTRY_STACK, offsetof(PerCpu, entry_stack));
+    DEFINE(PERCPU_GUEST_ROOTS, offsetof(PerCpu, guest_roots));
+    DEFINE(ROOT_SIZE, sizeof(arch::GuestRoot));
+    DEFINE(ROOT_SHOWN_CR3, offsetof(arch::GuestRoot, shown_cr3));
+    DEFINE(ROOT_CR3, offsetof(arch::GuestRoot, cr3));
+    DEFINE(PERCPU_KEEP_TLB, offsetof(PerCpu, keep_tlb));
 
     DEFINE(VCPU_REGS, offsetof(Vcpu, regs));
     DEFINE(VCPU_INFO, offsetof(Vcpu, info));
@@ -76,6 +84,7 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
 
     DEFINE(GUEST_CS64, arch::selector::guest_cs64);
     DEFINE(GUEST_CS32, arch::selector::guest_cs32);
+    DEFINE(HYPERVISOR_DS, arch::selector::hypervisor_ds);
     DEFINE(GUEST_SS, arch::selector::guest_ss);
 
     DEFINE(MSR_EFER, arch::msr::efer);

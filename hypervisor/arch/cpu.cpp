@@ -9,6 +9,7 @@
 #include "arch/msr.hpp"
 #include "arch/percpu.hpp"
 #include "arch/registers.hpp"
+#include "arch/speculation.hpp"
 
 namespace streak::arch {
 
@@ -18,6 +19,7 @@ namespace {
 
 extern "C" {
 extern const char syscall_entry[], syscall32_entry[], sysenter_entry[];
+extern const char xpti_syscall_entry[], xpti_syscall32_entry[], xpti_sysenter_entry[];
 extern const i32 __clac_sites_start[], __clac_sites_end[], __stac_sites_start[], __stac_sites_end[];
 }
 
@@ -62,7 +64,7 @@ void read_basic_leaves(CpuFeatures& f) {
         f.smap = bit(seven.ebx, 20);
         f.umip = bit(seven.ecx, 2);
         f.md_clear = bit(seven.edx, 10);
-        f.ibrs_ibpb = bit(seven.edx, 26);
+        f.ibpb = bit(seven.edx, 26);
         f.stibp = bit(seven.edx, 27);
         f.arch_capabilities = bit(seven.edx, 29);
         f.ssbd = bit(seven.edx, 31);
@@ -76,7 +78,10 @@ void read_extended_leaves(CpuFeatures& f) {
     f.rdtscp = bit(one.edx, 27);
     f.physical_address_bits = 36;
     if (f.max_extended_leaf >= 0x80000007) f.invariant_tsc = bit(cpuid(0x80000007).edx, 8);
-    if (f.max_extended_leaf >= 0x80000008) f.physical_address_bits = cpuid(0x80000008).eax & 0xff;
+    if (f.max_extended_leaf < 0x80000008) return;
+    const CpuidLeaf eight = cpuid(0x80000008);
+    f.physical_address_bits = eight.eax & 0xff;
+    f.ibpb = f.ibpb || bit(eight.ebx, 12);
 }
 
 void find_xsave(CpuFeatures& f) {
@@ -103,8 +108,7 @@ void patch(const i32* site, const i32* end, u8 last_byte) {
     for (; site != end; ++site) {
         const u64 at = reinterpret_cast<u64>(site) + static_cast<u64>(static_cast<i64>(*site));
         const u8 instruction[3] = {0x0f, 0x01, last_byte};
-        // The text itself is read-only once memory management runs.
-        std::memcpy(direct_map(image_maddr(reinterpret_cast<void*>(at))), instruction, sizeof instruction);
+        patch_text(reinterpret_cast<const void*>(at), instruction, sizeof instruction);
     }
 }
 
@@ -112,7 +116,6 @@ void patch(const i32* site, const i32* end, u8 last_byte) {
 void patch_smap() {
     patch(__clac_sites_start, __clac_sites_end, 0xca);
     patch(__stac_sites_start, __stac_sites_end, 0xcb);
-    (void)cpuid(0); // serialises
 }
 
 void init_system_calls() {
@@ -122,17 +125,24 @@ void init_system_calls() {
     static_assert(selector::guest_ss == sysret_base + 8 && selector::guest_cs64 == sysret_base + 16);
     static_assert(selector::hypervisor_ds == selector::hypervisor_cs + 8);
     write_msr(msr::star, sysret_base << 48 | static_cast<u64>(selector::hypervisor_cs) << 32);
-    write_msr(msr::lstar, reinterpret_cast<u64>(syscall_entry));
-    write_msr(msr::cstar, reinterpret_cast<u64>(syscall32_entry));
+    const bool own = measures.own_entries;
+    write_msr(msr::lstar, reinterpret_cast<u64>(own ? xpti_syscall_entry : syscall_entry));
+    write_msr(msr::cstar, reinterpret_cast<u64>(own ? xpti_syscall32_entry : syscall32_entry));
     write_msr(msr::sfmask, cleared);
     if (cpu_features.sep) {
         write_msr(msr::sysenter_cs, selector::hypervisor_cs);
         write_msr(msr::sysenter_esp, this_cpu().stack_top);
-        write_msr(msr::sysenter_eip, reinterpret_cast<u64>(sysenter_entry));
+        write_msr(msr::sysenter_eip, reinterpret_cast<u64>(own ? xpti_sysenter_entry : sysenter_entry));
     }
 }
 
 } // namespace
+
+void patch_text(const void* at, const u8* instructions, u64 bytes) {
+    // The text itself is read-only once memory management runs.
+    std::memcpy(direct_map(image_maddr(at)), instructions, bytes);
+    (void)cpuid(0); // serialises
+}
 
 void detect_cpu_features() {
     CpuFeatures& f = cpu_features;
@@ -151,14 +161,15 @@ void detect_cpu_features() {
 void limit_protection(bool smep, bool smap) {
     cpu_features.smep = cpu_features.smep && smep;
     cpu_features.smap = cpu_features.smap && smap;
-    write_cr4(host_cr4());
 }
 
 u64 host_cr4() {
     const CpuFeatures& f = cpu_features;
     u64 value = cr4::pae | cr4::de | cr4::osfxsr | cr4::osxmmexcpt;
     value |= f.mce ? cr4::mce : 0;
-    value |= f.pge ? cr4::pge : 0;
+    // Global translations would outlive the tables that isolation takes away.
+    value |= f.pge && !measures.xpti() ? cr4::pge : 0;
+    value |= measures.pcid ? cr4::pcide : 0;
     value |= f.xsave ? cr4::osxsave : 0;
     value |= f.fsgsbase ? cr4::fsgsbase : 0;
     value |= f.smep ? cr4::smep : 0;
@@ -168,6 +179,7 @@ u64 host_cr4() {
 
 void init_cpu() {
     write_cr4(host_cr4());
+    this_cpu().keep_tlb = measures.pcid ? 1ull << 63 : 0;
     write_cr0(cr0::pg | cr0::wp | cr0::ne | cr0::et | cr0::mp | cr0::pe | cr0::am);
     if (cpu_features.xsave) {
         write_xcr0(cpu_features.xcr0);

@@ -28,7 +28,7 @@ struct CpuFeatures {
     bool pat, pge, mce, fxsr, sep, xsave, xsaveopt, tsc_deadline, x2apic, arat;
     bool nx, gib_pages, rdtscp, invariant_tsc;
     bool fsgsbase, smep, smap, umip, erms, pcid, invpcid, monitor;
-    bool md_clear, ibrs_ibpb, stibp, ssbd, arch_capabilities;
+    bool md_clear, ibpb, stibp, ssbd, arch_capabilities;
     bool under_hypervisor; ///< CPUID leaf 1, ecx bit 31
     bool qemu_tcg;         ///< the emulator whose IRETQ reads a ring 3 stack as supervisor
     u64 xcr0;              ///< state components Streak lets guests use; 0 without XSAVE
@@ -40,11 +40,14 @@ extern CpuFeatures cpu_features;
 /// Fills cpu_features; once, on the boot processor, before init_cpu().
 void detect_cpu_features();
 
+/// Changes the hypervisor's code, which no other processor executes at the time.
+void patch_text(const void* at, const u8* instructions, u64 bytes);
+
 /// Brings this processor's CR0, CR4, XCR0, EFER, PAT and system-call MSRs into the state Streak runs
 /// in. The per-CPU block and descriptor tables must be loaded.
 void init_cpu();
 
-/// The command line's `smep=off`, `smap=off`: before other processors start.
+/// The command line's `smep=off`, `smap=off`: before other processors start; init_cpu() has to follow.
 void limit_protection(bool smep, bool smap);
 
 /// CR4 as init_cpu() sets it; CR4.TSD alone differs from guest to guest.

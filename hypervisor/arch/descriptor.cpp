@@ -6,6 +6,8 @@
 #include "arch/cr.hpp"
 #include "arch/image.hpp"
 #include "arch/layout.hpp"
+#include "arch/speculation.hpp"
+#include "arch/tlb.hpp"
 #include "lib/panic.hpp"
 #include "mm/host_page_table.hpp"
 
@@ -90,11 +92,34 @@ Maddr tables_maddr(const void* pointer) {
                                                              : image_maddr(pointer);
 }
 
+void show(u64* root, const void* from, u64 bytes, mm::Access access) {
+    for (u64 offset = 0; offset < bytes; offset += page_size)
+        mm::map_page_in(root, reinterpret_cast<u64>(from) + offset, to_mfn(tables_maddr(from) + offset),
+                        access);
+}
+
+/// What a processor needs between a guest and the full tables.
+u64* make_guest_root(PerCpu& block) {
+    u64* const root = mm::make_root();
+    mm::share_l1_in(root, gdt_window(block.cpu));
+    show(root, __text_start, static_cast<u64>(__entry_text_end - __text_start), mm::Access::execute);
+    show(root, idt.data(), sizeof idt, mm::Access::read);
+    show(root, block.tables, sizeof *block.tables, mm::Access::read_write);
+    show(root, &block, sizeof block, mm::Access::read_write);
+    return root;
+}
+
+void isolate_guests(PerCpu& block) {
+    for (GuestRoot& root : block.guest_roots) root.table = make_guest_root(block);
+    for (IstStack& stack : block.tables->ist_stacks) stack.full_cr3 = mm::hypervisor_cr3().raw();
+}
+
 void set_window_entry(unsigned page, u64 entry) {
     u64& at = this_cpu().tables->window[page];
     if (at == entry) return;
     __atomic_store_n(&at, entry, __ATOMIC_RELAXED);
     invlpg(gdt_window(cpu_id()) + page * page_size);
+    tlb::forget_guest_entries();
 }
 
 } // namespace
@@ -107,6 +132,7 @@ void init_tables(PerCpu& block) {
     tables.gdt[slot_of(selector::guest_ss)] = 0x00cff3000000ffff;
     tables.gdt[slot_of(selector::guest_cs64)] = 0x00affb000000ffff;
     tables.tss.rsp0 = block.stack_top;
+    block.entry_stack = tables.entry_stack.top();
     tables.tss.io_map_base = sizeof(Tss); // beyond the limit: no port is allowed, #GP decides
     for (unsigned i = 0; i < ist_count; ++i) {
         tables.ist_stacks[i].percpu = &block;
@@ -153,6 +179,7 @@ void map_windows(CpuId cpu) {
     for (unsigned page = 0; page < ldt_window_pages; ++page) window[gdt_window_pages + page] = 0;
     invlpg(base);
     tables.window = window;
+    if (measures.own_entries) isolate_guests(percpu(cpu));
 }
 
 void set_gdt_window_frame(unsigned index, Mfn frame) {
@@ -183,7 +210,8 @@ void load_ldt(u32 entries) {
 
 void set_current(Vcpu& vcpu, Registers& regs) {
     PerCpu& block = this_cpu();
-    block.tables->tss.rsp0 = block.guest_regs_end = reinterpret_cast<u64>(&regs + 1);
+    block.guest_regs_end = reinterpret_cast<u64>(&regs + 1);
+    block.tables->tss.rsp0 = measures.own_entries ? block.entry_stack : block.guest_regs_end;
     block.current = &vcpu;
     // SYSCALL and exits find regs in the Vcpu; nothing may be moved across.
     asm volatile("" ::: "memory");

@@ -67,6 +67,7 @@ vector_stubs:
 
 /* ---- Exceptions and interrupts ---------------------------------------------------------------------- */
 
+    .global common_entry
     .type common_entry, @function
 common_entry:
     testb $3, 16(%rsp)                  /* CS; the error code and RIP lie below */
@@ -99,6 +100,7 @@ guest_frame_complete:                   /* RSP is in current()->regs, GS is ours
     call handle_machine_check
     jmp exit_path
 
+    .global entry_from_hypervisor
     .type entry_from_hypervisor, @function
 entry_from_hypervisor:
     push %rax
@@ -132,6 +134,8 @@ entry_from_hypervisor:
 iret_faulted:
     swapgs
     mov %rax, %gs:PERCPU_GUEST_RSP
+    .global iret_fault_on_full_tables
+iret_fault_on_full_tables:
     mov (%rsp), %rax                    /* error code and vector */
     mov %gs:PERCPU_CURRENT, %rsp
     add $(VCPU_REGS + REGS_RIP), %rsp
@@ -164,10 +168,16 @@ iret_faulted:
     mov %rax, %rdx
     shr $32, %rdx
     wrmsr
-    mov %rsp, %rdi
+    mov %cr3, %r12
+    mov REGS_SIZE + 8(%rsp), %rax       /* where guests have tables of their own: some that map everything */
+    test %rax, %rax
+    jz 1f
+    mov %rax, %cr3
+1:  mov %rsp, %rdi
     sub $8, %rsp
     call \handler
     add $8, %rsp
+    mov %r12, %cr3
     mov %rbx, %rax
     mov %rbx, %rdx
     shr $32, %rdx
@@ -184,10 +194,13 @@ iret_faulted:
     IST_ENTRY double_fault_entry, handle_double_fault
 
     /* Nothing of the hypervisor was interrupted: the frame moves to where other entries have it. */
+    .global ist_from_guest
     .type ist_from_guest, @function
 ist_from_guest:
     swapgs
     mov %rax, %gs:PERCPU_GUEST_RSP
+    .global move_guest_frame
+move_guest_frame:
     mov %gs:PERCPU_GUEST_REGS_END, %rax
     xchg %rax, %rsp
     .irp offset, 40, 32, 24, 16, 8, 0
@@ -203,6 +216,8 @@ ist_from_guest:
 syscall32_entry:
     swapgs
     mov %rsp, %gs:PERCPU_GUEST_RSP
+    .global syscall32_on_full_tables
+syscall32_on_full_tables:
     mov %gs:PERCPU_GUEST_REGS_END, %rsp
     push $GUEST_SS
     push %gs:PERCPU_GUEST_RSP
@@ -218,6 +233,8 @@ syscall32_entry:
     .type sysenter_entry, @function
 sysenter_entry:
     swapgs
+    .global sysenter_on_full_tables
+sysenter_on_full_tables:
     mov %gs:PERCPU_GUEST_REGS_END, %rsp
     push $GUEST_SS
     push $0
@@ -302,6 +319,8 @@ user_syscall:
 syscall_entry:                          /* SFMASK has cleared IF, TF, DF, AC, NT */
     swapgs
     mov %rsp, %gs:PERCPU_GUEST_RSP
+    .global syscall_on_full_tables
+syscall_on_full_tables:
     mov %gs:PERCPU_GUEST_REGS_END, %rsp
     push $GUEST_SS
     push %gs:PERCPU_GUEST_RSP
@@ -350,7 +369,10 @@ enter_guest:
     jne exit_by_iret
     test $RFLAGS_NO_SYSRET, %r11d
     jnz exit_by_iret
-3:  mov REGS_RBP(%rsp), %rbp
+3:
+    .global exit_by_sysret
+exit_by_sysret:
+    mov REGS_RBP(%rsp), %rbp
     mov REGS_R10(%rsp), %r10
     mov REGS_R9(%rsp), %r9
     mov REGS_R8(%rsp), %r8
@@ -362,6 +384,7 @@ enter_guest:
     swapgs
     sysretq
 
+    .global exit_by_iret
     .type exit_by_iret, @function
 exit_by_iret:
     mov REGS_RBP(%rsp), %rbp

@@ -13,6 +13,7 @@ inline constexpr u64 image_load_address = 0x200000; ///< hypervisor.ld and head.
 extern "C" {
 extern char __image_start[], __image_end[];
 extern char __text_start[], __text_end[];     // executable
+extern char __entry_text_end[];               // from __text_start: what isolated guests keep mapped
 extern char __rodata_start[], __rodata_end[]; // read-only
 extern char __data_start[], __data_end[];     // data and bss
 extern char __init_start[], __init_end[];

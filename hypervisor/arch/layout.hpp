@@ -17,7 +17,7 @@ inline constexpr u64 m2p_guest_base = 0xffff800000000000; ///< read-only, user-a
 inline constexpr u64 m2p_guest_end = 0xffff804000000000;
 inline constexpr u64 percpu_window_base = 0xffff808000000000; ///< per CPU: GDT window, then LDT window
 inline constexpr u64 gdt_window_pages = 16, ldt_window_pages = 16;
-inline constexpr u64 percpu_window_size = (gdt_window_pages + ldt_window_pages) * page_size;
+inline constexpr u64 percpu_window_size = 1 << 21;   ///< an L1 table of its own for each CPU
 inline constexpr u64 mmio_base = 0xffff810000000000; ///< device pages (APICs, HPET, framebuffer)
 inline constexpr u64 m2p_base = 0xffff820000000000;  ///< the same M2P, writable, supervisor
 inline constexpr u64 frame_table_base = 0xffff824000000000;

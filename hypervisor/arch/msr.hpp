@@ -16,7 +16,7 @@ inline constexpr u32 tsc = 0x10, apic_base = 0x1b, spec_ctrl = 0x48, pred_cmd = 
                      tsc_deadline = 0x6e0, x2apic_first = 0x800, xss = 0xda0, efer = 0xc0000080,
                      star = 0xc0000081, lstar = 0xc0000082, cstar = 0xc0000083, sfmask = 0xc0000084,
                      fs_base = 0xc0000100, gs_base = 0xc0000101, kernel_gs_base = 0xc0000102,
-                     tsc_aux = 0xc0000103;
+                     tsc_aux = 0xc0000103, de_cfg = 0xc0011029;
 }
 
 namespace efer {

@@ -14,6 +14,13 @@ namespace streak::arch {
 
 struct CpuTables;
 
+/// Page-table isolation: a top table that guests of one CPU run on.
+struct GuestRoot {
+    u64 shown_cr3; ///< the guest's top table that it is a copy of; 0: of none
+    u64 cr3;       ///< what CR3 gets when a guest on that one is entered
+    u64* table;
+};
+
 /// Work a CPU does before it returns to a guest or goes idle; bits of PerCpu::work.
 enum class Work : u32 {
     schedule = 1u << 0, ///< choose the next vCPU
@@ -23,23 +30,30 @@ enum class Work : u32 {
 };
 
 /// Everything that belongs to one processor; GS points at it inside the hypervisor.
-/// entry.S uses the first members through asm_offsets.
-struct PerCpu {
+/// entry.S uses the first members through asm_offsets. It has a page of its own: isolated guests can't do without.
+struct alignas(page_size) PerCpu {
     PerCpu* self;
     Vcpu* current;         ///< the vCPU this CPU runs (its idle vCPU when none)
     u64 guest_rsp;         ///< scratch of the SYSCALL entry
+    u64 guest_rax;         ///< scratch of xpti.S
     u64 stack_top;         ///< where handlers run
     u64 guest_regs_end;    ///< of current->regs, the same as TSS.rsp0
     std::atomic<u32> work; ///< Work bits
     CpuId cpu;
     ApicId apic_id;
     bool online;
-    u64 cr3; ///< what CR3 holds
+    u64 cr3; ///< what CR3 holds while the hypervisor runs
     Vcpu* idle;
     CpuTables* tables; ///< GDT page, TSS, exception stacks (arch/cpu_area.hpp)
     u64 retried_rip;   ///< the last guest access that faulted and was tried again
     u64 retried_address;
     u64 xcr0; ///< what XCR0 holds
+
+    // With page-table isolation (arch/speculation.hpp):
+    u64 entry_stack;          ///< where the processor stores frames of guests
+    GuestRoot guest_roots[2]; ///< for the kernel and the user mode of the vCPU that runs
+    u64 last_guest;           ///< Domain::serial of the latest guest
+    u64 keep_tlb;             ///< CR3's bit that keeps translations, where PCIDs are used
 };
 
 [[nodiscard]] inline PerCpu& this_cpu() {

@@ -9,6 +9,7 @@
 #include "arch/lapic.hpp"
 #include "arch/percpu.hpp"
 #include "arch/smp.hpp"
+#include "arch/speculation.hpp"
 #include "arch/vectors.hpp"
 #include "lib/spinlock.hpp"
 
@@ -72,7 +73,15 @@ void request(const CpuMask& targets, Flush kind, Vaddr address, bool reset) {
 
 } // namespace
 
+void forget_guest_entries() {
+    if (!arch::measures.pcid) [[likely]]
+        return;
+    arch::PerCpu& cpu = arch::this_cpu();
+    for (arch::GuestRoot& root : cpu.guest_roots) root.cr3 &= ~cpu.keep_tlb;
+}
+
 void flush_local(Flush kind, Vaddr address) {
+    forget_guest_entries();
     if (kind == Flush::page) {
         arch::invlpg(address.raw());
         return;
@@ -88,6 +97,7 @@ void flush_local(Flush kind, Vaddr address) {
 void load_cr3(u64 cr3) {
     const u32 time = flush_time();
     arch::this_cpu().cr3 = cr3;
+    forget_guest_entries();
     arch::write_cr3(cr3);
     note_flush(time);
 }

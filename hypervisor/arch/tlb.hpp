@@ -22,6 +22,9 @@ enum class Flush : u8 {
 /// Flushes on this CPU.
 void flush_local(Flush kind, Vaddr address = Vaddr(0));
 
+/// Entries of other PCIDs than the hypervisor's go before this CPU runs a guest again; part of the others here.
+void forget_guest_entries();
+
 /// Flushes on every online CPU of `cpus` (this one included if in the set) and waits for it. May be called
 /// with locks held and interrupts off.
 void flush(const CpuMask& cpus, Flush kind, Vaddr address = Vaddr(0));

@@ -6,6 +6,7 @@
 #include "arch/descriptor.hpp"
 #include "arch/fpu.hpp"
 #include "arch/segment.hpp"
+#include "arch/speculation.hpp"
 #include "arch/tlb.hpp"
 #include "domain/domain.hpp"
 #include "mm/host_env.hpp"
@@ -54,6 +55,14 @@ void save(Vcpu& vcpu) {
     if ((vcpu.pv.dr[7] & dr7_enables) != 0) arch::write_dr7(0x400);
 }
 
+/// What another domain has taught the branch predictors of this CPU goes before `to` runs.
+void forget_predictions(const Domain& to) {
+    arch::PerCpu& cpu = arch::this_cpu();
+    if (cpu.last_guest == to.serial) return;
+    cpu.last_guest = to.serial;
+    arch::write_msr(arch::msr::pred_cmd, 1); // IBPB
+}
+
 void load(Vcpu& vcpu) {
     PvState& pv = vcpu.pv;
     show_gdt(vcpu);
@@ -98,6 +107,7 @@ void context_switch(Vcpu& previous, Vcpu& next) {
         to->dirty_cpus.set(cpu);
         load_tables(next);
         load(next);
+        if (arch::measures.ibpb) forget_predictions(*to);
     } else {
         tlb::load_cr3(mm::hypervisor_cr3().raw());
     }

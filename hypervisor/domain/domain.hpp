@@ -41,6 +41,7 @@ struct Domain {
     DomId id{};
     bool privileged = false; ///< dom0
     std::atomic<u32> references{1};
+    u64 serial = 0; ///< no two domains have had the same one
     xen_domain_handle_t handle{};
     xsm::Subject subject;
 

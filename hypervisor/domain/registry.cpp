@@ -12,6 +12,7 @@ constinit SpinLock registry_lock;
 constinit std::array<Domain*, 0x7ff0> domains{};
 constinit std::bitset<0x7ff0> taken{}; ///< ids that are not to be given out
 constinit u32 highest_id = 0, last_id = 0;
+constinit u64 domains_so_far = 0;
 } // namespace
 
 void DomainRef::release(Domain& domain) {
@@ -73,6 +74,7 @@ void release_id(DomId id) {
 void enter_registry(Domain& domain) {
     LockGuard guard(registry_lock);
     domains[domain.id.raw()] = &domain;
+    domain.serial = ++domains_so_far;
     if (domain.id.raw() > highest_id) highest_id = domain.id.raw();
 }
 

@@ -68,13 +68,13 @@ using namespace streak;
 
 extern "C" void handle_hypercall(u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5) {
     using namespace streak::hypercall;
-    arch::Registers& r = current().regs;
-    const u64 number = r.rax;
+    const u64 number = current().regs.rax;
     if (number >= table_size) [[unlikely]] {
-        r.rax = static_cast<u64>(-static_cast<i64>(Errno::ENOSYS));
+        current().regs.rax = static_cast<u64>(-static_cast<i64>(Errno::ENOSYS));
         return;
     }
     const Return result = table[number](a0, a1, a2, a3, a4, a5);
+    arch::Registers& r = current().regs; // looked up again: cheaper than a register kept through the call
     if (result) [[likely]]
         r.rax = static_cast<u64>(*result);
     else if (result.error() == Errno::ERESTART)

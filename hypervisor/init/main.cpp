@@ -8,6 +8,7 @@
 #include "arch/image.hpp"
 #include "arch/machine.hpp"
 #include "arch/smp.hpp"
+#include "arch/speculation.hpp"
 #include "domain/scheduler.hpp"
 #include "init/dom0_builder.hpp"
 #include "init/platform.hpp"
@@ -138,6 +139,8 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     report_options(options);
     machine::set_noreboot(options.no_reboot);
     arch::limit_protection(options.smep != loader::Switch::off, options.smap != loader::Switch::off);
+    arch::choose_measures(options.speculation);
+    arch::init_cpu();
 
     start_memory(info);
     arch::map_windows(arch::cpu_id());

@@ -172,6 +172,62 @@ bool set_watchdog(std::string_view text, Options& options) {
     return set_bool(text == "force" ? "" : text, options.watchdog);
 }
 
+/// `default`, `no`, `dom0=no,domu=yes`
+bool set_xpti(std::string_view list, Options& options) {
+    Speculation& s = options.speculation;
+    bool good = true;
+    do {
+        auto value = cut(list, ",");
+        const bool dom0 = value.starts_with("dom0="), domu = value.starts_with("domu=");
+        if (dom0 || domu) value.remove_prefix(5);
+        if (!domu) good = set_switch(value, s.xpti_dom0) && good;
+        if (!dom0) good = set_switch(value, s.xpti_domu) && good;
+    } while (!list.empty());
+    return good;
+}
+
+/// `xpti` and `yes` are the same here, as are `no-xpti` and `no`: without XPTI there is no use for it.
+bool set_pcid(std::string_view value, Options& options) {
+    const bool negative = value.starts_with("no-");
+    if (negative) value.remove_prefix(3);
+    if (value.starts_with("xpti")) value.remove_prefix(value.starts_with("xpti=") ? 5 : 4);
+    return set_switch(negative ? "no" : value, options.speculation.pcid);
+}
+
+bool set_thunk(std::string_view value, Thunk& thunk) {
+    if (value != "retpoline" && value != "lfence" && value != "jmp") return false;
+    thunk = value == "jmp" ? Thunk::jump : value == "lfence" ? Thunk::lfence : Thunk::retpoline;
+    return true;
+}
+
+/// A part of spec-ctrl=; what isn't known is collected like an unknown option.
+bool set_measure(std::string_view part, Options& options) {
+    Speculation& s = options.speculation;
+    auto value = part;
+    const auto name = cut(value, "=");
+    if (name == "ibpb") return set_switch(value, s.ibpb);
+    if (name == "md-clear") return set_switch(value, s.md_clear);
+    if (name == "bti-thunk") return set_thunk(value, s.thunk);
+    const auto all = parse_bool(name);
+    if (!all)
+        options.unknown.push(part);
+    else if (*all)
+        s.ibpb = s.md_clear = Switch::by_default, s.thunk = Thunk::by_default;
+    else {
+        s.ibpb = s.md_clear = Switch::off, s.thunk = Thunk::jump;
+        for (Switch* xpti : {&s.xpti_dom0, &s.xpti_domu})
+            if (*xpti == Switch::by_default) *xpti = Switch::off;
+    }
+    return true;
+}
+
+bool set_speculation(std::string_view list, Options& options) {
+    bool good = true;
+    do good = set_measure(cut(list, ","), options) && good;
+    while (!list.empty());
+    return good;
+}
+
 bool ignore(std::string_view, Options&) { return true; }
 
 struct Option {
@@ -201,7 +257,9 @@ constexpr Option known_options[] = {
          o.flask = value;
          return value == "enforcing" || value == "permissive" || value == "late" || value == "disabled";
      }},
-    {"xpti", [](Text value, Options& o) { return set_switch(value, o.xpti); }},
+    {"xpti", set_xpti},
+    {"pcid", set_pcid},
+    {"spec-ctrl", set_speculation},
     {"smap", [](Text value, Options& o) { return set_switch(value, o.smap); }},
     {"smep", [](Text value, Options& o) { return set_switch(value, o.smep); }},
     // Accepted so that an existing boot entry doesn't complain; there is nothing to set.
@@ -210,7 +268,6 @@ constexpr Option known_options[] = {
     {"iommu", ignore},
     {"sched", ignore},
     {"ucode", ignore},
-    {"spec-ctrl", ignore},
     {"crashkernel", ignore},
     {"placeholder", ignore}, // Debian's GRUB scripts put this word in front
 };

@@ -38,6 +38,17 @@ struct Dom0Memory {
     [[nodiscard]] std::uint64_t resolve(std::uint64_t available) const;
 };
 
+/// How indirect calls are made.
+enum class Thunk : std::uint8_t { by_default, retpoline, lfence, jump };
+
+/// xpti=, pcid=, spec-ctrl=
+struct Speculation {
+    Switch xpti_dom0 = Switch::by_default, xpti_domu = Switch::by_default;
+    Switch pcid = Switch::by_default;
+    Switch ibpb = Switch::by_default, md_clear = Switch::by_default;
+    Thunk thunk = Thunk::by_default;
+};
+
 /// Options of the hypervisor's command line. Names are the incumbent's, so that a boot entry can be
 /// kept; what isn't known is collected, never fatal.
 struct Options {
@@ -62,7 +73,7 @@ struct Options {
     bool flask_given = false;
     std::string_view flask; ///< enforcing, permissive, late, disabled
 
-    Switch xpti = Switch::by_default;
+    Speculation speculation;
     Switch smap = Switch::by_default;
     Switch smep = Switch::by_default;
 

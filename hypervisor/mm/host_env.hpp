@@ -35,6 +35,8 @@ struct HostEnv {
                !io_frame_denied(mfn);
     }
     static void install_hypervisor_slots(u64* l4);
+    /// An entry of this table was written, or all are: guests that run on a copy of it get it anew.
+    static void l4_changed(const PageInfo& l4);
 };
 
 extern template class PageTables<HostEnv>;

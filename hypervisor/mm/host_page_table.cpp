@@ -54,11 +54,12 @@ u64* descend(u64* table, unsigned index) {
     return table_at(table[index]);
 }
 
-u64* entry_for(u64 va, unsigned leaf_level) {
-    u64* table = top_table;
+u64* entry_in(u64* table, u64 va, unsigned leaf_level) {
     for (unsigned level = 4; level > leaf_level; --level) table = descend(table, slot(va, level));
     return &table[slot(va, leaf_level)];
 }
+
+u64* entry_for(u64 va, unsigned leaf_level) { return entry_in(top_table, va, leaf_level); }
 
 Maddr table_from_heap() {
     PageInfo* page = alloc_frames(0);
@@ -130,6 +131,18 @@ const void* map_firmware(Maddr address, u64 bytes) {
     if (direct_map_covers(address, bytes)) return arch::direct_map(address);
     return map_mmio(address, bytes, Access::read);
 }
+
+u64* make_root() {
+    u64* const root = arch::direct_map<u64>(allocate_table());
+    std::memset(root, 0, page_size);
+    return root;
+}
+
+void map_page_in(u64* root, u64 va, Mfn mfn, Access access) {
+    *entry_in(root, va, 1) = to_maddr(mfn).raw() | bits_of(access);
+}
+
+void share_l1_in(u64* root, u64 va) { *entry_in(root, va, 2) = *entry_for(va, 2); }
 
 u64* hypervisor_l4() { return top_table; }
 Maddr hypervisor_cr3() { return arch::image_maddr(arch::boot_l4); }

@@ -16,6 +16,12 @@ enum class Access : u8 { none, read, read_write, execute, guest_read, device, wr
 /// other CPUs; this CPU's entry is invalidated.
 void map_hypervisor_page(u64 va, Mfn mfn, Access access);
 
+/// Another top table, empty, for page-table isolation (arch/speculation.hpp); one page in it, or the L1 table that
+/// has the hypervisor's own entry for `va`.
+[[nodiscard]] u64* make_root();
+void map_page_in(u64* root, u64 va, Mfn mfn, Access access);
+void share_l1_in(u64* root, u64 va);
+
 /// Device memory, uncached, for good; the pointer keeps the offset in the page.
 [[nodiscard]] void* map_mmio(Maddr address, u64 bytes, Access access = Access::device);
 

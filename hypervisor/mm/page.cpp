@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "arch/smp.hpp"
+#include "arch/speculation.hpp"
 #include "lib/panic.hpp"
 #include "mm/boot_memory.hpp"
 #include "mm/descriptor_check.hpp"
@@ -68,9 +69,26 @@ void HostEnv::install_hypervisor_slots(u64* l4) {
     l4[first] = 0; // the guest's M2P: show_m2p()
 }
 
+void HostEnv::l4_changed(const PageInfo& l4) {
+    if (!arch::measures.own_entries) return;
+    const u64 cr3 = to_maddr(mfn_of(l4)).raw();
+    CpuMask cpus;
+    std::atomic_thread_fence(std::memory_order_seq_cst); // fill_guest_root() has the other half
+    smp::online().for_each([&](CpuId cpu) {
+        for (arch::GuestRoot& root : arch::percpu(cpu).guest_roots)
+            if (u64 shown = cr3; __atomic_compare_exchange_n(&root.shown_cr3, &shown, 0, false,
+                                                             __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+                cpus.set(cpu);
+    });
+    if (!cpus.empty()) tlb::flush(cpus, tlb::Flush::guest);
+}
+
 void show_m2p(u64 l4) {
-    arch::direct_map<u64>(Maddr(l4))[arch::first_hypervisor_slot] =
-        hypervisor_l4()[arch::first_hypervisor_slot];
+    u64& slot = arch::direct_map<u64>(Maddr(l4))[arch::first_hypervisor_slot];
+    const u64 entry = hypervisor_l4()[arch::first_hypervisor_slot];
+    if (slot == entry) return;
+    slot = entry;
+    HostEnv::l4_changed(page_of_unchecked(to_mfn(Maddr(l4))));
 }
 
 void install_hypervisor_slots(Mfn l4) {

@@ -123,6 +123,7 @@ public:
             TRY(settle(owed));
         }
         const bool written = write(slot, old, entry);
+        if (level == 4) this->env().l4_changed(table);
         const u64 gone = written ? old : entry;
         if (gone & pte::present) put_upper(table, gone, owed);
         return written ? Result<>{} : fail(Errno::EAGAIN);

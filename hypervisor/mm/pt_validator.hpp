@@ -186,7 +186,10 @@ private:
     /// Validates from `progress` on and marks the table so. On an error `progress` is where it stopped.
     [[nodiscard]] Result<> validate(PageInfo& page, unsigned level) {
         TRY(level == 1 ? validate_l1(page) : validate_upper(page, level));
-        if (level == 4) env_.install_hypervisor_slots(env_.entries(page));
+        if (level == 4) {
+            env_.install_hypervisor_slots(env_.entries(page));
+            env_.l4_changed(page); // copies of what the frame held in an earlier life end here
+        }
         page.progress = 0;
         const u64 word = page.type.load(std::memory_order_relaxed);
         page.type.store((word & ~type_bits::partial) | type_bits::validated, std::memory_order_release);

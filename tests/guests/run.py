@@ -95,7 +95,7 @@ def run_guest(guest, arguments, hypervisor, core, directory):
     log = os.path.join(ROOT, 'build/logs', f'guests-{arguments.hv}-{guest}.log')
     if not os.path.exists(os.path.join(ROOT, 'build/guests', guest + '.elf')):
         return guest, ('ERROR', 'not built: make -f tests/guests/guests.mk guests'), 0.0, None
-    iso = make_iso(guest, hypervisor, core, directory, options_of(guest, 'hv'), arguments.append)
+    iso = make_iso(guest, hypervisor, core, directory, [*options_of(guest, 'hv'), arguments.hv_append], arguments.append)
     command = ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', arguments.cpu, '-m', arguments.memory,
                '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot', '-net', 'none',
                '-cdrom', iso, '-boot', 'd', *options_of(guest, 'qemu'), *arguments.qemu.split()]
@@ -128,6 +128,7 @@ def parse_arguments():
     parser.add_argument('--cpu', default='qemu64')
     parser.add_argument('--memory', default='256M')
     parser.add_argument('--timeout', type=float, default=60)
+    parser.add_argument('--hv-append', default='', help="more words on the hypervisor's command line, e.g. xpti=yes")
     parser.add_argument('--qemu', default='', help='more QEMU options')
     parser.add_argument('--append', default='', help="more words on the guest's command line, e.g. seed=N")
     parser.add_argument('--list', action='store_true')

@@ -24,6 +24,7 @@ class Case:
     ends: str = "poweroff"  # or reboot
     log_has: tuple = ()  # patterns that have to appear in the serial log
     typing: tuple = ()  # (pattern to wait for, text to type) in order
+    guest_sees: str = ""  # of the hypervisor, by the page tables it runs on: "entry" code and stacks, or "all"
     stress: bool = False  # the image with stress-ng
     suites: tuple = ("full",)
     only: str = ""  # hypervisor the case applies to
@@ -62,5 +63,8 @@ CASES = [
         + [("input goes to the control" if i == 0 else f"line {i - 1} abc",
             f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(20)])),
     Case("reboot", "reboot", ends="reboot", suites=SMOKE),
+    Case("xpti", "boot", smp=2, hv="xpti=yes", only="streak", guest_sees="entry"),
+    Case("xpti-off", "boot", hv="xpti=no", only="streak", guest_sees="all"),
+    Case("skylake", "boot", cpu="Skylake-Client,-smap", dom0="retbleed=off", only="streak", guest_sees="entry"),
     Case("unknown-option", "boot", hv="no-such-option=1", only="streak", log_has=(r"no-such-option",)),
 ]

@@ -80,6 +80,8 @@ class Run:
         self.text = ""
         self.reason = None  # QEMU's word: guest-shutdown, guest-reset, ...
         self.condition = threading.Condition()
+        self.connection = None  # to the monitor, once it has greeted
+        self.replies = []
         self.socket_path = self.log_path.with_suffix(".qmp")
         self.socket_path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
@@ -113,10 +115,15 @@ class Run:
             listener.settimeout(30)
             connection, _ = listener.accept()
             connection.sendall(b'{"execute": "qmp_capabilities"}\n')
+            self.connection = connection
             for line in connection.makefile():
                 message = json.loads(line)
                 if message.get("event") == "SHUTDOWN":
                     self.reason = message["data"]["reason"]
+                elif "return" in message or "error" in message:
+                    with self.condition:
+                        self.replies.append(message)
+                        self.condition.notify_all()
         except (OSError, ValueError):
             pass
         finally:
@@ -139,6 +146,27 @@ class Run:
     def send(self, text):
         self.process.stdin.write(text.encode())
         self.process.stdin.flush()
+
+    def ask(self, command, **arguments):
+        """The monitor's reply to a command; None when it gives none."""
+        with self.condition:
+            self.replies.clear()
+            self.connection.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+            self.condition.wait_for(lambda: self.replies, 10)
+            return self.replies[0].get("return") if self.replies else None
+
+    def user_mappings(self, cpu):
+        """[(first address, bytes)] of what a CPU's tables map while a guest runs; None if it doesn't now."""
+        def monitor(line):
+            return self.ask("human-monitor-command", **{"command-line": line, "cpu-index": cpu}) or ""
+        self.ask("stop")
+        try:
+            if "CPL=3" not in monitor("info registers"):
+                return None
+            lines = re.findall(r"^([0-9a-f]{16})-[0-9a-f]{16} ([0-9a-f]{16}) ", monitor("info mem"), re.M)
+            return [(int(first, 16), int(size, 16)) for first, size in lines]
+        finally:
+            self.ask("cont")
 
     def wait_end(self, seconds):
         """True when the machine ended by itself in time."""

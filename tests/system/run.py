@@ -29,6 +29,9 @@ TROUBLE = re.compile(
 HARMLESS = {"xen": re.compile(r"WARNING: (CONSOLE OUTPUT|.*hypervisor binary|.*Spectre)|\(XEN\).*nmi_watchdog", re.I), "streak": None}
 DISK_MIB = 32
 CHECKED_MIB = 8
+HYPERVISOR = range(0xffff800000000000, 0xffff880000000000)
+M2P_END = 0xffff804000000000
+MOST_FOR_ENTRY = 32 * 4096
 
 
 class FileServer:
@@ -114,6 +117,8 @@ class Attempt:
         problems = []
         try:
             problems += self.type_lines(run, deadline)
+            if self.case.guest_sees:
+                problems += self.look_at_tables(run, deadline)
             if not run.wait_end(deadline - time.monotonic()):
                 problems.append(f"not ended after {self.case.seconds} s")
         finally:
@@ -137,6 +142,22 @@ class Attempt:
                 return [f"never saw {pattern!r}"]
             run.send(text)
         return []
+
+    def look_at_tables(self, run, deadline):
+        """Stops the machine now and then while dom0 runs, and adds up what there is of the hypervisor but the M2P."""
+        run.wait_for("Linux version", deadline - time.monotonic())
+        found = []
+        while len(found) < 10 and time.monotonic() < deadline and run.process.poll() is None:
+            time.sleep(0.2)
+            for cpu in range(self.case.smp):
+                mappings = run.user_mappings(cpu)
+                if mappings:
+                    found.append(sum(size for at, size in mappings if at in HYPERVISOR and at >= M2P_END))
+        if not found:
+            return ["never stopped in dom0"]
+        small = max(found) <= MOST_FOR_ENTRY if self.case.guest_sees == "entry" else min(found) <= MOST_FOR_ENTRY
+        return [] if small == (self.case.guest_sees == "entry") else [
+            f"a guest is to see {self.case.guest_sees}: {min(found)} to {max(found)} bytes in {len(found)} looks"]
 
     def judge(self, run):
         case, text, problems = self.case, run.text, []

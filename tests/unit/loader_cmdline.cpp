@@ -43,7 +43,8 @@ TEST_CASE("a usual boot entry", "[loader][cmdline]") {
     CHECK(o.max_cpus == 4);
     CHECK(o.no_reboot);
     CHECK(o.sync_console);
-    CHECK(o.xpti == Switch::off);
+    CHECK(o.speculation.xpti_dom0 == Switch::off);
+    CHECK(o.speculation.xpti_domu == Switch::off);
     CHECK(o.smap == Switch::on);
     CHECK(o.smep == Switch::by_default);
     CHECK(!o.watchdog);
@@ -56,6 +57,35 @@ TEST_CASE("unknown and unreadable words are collected", "[loader][cmdline]") {
     CHECK(o.unknown[0] == "frobnicate=1");
     CHECK(o.unknown[1] == "bare");
     CHECK(o.invalid.size() == 4);
+}
+
+TEST_CASE("measures against speculation", "[loader][cmdline]") {
+    const auto of = [](const char* line) { return parse_command_line(line).speculation; };
+    CHECK(of("xpti").xpti_domu == Switch::on);
+    CHECK(of("xpti=dom0=no").xpti_dom0 == Switch::off);
+    CHECK(of("xpti=dom0=no").xpti_domu == Switch::by_default);
+    CHECK(of("xpti=yes,dom0=off").xpti_dom0 == Switch::off);
+    CHECK(of("xpti=yes,dom0=off").xpti_domu == Switch::on);
+    CHECK(of("no-xpti xpti=default").xpti_dom0 == Switch::by_default);
+    CHECK(of("pcid").pcid == Switch::on);
+    CHECK(of("pcid=xpti").pcid == Switch::on);
+    CHECK(of("pcid=xpti=no").pcid == Switch::off);
+    CHECK(of("pcid=no-xpti").pcid == Switch::off);
+    CHECK(of("spec-ctrl=ibpb=no,bti-thunk=lfence").ibpb == Switch::off);
+    CHECK(of("spec-ctrl=ibpb=no,bti-thunk=lfence").thunk == Thunk::lfence);
+    CHECK(of("spec-ctrl=md-clear=off").md_clear == Switch::off);
+    CHECK(of("spec-ctrl=no").thunk == Thunk::jump);
+    CHECK(of("spec-ctrl=no").xpti_dom0 == Switch::off);
+    CHECK(of("xpti=dom0=yes spec-ctrl=no").xpti_dom0 == Switch::on);
+    CHECK(of("spec-ctrl=no,bti-thunk=retpoline").thunk == Thunk::retpoline);
+
+    const auto o =
+        parse_command_line("spec-ctrl=ssbd,ibpb=1 spec-ctrl=bti-thunk=fast xpti=dom0=x,domu=1 pcid=2");
+    REQUIRE(o.unknown.size() == 1);
+    CHECK(o.unknown[0] == "ssbd");
+    CHECK(o.invalid.size() == 3);
+    CHECK(o.speculation.ibpb == Switch::on);
+    CHECK(o.speculation.xpti_domu == Switch::on);
 }
 
 TEST_CASE("quotes, blanks and nothing", "[loader][cmdline]") {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "mm/descriptor_check.hpp"
+#include "mm/guest_root.hpp"
 #include "mm/pt_update.hpp"
 
 using namespace streak;
@@ -50,6 +51,11 @@ struct FakeMachine {
         }
     }
     u32 stamp() { return clock++; }
+    unsigned l4_changes = 0;
+    void l4_changed(const PageInfo& p) {
+        REQUIRE(type_bits::type(p.type) == PageType::l4);
+        ++l4_changes;
+    }
     void flush_stale(const PageInfo&) { ++flushes; }
     void wait() {}
     bool descriptors_ok(const PageInfo& p) {
@@ -494,4 +500,41 @@ TEST_CASE("page types: random guests, every reference recounted") {
         w.tear_down();
         for (const PageInfo& p : w.m.pages) REQUIRE(type_bits::count(p.type) == 0);
     }
+}
+
+TEST_CASE("page types: what an isolated guest's root shows") {
+    Tree w;
+    auto& p = w.m.pages;
+    w.m.entries(p[0])[300] = w.m.entry(0, pte::present);
+    REQUIRE(w.whole().pin(p[0], 4));
+    REQUIRE(w.whole().pin(p[20], 4));
+    PageInfo* owed = nullptr;
+    auto t = w.whole();
+    REQUIRE(t.change_upper(p[20], 300, w.m.entry(0, pte::present), plain, owed));
+    CHECK(w.m.l4_changes == 3);
+    CHECK(t.change_upper(p[20], 301, w.m.entry(0, pte::present | pte::writable), plain, owed).error() ==
+          Errno::EINVAL);
+    CHECK(w.m.l4_changes == 3);
+
+    constexpr Mfn root_frame{0x4711};
+    constexpr u64 own = 0xdead000 | pte::present;
+    std::array<u64, 512> root{};
+    root.fill(own);
+    show_guest_entries(w.m, root.data(), root_frame, p[0]);
+    const u64* const l4 = w.m.entries(p[0]);
+    for (unsigned i = 0; i < 512; ++i) {
+        INFO("entry " << i);
+        if (i > 256 && i <= 271)
+            CHECK(root[i] == own); // what the root had, never the table's hypervisor entries
+        else if (i == 300)
+            CHECK(root[i] == ((l4[i] & ~pte::address_mask) | pte::make(root_frame, 0)));
+        else
+            CHECK(root[i] == l4[i]);
+    }
+    show_guest_entries(w.m, root.data(), root_frame, p[20]);
+    CHECK(root[300] == 0); // would lead to the hypervisor's entries of frame 0
+    CHECK(root[257] == own);
+    REQUIRE(t.change_upper(p[20], 300, 0, plain, owed));
+    w.check();
+    w.tear_down();
 }
