@@ -4,6 +4,7 @@
 
 #include "arch/boot/trampoline.hpp"
 #include "arch/descriptor.hpp"
+#include "arch/handlers.hpp"
 #include "arch/image.hpp"
 #include "arch/msr.hpp"
 #include "domain/vcpu.hpp"
@@ -82,6 +83,8 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
     DEFINE(RFLAGS_NO_SYSRET, arch::rflags::tf | arch::rflags::rf | arch::rflags::vm | arch::rflags::nt);
     DEFINE(RFLAGS_IF, arch::rflags::if_);
 
+    DEFINE(HYPERCALL_TABLE_SIZE, arch::hypercall_table_size);
+    DEFINE(NO_SUCH_CALL, Errno::ENOSYS);
     DEFINE(GUEST_CS64, arch::selector::guest_cs64);
     DEFINE(GUEST_CS32, arch::selector::guest_cs32);
     DEFINE(HYPERVISOR_DS, arch::selector::hypervisor_ds);

@@ -258,9 +258,8 @@ system_call_complete:
 
 /* ---- Exit ------------------------------------------------------------------------------------------- */
 
-    /* Current vCPU into RDI; goes on at `leave` when nothing is to be done before the guest runs. */
+    /* RDI is the current vCPU; goes on at `leave` when nothing is to be done before the guest runs. */
 .macro LOOK_FOR_WORK leave
-    mov %gs:PERCPU_CURRENT, %rdi
     cmpl $0, %gs:PERCPU_WORK
     jne exit_work
     cmpb $0, VCPU_EXIT_WORK(%rdi)
@@ -282,6 +281,7 @@ system_call_complete:
     /* RSP is the top of the CPU's stack. */
     .type exit_path, @function
 exit_path:
+    mov %gs:PERCPU_CURRENT, %rdi
     LOOK_FOR_WORK load_rest
 exit_work:
     call handle_exit_work
@@ -311,6 +311,7 @@ syscall_code:                           /* error code and vector of arch::Regist
 user_syscall:
     mov %rcx, %rdi
     call handle_user_syscall
+    mov %gs:PERCPU_CURRENT, %rdi
     jmp exit_after_call
 
     .global syscall_entry
@@ -335,12 +336,27 @@ syscall_on_full_tables:
     cmpb $0, VCPU_IN_KERNEL(%rcx)
     je user_syscall
     mov %r10, %rcx                      /* the other arguments are where C++ expects them */
-    call handle_hypercall
+    cmp $HYPERCALL_TABLE_SIZE, %rax
+    jae no_such_hypercall
+    lea hypercall_table(%rip), %r10
+    mov (%r10, %rax, 8), %rax
+    call __x86_indirect_thunk_rax
+    mov %gs:PERCPU_CURRENT, %rdi
+    test %dl, %dl                       /* of hypercall::Return: is there a value? */
+    jz hypercall_failed
+    mov %rax, (VCPU_REGS + REGS_RAX)(%rdi)
 
-    /* The vCPU is the one that called, and the processor still has its rbx and r12 to r15. */
+    /* RDI is the vCPU that called, and the processor still has its rbx and r12 to r15. */
     .type exit_after_call, @function
 exit_after_call:
     LOOK_FOR_WORK enter_guest
+no_such_hypercall:
+    mov $NO_SUCH_CALL, %eax
+hypercall_failed:
+    mov %eax, %edi
+    call handle_failed_hypercall
+    mov %gs:PERCPU_CURRENT, %rdi
+    jmp exit_after_call
 
     /* RDI is the vCPU; its rbx and r12 to r15 are loaded. */
     .type enter_guest, @function

@@ -16,17 +16,20 @@
 
 namespace streak {
 struct Vcpu;
-}
+namespace arch {
+/// Entries of `hypercall_table` (hypercall/dispatch.hpp), through which entry.S calls.
+inline constexpr unsigned hypercall_table_size = 64;
+} // namespace arch
+} // namespace streak
 
 extern "C" {
 
 /// First C++ function of the boot processor, on its final stack, with exceptions working. (init/main.cpp)
 [[noreturn]] void streak_main(streak::u32 magic, streak::u64 multiboot_info_maddr);
 
-/// SYSCALL of a guest kernel: its arguments, the number is in regs.rax. Leaves rbx and r12 to r15 in regs as
-/// they are. (hypercall/dispatch.cpp)
-void handle_hypercall(streak::u64 a0, streak::u64 a1, streak::u64 a2, streak::u64 a3, streak::u64 a4,
-                      streak::u64 a5);
+/// A hypercall ended with an Errno; ERESTART makes the guest call again. Handlers leave rbx and r12 to r15 in regs as
+/// they are; entry.S puts their values into rax itself. (hypercall/dispatch.cpp)
+void handle_failed_hypercall(streak::u32 error);
 
 /// SYSCALL of a guest's 64-bit user mode. Leaves rbx and r12 to r15 in regs as they are. (pv/)
 void handle_user_syscall(streak::Vcpu* vcpu);

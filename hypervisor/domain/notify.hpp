@@ -28,14 +28,20 @@ void reset_fifo(Domain& domain);
 /// Frees the empty table, with the domain.
 void destroy(Domain& domain);
 
+/// A domain's vCPUs have it from the start (lifecycle.cpp); only idle ones don't.
+[[nodiscard]] inline vcpu_info_t& info_of(Vcpu& vcpu) {
+    if (!vcpu.info) __builtin_unreachable();
+    return *vcpu.info;
+}
+
 /// Sets a vCPU's upcall flag and makes it notice. (The present one looks on its way out, unless it sleeps.)
 inline void upcall(Vcpu& vcpu) {
-    if (vcpu.info && evtchn::mark_upcall(*vcpu.info) && (&vcpu != &current() || vcpu.sched.state.asleep()))
+    if (evtchn::mark_upcall(info_of(vcpu)) && (&vcpu != &current() || vcpu.sched.state.asleep()))
         kick(vcpu);
 }
 
 void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number);
-void wake_pollers(Domain& domain, EvtchnPort number);
+[[gnu::cold]] void wake_pollers(Domain& domain, EvtchnPort number);
 [[nodiscard]] inline bool has_pollers(const Domain& domain) {
     u64 any = 0;
     for (const auto& word : domain.pollers) any |= word.load(std::memory_order_relaxed);
@@ -54,8 +60,8 @@ inline void deliver(Domain& domain, Vcpu& vcpu, EvtchnPort number, evtchn::Raise
     if (domain.fifo) return raise_fifo(domain, port, number);
     if (number.raw() >= evtchn::PortTable::max_2level) [[unlikely]]
         return;
-    Vcpu& vcpu = *domain.vcpus[port.vcpu];
-    deliver(domain, vcpu, number, evtchn::two_level::raise(*domain.shared_info, vcpu.info, number));
+    Vcpu& vcpu = *domain.vcpus.data()[port.vcpu]; // checked when the port was bound
+    deliver(domain, vcpu, number, evtchn::two_level::raise(*domain.shared_info, &info_of(vcpu), number));
 }
 /// Opens a masked port; what waits is delivered.
 void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number);

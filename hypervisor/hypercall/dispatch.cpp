@@ -11,6 +11,10 @@ namespace {
 /// The SYSCALL instruction; a preempted call is made again by going back over it.
 constexpr u64 syscall_bytes = 2;
 
+// entry.S takes a Return out of RAX (value or error) and DL (is it a value?).
+static_assert(sizeof(Return) == 16 && std::is_trivially_copy_constructible_v<Return> &&
+              std::is_trivially_destructible_v<Return>);
+
 [[nodiscard]] i64 value_of(const Return& result) {
     return result ? *result : -static_cast<i64>(result.error());
 }
@@ -66,19 +70,10 @@ Return multicall(GuestHandle<multicall_entry_t> list, u32 count) {
 
 using namespace streak;
 
-extern "C" void handle_hypercall(u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5) {
-    using namespace streak::hypercall;
-    const u64 number = current().regs.rax;
-    if (number >= table_size) [[unlikely]] {
-        current().regs.rax = static_cast<u64>(-static_cast<i64>(Errno::ENOSYS));
-        return;
-    }
-    const Return result = table[number](a0, a1, a2, a3, a4, a5);
-    arch::Registers& r = current().regs; // looked up again: cheaper than a register kept through the call
-    if (result) [[likely]]
-        r.rax = static_cast<u64>(*result);
-    else if (result.error() == Errno::ERESTART)
-        r.rip -= syscall_bytes;
+extern "C" void handle_failed_hypercall(u32 error) {
+    arch::Registers& r = current().regs;
+    if (static_cast<Errno>(error) == Errno::ERESTART)
+        r.rip -= hypercall::syscall_bytes;
     else
-        r.rax = static_cast<u64>(value_of(result));
+        r.rax = static_cast<u64>(-static_cast<i64>(error));
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <type_traits>
 
+#include "arch/handlers.hpp"
 #include "hypercall/call.hpp"
 
 // Register decoding, deduced from the handler's signature.
@@ -43,9 +44,9 @@ private:
 template <auto Handler>
 inline constexpr Entry entry = &Adapter<Handler>::call;
 
-inline constexpr unsigned table_size = 64;
+inline constexpr unsigned table_size = arch::hypercall_table_size;
 
-/// By hypercall number; those that don't exist answer ENOSYS.
-extern const std::array<Entry, table_size> table;
+/// By hypercall number; those that don't exist answer ENOSYS. entry.S calls through it.
+extern const std::array<Entry, table_size> table asm("hypercall_table");
 
 } // namespace streak::hypercall

@@ -134,11 +134,11 @@ Return close(RawHandle arg) {
 }
 
 /// The far end in another domain; the sender's lock keeps the pair connected.
-[[gnu::noinline]] Return send_remote(const Port& port) {
+[[gnu::noinline]] void send_remote(const Port& port) {
     const EvtchnPort far(port.detail);
-    TRY_ASSIGN(remote, find_domain(port.remote_domain));
-    if (Port* p = remote->ports->find(far)) events::raise(*remote, *p, far);
-    return 0;
+    const auto remote = find_domain(port.remote_domain);
+    if (!remote) return;
+    if (Port* p = (*remote)->ports->find(far)) events::raise(**remote, *p, far);
 }
 
 [[gnu::noinline]] Return send(RawHandle arg) {
@@ -152,7 +152,10 @@ Return close(RawHandle arg) {
     if (port->state == PortState::unbound) return 0; // nobody listens yet
     EvtchnPort target = number;
     if (port->state == PortState::interdomain) {
-        if (port->remote_domain != d.id) return send_remote(*port);
+        if (port->remote_domain != d.id) [[unlikely]] {
+            send_remote(*port);
+            return 0;
+        }
         target = EvtchnPort(port->detail);
         port = d.ports->find(target);
     } else if (port->state != PortState::ipi) {

@@ -34,6 +34,7 @@ static_assert(sizeof(iret_context) == 9 * sizeof(u64));
 /// Leaves the guest kernel by the frame at its rsp (xen/arch-x86/xen-x86_64.h, iret_context). The value
 /// "returned" is the frame's rax, so that the dispatcher puts it where it belongs.
 Return iret() {
+    TRY(may(xsm::Hook::iret, caller()));
     Vcpu& v = current();
     arch::Registers& r = v.regs;
     const u64 at = r.rsp;

@@ -9,7 +9,7 @@ namespace streak {
 
 /// Called while a CPU waits with interrupts off: serves its shoot-down mailbox and pauses.
 /// (arch/tlb.cpp; hosted tests define it empty.)
-void spin_wait();
+[[gnu::cold]] void spin_wait();
 
 /// A fair lock for data shared between CPUs. Interrupts are off in the hypervisor, so
 /// there is one kind only (docs/locking.md).

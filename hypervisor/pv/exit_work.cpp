@@ -53,7 +53,7 @@ extern "C" void handle_exit_work() {
     arch::PerCpu& cpu = arch::this_cpu();
     while (const u32 work = cpu.work.exchange(0)) pv::serve(work);
 
-    Vcpu& v = current();
+    Vcpu& v = current_after_switch();
     if (!v.is_idle() && v.exit_work.load() != 0) pv::serve_exit_reasons(v);
 }
 
