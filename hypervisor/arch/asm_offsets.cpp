@@ -33,7 +33,6 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
     DEFINE(PERCPU_SELF, offsetof(PerCpu, self));
     DEFINE(PERCPU_CURRENT, offsetof(PerCpu, current));
     DEFINE(PERCPU_GUEST_RSP, offsetof(PerCpu, guest_rsp));
-    DEFINE(PERCPU_GUEST_RAX, offsetof(PerCpu, guest_rax));
     DEFINE(PERCPU_STACK_TOP, offsetof(PerCpu, stack_top));
     DEFINE(PERCPU_GUEST_REGS_END, offsetof(PerCpu, guest_regs_end));
     DEFINE(PERCPU_WORK, offsetof(PerCpu, work));

@@ -35,7 +35,6 @@ struct alignas(page_size) PerCpu {
     PerCpu* self;
     Vcpu* current;         ///< the vCPU this CPU runs (its idle vCPU when none)
     u64 guest_rsp;         ///< scratch of the SYSCALL entry
-    u64 guest_rax;         ///< scratch of xpti.S
     u64 stack_top;         ///< where handlers run
     u64 guest_regs_end;    ///< of current->regs, the same as TSS.rsp0
     std::atomic<u32> work; ///< Work bits

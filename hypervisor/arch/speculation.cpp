@@ -34,7 +34,7 @@ u64 msr_or_zero(u32 index) {
     return read_msr_safe(index, value) ? value : 0;
 }
 
-/// Puts a jump over the (longer or as long) first instruction at `from`.
+/// Puts a jump over the first five bytes at `from`, past whose start nothing may jump.
 void divert(const char* from, const char* to) {
     u8 jump[5] = {0xe9};
     const i32 distance = static_cast<i32>(to - (from + sizeof jump));
@@ -57,8 +57,8 @@ Thunk choose_thunk(Thunk wanted, bool amd) {
     return wanted == Thunk::by_default ? Thunk::retpoline : wanted;
 }
 
-/// The thunks are 16 bytes each, in the order of the numbers
-/// that instructions have for registers (4, the stack pointer, is not used).
+/// The thunks are 16 bytes each, in the order of the numbers that instructions have for registers (4, the stack
+/// pointer, is not used).
 void set_thunks(Thunk thunk) {
     if (thunk == Thunk::retpoline) return;
     for (u8 number = 0; number < 16; ++number) {

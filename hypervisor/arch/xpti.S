@@ -34,89 +34,11 @@
 .Lchosen\@:
 .endm
 
-    .section .text.entry, "ax", @progbits
-
-/* ---- In --------------------------------------------------------------------------------------------- */
-
-    .global xpti_syscall_entry
-    .type xpti_syscall_entry, @function
-xpti_syscall_entry:
-    swapgs
-    mov %rsp, %gs:PERCPU_GUEST_RSP
-    LOAD_FULL_TABLES rsp
-    jmp syscall_on_full_tables
-
-    .global xpti_syscall32_entry
-    .type xpti_syscall32_entry, @function
-xpti_syscall32_entry:
-    swapgs
-    mov %rsp, %gs:PERCPU_GUEST_RSP
-    LOAD_FULL_TABLES rsp
-    jmp syscall32_on_full_tables
-
-    .global xpti_sysenter_entry
-    .type xpti_sysenter_entry, @function
-xpti_sysenter_entry:
-    swapgs
-    LOAD_FULL_TABLES rsp
-    jmp sysenter_on_full_tables
-
-    .global xpti_common_entry
-    .type xpti_common_entry, @function
-xpti_common_entry:
-    testb $3, 16(%rsp)
-    jnz xpti_from_guest
-    push %rax
-    lea xpti_iret(%rip), %rax
-    cmp %rax, 16(%rsp)
-    pop %rax
-    jne entry_from_hypervisor
-    swapgs
-    mov %rax, %gs:PERCPU_GUEST_RSP
-    LOAD_FULL_TABLES rax
-    jmp iret_fault_on_full_tables
-
-    .global xpti_from_guest
-    .type xpti_from_guest, @function
-xpti_from_guest:
-    swapgs
-    mov %rax, %gs:PERCPU_GUEST_RSP
-    LOAD_FULL_TABLES rax
-    jmp move_guest_frame
-
-/* ---- Out -------------------------------------------------------------------------------------------- */
-
-    .balign 4
-verw_selector:                          /* VERW of a writable segment empties the buffers; elsewhere it does no harm */
-    .short HYPERVISOR_DS
-
-    .global xpti_exit_by_sysret
-    .type xpti_exit_by_sysret, @function
-xpti_exit_by_sysret:
-    CHOOSE_GUEST_TABLES
-    mov REGS_RAX(%rsp), %rdx
-    mov %rdx, %gs:PERCPU_GUEST_RAX
-    mov REGS_RSP(%rsp), %rdx
-    mov %rdx, %gs:PERCPU_GUEST_RSP
-    mov REGS_RIP(%rsp), %rcx
-    mov REGS_RFLAGS(%rsp), %r11
-    mov REGS_RBP(%rsp), %rbp
-    mov REGS_R10(%rsp), %r10
-    mov REGS_R9(%rsp), %r9
-    mov REGS_R8(%rsp), %r8
-    mov REGS_RDX(%rsp), %rdx
-    mov REGS_RSI(%rsp), %rsi
-    mov REGS_RDI(%rsp), %rdi
-    mov %rax, %cr3
-    verw verw_selector(%rip)
-    mov %gs:PERCPU_GUEST_RAX, %rax
-    mov %gs:PERCPU_GUEST_RSP, %rsp
-    swapgs
-    sysretq
-
-    .global xpti_exit_by_iret
-    .type xpti_exit_by_iret, @function
-xpti_exit_by_iret:
+    /*
+     * All of the guest's registers but RAX, which is CR3's value, and RSP, which is on the entry stack: RAX and a
+     * frame for IRETQ lie there.
+     */
+.macro LOAD_GUEST_REGISTERS
     CHOOSE_GUEST_TABLES
     mov %rsp, %rdx
     mov %gs:PERCPU_ENTRY_STACK, %rsp
@@ -132,12 +54,78 @@ xpti_exit_by_iret:
     mov REGS_RSI(%rdx), %rsi
     mov REGS_RDI(%rdx), %rdi
     mov REGS_RDX(%rdx), %rdx
+.endm
+
+.macro FUNCTION name
+    .global \name
+    .type \name, @function
+\name:
+.endm
+
+    .section .text.entry, "ax", @progbits
+
+/* ---- In --------------------------------------------------------------------------------------------- */
+
+FUNCTION xpti_syscall_entry
+    swapgs
+    mov %rsp, %gs:PERCPU_GUEST_RSP
+    LOAD_FULL_TABLES rsp
+    jmp syscall_on_full_tables
+
+FUNCTION xpti_syscall32_entry
+    swapgs
+    mov %rsp, %gs:PERCPU_GUEST_RSP
+    LOAD_FULL_TABLES rsp
+    jmp syscall32_on_full_tables
+
+FUNCTION xpti_sysenter_entry
+    swapgs
+    LOAD_FULL_TABLES rsp
+    jmp sysenter_on_full_tables
+
+FUNCTION xpti_common_entry
+    testb $3, 16(%rsp)
+    jnz xpti_from_guest
+    push %rax
+    lea xpti_iret(%rip), %rax
+    cmp %rax, 16(%rsp)
+    pop %rax
+    jne entry_from_hypervisor
+    swapgs
+    mov %rax, %gs:PERCPU_GUEST_RSP
+    LOAD_FULL_TABLES rax
+    jmp iret_fault_on_full_tables
+
+FUNCTION xpti_from_guest
+    swapgs
+    mov %rax, %gs:PERCPU_GUEST_RSP
+    LOAD_FULL_TABLES rax
+    jmp move_guest_frame
+
+/* ---- Out -------------------------------------------------------------------------------------------- */
+
+    .balign 4
+verw_selector:                          /* VERW of a writable segment empties the buffers; elsewhere it does no harm */
+    .short HYPERVISOR_DS
+
+FUNCTION xpti_exit_by_sysret
+    LOAD_GUEST_REGISTERS
+    mov 8(%rsp), %rcx                   /* RIP */
+    mov 24(%rsp), %r11                  /* flags */
+    mov %rax, %cr3
+    verw verw_selector(%rip)
+    pop %rax
+    mov 24(%rsp), %rsp
+    swapgs
+    sysretq
+
+FUNCTION xpti_exit_by_iret
+    LOAD_GUEST_REGISTERS
     mov %rax, %cr3
     verw verw_selector(%rip)
     pop %rax
     swapgs
-    .type xpti_iret, @function
-xpti_iret:
+FUNCTION xpti_iret
     iretq
 
     .section .note.GNU-stack, "", @progbits

@@ -4,7 +4,7 @@
 
 Each guest prints one line `VERDICT: SUCCESS|SKIP|ERROR|FAILURE name: text`; a guest without that line
 crashed or hung. A line `// qemu: OPTIONS` in a guest's main.cpp adds QEMU options, `// hv: OPTIONS` adds to
-the hypervisor's command line.
+the hypervisor's command line, and each word of `// again: OPTION…` makes one more run with that option, GUEST+OPTION.
 """
 
 import argparse
@@ -42,9 +42,10 @@ def make_core(directory):
     return core
 
 
-def make_iso(guest, hypervisor, core, directory, extra, append):
+def make_iso(label, hypervisor, core, directory, extra, append):
     """A BIOS-bootable CD with the hypervisor and one guest; returns its path."""
-    tree = os.path.join(directory, guest)
+    tree = os.path.join(directory, label)
+    guest = label.partition('+')[0]
     os.makedirs(os.path.join(tree, 'boot/grub'))
     shutil.copy(core, os.path.join(tree, 'boot/grub/core.img'))
     shutil.copy(hypervisor, os.path.join(tree, 'boot/hv.gz'))
@@ -54,7 +55,7 @@ def make_iso(guest, hypervisor, core, directory, extra, append):
         config.write('serial --unit=0 --speed=115200\nterminal_output serial\nset timeout=0\n'
                      f'multiboot2 /boot/hv.gz {COMMAND_LINE} {" ".join(extra)}\n'
                      f'module2 --nounzip /boot/guest.elf {guest} {append}\nboot\n')
-    iso = os.path.join(directory, guest + '.iso')
+    iso = tree + '.iso'
     subprocess.run(['xorriso', '-as', 'mkisofs', '-quiet', '-R', '-b', 'boot/grub/core.img', '-no-emul-boot',
                     '-boot-load-size', '4', '-boot-info-table', '-o', iso, tree],
                    check=True, stderr=subprocess.DEVNULL)
@@ -91,11 +92,13 @@ class Boot:
         self.timer.start()
 
 
-def run_guest(guest, arguments, hypervisor, core, directory):
-    log = os.path.join(ROOT, 'build/logs', f'guests-{arguments.hv}-{guest}.log')
+def run_guest(label, arguments, hypervisor, core, directory):
+    guest, _, option = label.partition('+')
+    log = os.path.join(ROOT, 'build/logs', f'guests-{arguments.hv}-{label}.log')
     if not os.path.exists(os.path.join(ROOT, 'build/guests', guest + '.elf')):
-        return guest, ('ERROR', 'not built: make -f tests/guests/guests.mk guests'), 0.0, None
-    iso = make_iso(guest, hypervisor, core, directory, [*options_of(guest, 'hv'), arguments.hv_append], arguments.append)
+        return label, ('ERROR', 'not built: make -f tests/guests/guests.mk guests'), 0.0, None
+    words = [*options_of(guest, 'hv'), option, arguments.hv_append]
+    iso = make_iso(label, hypervisor, core, directory, words, arguments.append)
     command = ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', arguments.cpu, '-m', arguments.memory,
                '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot', '-net', 'none',
                '-cdrom', iso, '-boot', 'd', *options_of(guest, 'qemu'), *arguments.qemu.split()]
@@ -106,12 +109,12 @@ def run_guest(guest, arguments, hypervisor, core, directory):
     if verdict is None:
         verdict = ('CRASH', 'no verdict within the time' if seconds >= arguments.timeout
                    else f'the machine ended without a verdict (status {status})')
-    return guest, verdict, seconds, log
+    return label, verdict, seconds, log
 
 
 def report(guest, verdict, seconds, log):
     kind, text = verdict
-    print(f'{kind:8} {guest:18} {seconds:5.1f} s  {text}', flush=True)
+    print(f'{kind:8} {guest:25} {seconds:5.1f} s  {text}', flush=True)
     if log is None:
         return
     with open(log, encoding='utf-8') as lines:
@@ -139,7 +142,7 @@ def parse_arguments():
 def all_guests():
     folder = os.path.join(ROOT, 'tests/guests')
     names = sorted(n for n in os.listdir(folder) if os.path.exists(os.path.join(folder, n, 'main.cpp')))
-    return [n for n in names if n != 'bench']
+    return [label for n in names if n != 'bench' for label in (n, *(f'{n}+{o}' for o in options_of(n, 'again')))]
 
 
 def main():

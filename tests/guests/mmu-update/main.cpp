@@ -3,6 +3,8 @@
 // The story: mmu_update is the hypercall Linux makes most. A batch must apply in order, stop at the first
 // entry that is refused, tell how many were done, keep the accessed and dirty bits when asked to, and let
 // nobody rewrite the translation of a frame that is not his.
+//
+// again: xpti=yes
 
 #include "tests/guests/lib/paging.hpp"
 #include "tests/guests/lib/trap.hpp"

@@ -3,6 +3,8 @@
 // The story: Linux switches contexts with one multicall. Each entry has to be a hypercall like any other, a
 // failing one must not stop the rest, the array is guest memory and may vanish, and an iret inside must leave
 // the batch at once with the rax of its frame.
+//
+// again: xpti=yes
 
 #include "tests/guests/lib/paging.hpp"
 #include "tests/guests/lib/trap.hpp"

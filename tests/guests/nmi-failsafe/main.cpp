@@ -3,6 +3,8 @@
 // The story: callbacks are the doors into the guest. A bad address must be refused at registration, an NMI
 // must come once, not nested and never on another vCPU's behalf, and a return to a broken context must end in
 // the guest (failsafe callback or #GP), not in the hypervisor.
+//
+// again: xpti=yes
 
 #include "tests/guests/lib/paging.hpp"
 #include "tests/guests/lib/trap.hpp"

@@ -3,6 +3,8 @@
 // The story: some kernels put an L4 into one of its own slots and so see all their tables at fixed addresses.
 // Read-only that is harmless and allowed; writable it would hand over the tables; and the reference a table
 // has on itself must not keep it alive for ever.
+//
+// again: xpti=yes
 
 #include "tests/guests/lib/paging.hpp"
 #include "tests/guests/lib/trap.hpp"

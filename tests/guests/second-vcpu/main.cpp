@@ -5,6 +5,7 @@
 // bad contexts, brought up, sent events to, sees a mapping change, goes down and comes up again.
 //
 // qemu: -smp 2
+// again: xpti=yes
 
 #include "tests/guests/lib/events.hpp"
 #include "tests/guests/lib/paging.hpp"

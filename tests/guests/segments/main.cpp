@@ -3,6 +3,8 @@
 // The story: descriptor tables are as dangerous as page tables: a call gate or a descriptor of ring 0 in the
 // GDT is the machine. Tables are loaded, their pages have to be protected, every dangerous descriptor has to
 // be refused, and the flat segments of the hypervisor must stay where the ABI puts them.
+//
+// again: xpti=yes
 
 #include "tests/guests/lib/user.hpp"
 #include "tests/guests/lib/verdict.hpp"

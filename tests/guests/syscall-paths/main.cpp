@@ -3,6 +3,8 @@
 // The story: old kernels call through the hypercall page, new ones execute SYSCALL themselves; both have to
 // arrive at the same place, keep every register but rax, rcx and r11, survive any number in rax, and give
 // -ENOSYS for a hypercall that is not there.
+//
+// again: xpti=yes
 
 #include "tests/guests/lib/cpu.hpp"
 #include "tests/guests/lib/paging.hpp"

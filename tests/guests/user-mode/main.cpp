@@ -3,6 +3,8 @@
 // The story: kernel and user of a 64-bit PV guest both run in ring 3; only the choice of page table and the
 // hypervisor's own note tell them apart. A hypervisor that mixes the two up lets user code make hypercalls or
 // read the kernel. The guest enters user mode by iret and comes back by every kind of trap.
+//
+// again: xpti=yes
 
 #include "tests/guests/lib/user.hpp"
 #include "tests/guests/lib/verdict.hpp"
