@@ -49,20 +49,20 @@ def text_symbols(image, base):
     return [(offset, best[offset][1]) for offset in sorted(best)]
 
 
-def drop_template_arguments(name):
-    while len(name) > MAX_NAME:
-        shorter = re.sub(r"<[^<>]*>", "", name)
-        if shorter == name:
-            break
-        name = shorter
-    return name[:MAX_NAME]
+def shorten(name):
+    """What tells functions apart in a backtrace: no template arguments, no parameters, no `streak::`."""
+    for pattern in (r"<[^<>]*>", r"\([^()]*\)(?: const)?(?:&&?)?"):
+        shorter = None
+        while shorter != name and "operator" not in name:
+            shorter, name = name, re.sub(pattern, "", name)
+    return re.sub(r"\bstreak::|^::|#\d+|(?<=::)::", "", name)[:MAX_NAME]
 
 
 def demangle(names):
     if not names:
         return []
     output = run(["c++filt", "-p"], input="\n".join(names) + "\n")
-    return [drop_template_arguments(name) for name in output.splitlines()]
+    return [shorten(name) for name in output.splitlines()]
 
 
 def table_source(symbols):

@@ -45,8 +45,7 @@ inline constexpr Default defaults[] = {
 }
 
 /// May `subject` do this to `object`? EPERM. Inline: a call names its hook, and only that policy remains.
-[[nodiscard, gnu::always_inline]] inline Result<> check(Hook hook, const Subject& subject,
-                                                        const Subject& object) {
+[[nodiscard, gnu::always_inline]] inline Result<> check(Hook hook, const Subject& subject, const Subject& object) {
     if (!allowed(defaults[static_cast<unsigned>(hook)], subject, object)) [[unlikely]]
         return fail(Errno::EPERM);
     return {};

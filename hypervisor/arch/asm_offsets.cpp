@@ -19,8 +19,7 @@ namespace streak {
 static_assert((offsetof(Vcpu, regs) + sizeof(arch::Registers)) % 16 == 0, "the processor aligns rsp0");
 static_assert(FLAT_KERNEL_CS == arch::selector::guest_cs64 && FLAT_KERNEL_SS == arch::selector::guest_ss,
               "what is behind vector_bounced");
-static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 &&
-              offsetof(vcpu_info_t, evtchn_upcall_mask) == 1);
+static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 && offsetof(vcpu_info_t, evtchn_upcall_mask) == 1);
 
 [[gnu::used]] static void offsets() {
     using arch::ApStart;

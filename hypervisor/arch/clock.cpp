@@ -90,8 +90,7 @@ u64 measure(const Reference& reference) {
     }
     const Pair last = sample(reference);
     const u64 ticks = (last.reference - first.reference) & reference.mask;
-    const u64 ns =
-        ticks * (reference.period_fs / 1000) / 1000 + ticks * (reference.period_fs % 1000) / 1'000'000;
+    const u64 ns = ticks * (reference.period_fs / 1000) / 1000 + ticks * (reference.period_fs % 1000) / 1'000'000;
     return (last.tsc - first.tsc) * 1'000'000 / std::max<u64>(ns, 1);
 }
 
@@ -177,9 +176,8 @@ Stamp stamp() {
 
 u64 tsc_at(u64 system_time) {
     const Stamp at = stamp();
-    return system_time <= at.system_time
-               ? at.tsc
-               : at.tsc + multiply_shift32(system_time - at.system_time, ticks_per_ns);
+    return system_time <= at.system_time ? at.tsc
+                                         : at.tsc + multiply_shift32(system_time - at.system_time, ticks_per_ns);
 }
 
 void delay_us(u64 microseconds) {

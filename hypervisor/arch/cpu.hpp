@@ -11,9 +11,7 @@ struct CpuidLeaf {
 
 [[nodiscard]] inline CpuidLeaf cpuid(u32 leaf, u32 subleaf = 0) {
     CpuidLeaf out;
-    asm volatile("cpuid"
-                 : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx)
-                 : "a"(leaf), "c"(subleaf));
+    asm volatile("cpuid" : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx) : "a"(leaf), "c"(subleaf));
     return out;
 }
 

@@ -12,17 +12,17 @@ inline constexpr u64 pe = 1u << 0, mp = 1u << 1, em = 1u << 2, ts = 1u << 3, et 
 namespace cr4 {
 inline constexpr u64 vme = 1u << 0, pvi = 1u << 1, tsd = 1u << 2, de = 1u << 3, pse = 1u << 4, pae = 1u << 5,
                      mce = 1u << 6, pge = 1u << 7, pce = 1u << 8, osfxsr = 1u << 9, osxmmexcpt = 1u << 10,
-                     umip = 1u << 11, fsgsbase = 1u << 16, pcide = 1u << 17, osxsave = 1u << 18,
-                     smep = 1u << 20, smap = 1u << 21, pke = 1u << 22;
+                     umip = 1u << 11, fsgsbase = 1u << 16, pcide = 1u << 17, osxsave = 1u << 18, smep = 1u << 20,
+                     smap = 1u << 21, pke = 1u << 22;
 }
 
 // NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
-#define STREAK_CONTROL_REGISTER(n)                                                                           \
-    [[nodiscard]] inline u64 read_cr##n() {                                                                  \
-        u64 value;                                                                                           \
-        asm volatile("mov %%cr" #n ", %0" : "=r"(value));                                                    \
-        return value;                                                                                        \
-    }                                                                                                        \
+#define STREAK_CONTROL_REGISTER(n)                                                                                   \
+    [[nodiscard]] inline u64 read_cr##n() {                                                                          \
+        u64 value;                                                                                                   \
+        asm volatile("mov %%cr" #n ", %0" : "=r"(value));                                                            \
+        return value;                                                                                                \
+    }                                                                                                                \
     inline void write_cr##n(u64 value) { asm volatile("mov %0, %%cr" #n ::"r"(value) : "memory"); }
 STREAK_CONTROL_REGISTER(0)
 STREAK_CONTROL_REGISTER(2)
@@ -31,12 +31,12 @@ STREAK_CONTROL_REGISTER(4)
 #undef STREAK_CONTROL_REGISTER
 
 // NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
-#define STREAK_DEBUG_REGISTER(n)                                                                             \
-    [[nodiscard]] inline u64 read_dr##n() {                                                                  \
-        u64 value;                                                                                           \
-        asm volatile("mov %%db" #n ", %0" : "=r"(value));                                                    \
-        return value;                                                                                        \
-    }                                                                                                        \
+#define STREAK_DEBUG_REGISTER(n)                                                                                     \
+    [[nodiscard]] inline u64 read_dr##n() {                                                                          \
+        u64 value;                                                                                                   \
+        asm volatile("mov %%db" #n ", %0" : "=r"(value));                                                            \
+        return value;                                                                                                \
+    }                                                                                                                \
     inline void write_dr##n(u64 value) { asm volatile("mov %0, %%db" #n ::"r"(value)); }
 STREAK_DEBUG_REGISTER(0)
 STREAK_DEBUG_REGISTER(1)

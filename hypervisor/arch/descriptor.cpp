@@ -67,8 +67,7 @@ void fill_idt() {
 /// A system descriptor of two slots (Intel SDM 3A 7.2.3).
 void set_system_descriptor(CpuTables& tables, u16 sel, u64 base, u32 limit, u8 type) {
     tables.gdt[slot_of(sel) + 1] = base >> 32;
-    tables.gdt[slot_of(sel)] = (limit & 0xffff) | (base & 0xffffff) << 16 |
-                               static_cast<u64>(type | 0x80) << 40 |
+    tables.gdt[slot_of(sel)] = (limit & 0xffff) | (base & 0xffffff) << 16 | static_cast<u64>(type | 0x80) << 40 |
                                static_cast<u64>(limit >> 16 & 0xf) << 48 | (base >> 24 & 0xff) << 56;
 }
 
@@ -88,14 +87,12 @@ u64* find_window(CpuId cpu) {
 
 /// Where a piece of a CpuTables lies in machine memory: image or direct map.
 Maddr tables_maddr(const void* pointer) {
-    return reinterpret_cast<u64>(pointer) >= direct_map_base ? direct_map_maddr(pointer)
-                                                             : image_maddr(pointer);
+    return reinterpret_cast<u64>(pointer) >= direct_map_base ? direct_map_maddr(pointer) : image_maddr(pointer);
 }
 
 void show(u64* root, const void* from, u64 bytes, mm::Access access) {
     for (u64 offset = 0; offset < bytes; offset += page_size)
-        mm::map_page_in(root, reinterpret_cast<u64>(from) + offset, to_mfn(tables_maddr(from) + offset),
-                        access);
+        mm::map_page_in(root, reinterpret_cast<u64>(from) + offset, to_mfn(tables_maddr(from) + offset), access);
 }
 
 /// What a processor needs between a guest and the full tables.
@@ -143,14 +140,12 @@ void init_tables(PerCpu& block) {
 void load_descriptor_tables() {
     CpuTables& tables = *this_cpu().tables;
     // A busy TSS can't be loaded again: the descriptor is made anew.
-    set_system_descriptor(tables, selector::tss, reinterpret_cast<u64>(&tables.tss), sizeof(Tss) - 1,
-                          type_tss);
+    set_system_descriptor(tables, selector::tss, reinterpret_cast<u64>(&tables.tss), sizeof(Tss) - 1, type_tss);
     const u64 page = reinterpret_cast<u64>(tables.gdt.data());
     // Before there are windows, GDTR points so far below the page that the selectors fit.
     const TablePointer gdtr{tables.window ? static_cast<u16>(gdt_window_limit)
                                           : static_cast<u16>((first_reserved_gdt_page + 1) * page_size - 1),
-                            tables.window ? gdt_window(cpu_id())
-                                          : page - first_reserved_gdt_page * page_size};
+                            tables.window ? gdt_window(cpu_id()) : page - first_reserved_gdt_page * page_size};
     const TablePointer idtr{sizeof(idt) - 1, reinterpret_cast<u64>(idt.data())};
     asm volatile("lgdt %0\n\t"
                  "lidt %1\n\t"
@@ -190,8 +185,7 @@ void set_gdt_window_frame(unsigned index, Mfn frame) {
 
 void set_ldt_window_frame(unsigned index, Mfn frame) {
     ASSERT(index < ldt_window_pages);
-    set_window_entry(gdt_window_pages + index,
-                     frame == invalid_mfn ? 0 : to_maddr(frame).raw() | window_entry);
+    set_window_entry(gdt_window_pages + index, frame == invalid_mfn ? 0 : to_maddr(frame).raw() | window_entry);
 }
 
 bool ldt_window_frame_present(unsigned index) {

@@ -37,11 +37,9 @@ void note_system_table(Maddr address) {
         log_warning("EFI: no system table at {:#x}", address);
         return;
     }
-    known =
-        Info{t.revision, t.firmware_revision, {}, Maddr(t.config_table), static_cast<u32>(t.config_entries)};
+    known = Info{t.revision, t.firmware_revision, {}, Maddr(t.config_table), static_cast<u32>(t.config_entries)};
     if (t.vendor == 0) return;
-    std::memcpy(known->vendor.data(), mm::map_firmware(Maddr(t.vendor), sizeof known->vendor),
-                sizeof known->vendor);
+    std::memcpy(known->vendor.data(), mm::map_firmware(Maddr(t.vendor), sizeof known->vendor), sizeof known->vendor);
     known->vendor.back() = 0;
 }
 

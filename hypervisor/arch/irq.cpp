@@ -65,8 +65,7 @@ bool vector_free(unsigned vector) {
 unsigned take_vectors(u32 first, unsigned count) {
     constexpr unsigned span = arch::last_device_vector + 1 - arch::first_device_vector;
     for (unsigned tried = 0; tried < span; ++tried) {
-        const unsigned base =
-            arch::first_device_vector + (next_vector - arch::first_device_vector + tried) % span;
+        const unsigned base = arch::first_device_vector + (next_vector - arch::first_device_vector + tried) % span;
         bool fits = base % count == 0;
         for (unsigned i = 0; fits && i < count; ++i) fits = vector_free(base + i);
         if (!fits) continue;
@@ -82,8 +81,7 @@ ApicId apic_of(CpuId cpu) { return arch::percpu(cpu).apic_id; }
 
 /// Brings the I/O APIC in line with the descriptor.
 void program(Irq irq, const Descriptor& d) {
-    if (!d.msi)
-        ioapic::write(irq.raw(), {d.vector, apic_of(d.cpu), d.level, d.active_low, d.masked || d.in_service});
+    if (!d.msi) ioapic::write(irq.raw(), {d.vector, apic_of(d.cpu), d.level, d.active_low, d.masked || d.in_service});
 }
 
 void wait_for_handlers(const Descriptor& d) {
@@ -217,9 +215,7 @@ void set_message_hook(Irq irq, void (*hook)(Irq, const MsiMessage&, void*), void
 }
 
 Result<> bind_guest(Irq irq, Handler handler, void* context) { return bind(irq, handler, context, true); }
-Result<> bind_hypervisor(Irq irq, Handler handler, void* context) {
-    return bind(irq, handler, context, false);
-}
+Result<> bind_hypervisor(Irq irq, Handler handler, void* context) { return bind(irq, handler, context, false); }
 
 void unbind(Irq irq) {
     Descriptor* d = find(irq);
@@ -321,8 +317,7 @@ bool is_msi(Irq irq) {
 Info info(Irq irq) {
     const Descriptor* d = find(irq);
     if (d == nullptr) return {};
-    return {true,      d->bound,      d->guest,  d->level, d->active_low,
-            d->masked, d->in_service, d->vector, d->cpu,   d->count};
+    return {true, d->bound, d->guest, d->level, d->active_low, d->masked, d->in_service, d->vector, d->cpu, d->count};
 }
 
 void dispatch(Vector vector) {

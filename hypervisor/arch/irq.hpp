@@ -48,8 +48,7 @@ void destroy_msi(Irq first, unsigned count = 1);
 /// first one's and adds to the low bits of `data` itself.
 [[nodiscard]] MsiMessage msi_message(Irq irq);
 /// Called by route() when an MSI's message has changed, so that the device can be told.
-void set_message_hook(Irq irq, void (*hook)(Irq irq, const MsiMessage& message, void* context),
-                      void* context);
+void set_message_hook(Irq irq, void (*hook)(Irq irq, const MsiMessage& message, void* context), void* context);
 
 /// Connects a handler and allocates a vector; the Irq stays masked until unmask(). EBUSY: bound already; ENODEV;
 /// ENOSPC: no vector free.

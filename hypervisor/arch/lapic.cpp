@@ -48,9 +48,7 @@ constinit bool x2apic_ = false;
 constinit bool tsc_deadline_ = false;
 constinit u64 timer_khz_ = 0;
 
-u32 read(Reg reg) {
-    return x2apic_ ? static_cast<u32>(arch::read_msr(0x800 + reg / 16)) : registers_[reg / 4];
-}
+u32 read(Reg reg) { return x2apic_ ? static_cast<u32>(arch::read_msr(0x800 + reg / 16)) : registers_[reg / 4]; }
 
 void write(Reg reg, u32 value) {
     if (x2apic_)

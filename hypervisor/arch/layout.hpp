@@ -35,9 +35,7 @@ template <class T = void>
     return Maddr(reinterpret_cast<u64>(pointer) - direct_map_base);
 }
 
-[[nodiscard]] constexpr bool is_canonical(u64 va) {
-    return static_cast<u64>(static_cast<i64>(va << 16) >> 16) == va;
-}
+[[nodiscard]] constexpr bool is_canonical(u64 va) { return static_cast<u64>(static_cast<i64>(va << 16) >> 16) == va; }
 
 /// May a guest use the range [va, va + size)? Canonical, no wrap, outside the hypervisor's slots. (Everything from
 /// hypervisor_end to the top is canonical.)
@@ -52,9 +50,7 @@ static_assert(!guest_range_ok(hypervisor_start, 1) && !guest_range_ok(~0ull, 8) 
               !guest_range_ok(0x800000000000, 1));
 static_assert(!guest_range_ok(1, ~0ull) && !guest_range_ok(hypervisor_end, ~0ull));
 
-[[nodiscard]] constexpr u64 gdt_window(CpuId cpu) {
-    return percpu_window_base + cpu.raw() * percpu_window_size;
-}
+[[nodiscard]] constexpr u64 gdt_window(CpuId cpu) { return percpu_window_base + cpu.raw() * percpu_window_size; }
 [[nodiscard]] constexpr u64 ldt_window(CpuId cpu) { return gdt_window(cpu) + gdt_window_pages * page_size; }
 
 } // namespace streak::arch

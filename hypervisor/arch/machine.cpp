@@ -71,11 +71,9 @@ void enter_s5(u16 pm1a_value, u16 pm1b_value) {
     if (ports_.pm1a_control != 0) {
         // Sleep types first, then the bit that acts (ACPI 4.8.3.2.1).
         arch::out16(ports_.pm1a_control, static_cast<u16>(pm1a_value & ~sleep_enable));
-        if (ports_.pm1b_control != 0)
-            arch::out16(ports_.pm1b_control, static_cast<u16>(pm1b_value & ~sleep_enable));
+        if (ports_.pm1b_control != 0) arch::out16(ports_.pm1b_control, static_cast<u16>(pm1b_value & ~sleep_enable));
         arch::out16(ports_.pm1a_control, static_cast<u16>(pm1a_value | sleep_enable));
-        if (ports_.pm1b_control != 0)
-            arch::out16(ports_.pm1b_control, static_cast<u16>(pm1b_value | sleep_enable));
+        if (ports_.pm1b_control != 0) arch::out16(ports_.pm1b_control, static_cast<u16>(pm1b_value | sleep_enable));
         clock::delay_us(2'000'000);
     }
     log_error("The machine did not power off: halted");
@@ -88,8 +86,7 @@ void power_off() {
         halt();
     }
     const u16 b = ports_.pm1b_control;
-    enter_s5(sleep_value(ports_.pm1a_control, ports_.s5_type_a),
-             b != 0 ? sleep_value(b, ports_.s5_type_b) : u16{0});
+    enter_s5(sleep_value(ports_.pm1a_control, ports_.s5_type_a), b != 0 ? sleep_value(b, ports_.s5_type_b) : u16{0});
 }
 
 void reboot() {

@@ -58,8 +58,7 @@ constinit SpinLock mapped_lock;
 
 [[nodiscard]] Result<volatile u32*> map_table(Maddr address, u32 entries) {
     // A BAR that leads into RAM would make table writes a way to write there.
-    if (mm::is_ram(to_mfn(address)) ||
-        mm::is_ram(to_mfn(Maddr(address.raw() + u64(entries) * entry_bytes - 1))))
+    if (mm::is_ram(to_mfn(address)) || mm::is_ram(to_mfn(Maddr(address.raw() + u64(entries) * entry_bytes - 1))))
         return fail(Errno::EINVAL);
     LockGuard guard(mapped_lock);
     for (MappedTable& t : mapped_tables) {
@@ -81,8 +80,8 @@ void enable_msi(const Source& s, const irq::MsiMessage& message, unsigned log2_m
     if (control & msi_64bit)
         pci::write32(s.device, s.capability + msi_address_high, static_cast<u32>(message.address >> 32));
     pci::write16(s.device, s.capability + msi_data_offset(control), static_cast<u16>(message.data));
-    control = static_cast<u16>((control & ~(msi_count_mask << msi_chosen_shift)) |
-                               log2_messages << msi_chosen_shift | msi_enable);
+    control = static_cast<u16>((control & ~(msi_count_mask << msi_chosen_shift)) | log2_messages << msi_chosen_shift |
+                               msi_enable);
     pci::write16(s.device, s.capability + msi_control, control);
 }
 
@@ -94,8 +93,7 @@ void enable_msix(const Source& s, const irq::MsiMessage& message) {
     s.table[entry_data] = message.data;
     s.table[entry_control] = control;
     const u16 capability = control_of(s);
-    if (!(capability & msix_enable))
-        pci::write16(s.device, s.capability + msix_control, capability | msix_enable);
+    if (!(capability & msix_enable)) pci::write16(s.device, s.capability + msix_control, capability | msix_enable);
 }
 
 } // namespace
@@ -117,8 +115,7 @@ Result<Source> find_msix(Address device, unsigned entry) {
     const u32 place = pci::read32(device, capability + msix_table);
     TRY_ASSIGN(bar, bar_address(device, place & 7));
     TRY_ASSIGN(words, map_table(Maddr(bar.raw() + (place & ~7u)), entries));
-    Source source{
-        .device = device, .capability = static_cast<u16>(capability), .entry = static_cast<u16>(entry)};
+    Source source{.device = device, .capability = static_cast<u16>(capability), .entry = static_cast<u16>(entry)};
     source.table = words + entry * entry_words;
     source.table[entry_control] = source.table[entry_control] | vector_masked;
     return source;
@@ -133,8 +130,7 @@ void enable(const Source& s, const irq::MsiMessage& message, unsigned log2_messa
 
 void disable(const Source& s) {
     set_mask(s, true);
-    if (!s.table)
-        pci::write16(s.device, s.capability + msi_control, control_of(s) & static_cast<u16>(~msi_enable));
+    if (!s.table) pci::write16(s.device, s.capability + msi_control, control_of(s) & static_cast<u16>(~msi_enable));
 }
 
 void set_mask(const Source& s, bool masked) {

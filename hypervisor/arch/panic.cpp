@@ -75,8 +75,8 @@ constexpr std::string_view trap_names[] = {"divide error",
 void dump_backtrace(u64 rip, u64 rbp) {
     log_emergency("backtrace:");
     print_code_address(rip);
-    for (unsigned frame = 0;
-         frame < max_frames && rbp % 8 == 0 && is_canonical(rbp) && rbp >= hypervisor_start; ++frame) {
+    for (unsigned frame = 0; frame < max_frames && rbp % 8 == 0 && is_canonical(rbp) && rbp >= hypervisor_start;
+         ++frame) {
         const auto* words = reinterpret_cast<const u64*>(rbp);
         u64 next = 0, return_address = 0;
         if (!read_safe(words, next) || !read_safe(words + 1, return_address) || return_address == 0) return;
@@ -88,18 +88,14 @@ void dump_backtrace(u64 rip, u64 rbp) {
 }
 
 void dump_registers(const Registers& regs) {
-    log_emergency("rip {:04x}:{:016x}  rflags {:08x}  rsp {:04x}:{:016x}", regs.cs, regs.rip, regs.rflags,
-                  regs.ss, regs.rsp);
-    log_emergency("rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}", regs.rax, regs.rbx, regs.rcx,
-                  regs.rdx);
-    log_emergency("rsi {:016x}  rdi {:016x}  rbp {:016x}  r8  {:016x}", regs.rsi, regs.rdi, regs.rbp,
-                  regs.r8);
-    log_emergency("r9  {:016x}  r10 {:016x}  r11 {:016x}  r12 {:016x}", regs.r9, regs.r10, regs.r11,
-                  regs.r12);
+    log_emergency("rip {:04x}:{:016x}  rflags {:08x}  rsp {:04x}:{:016x}", regs.cs, regs.rip, regs.rflags, regs.ss,
+                  regs.rsp);
+    log_emergency("rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}", regs.rax, regs.rbx, regs.rcx, regs.rdx);
+    log_emergency("rsi {:016x}  rdi {:016x}  rbp {:016x}  r8  {:016x}", regs.rsi, regs.rdi, regs.rbp, regs.r8);
+    log_emergency("r9  {:016x}  r10 {:016x}  r11 {:016x}  r12 {:016x}", regs.r9, regs.r10, regs.r11, regs.r12);
     log_emergency("r13 {:016x}  r14 {:016x}  r15 {:016x}  gs  {:016x}", regs.r13, regs.r14, regs.r15,
                   read_msr(msr::gs_base));
-    log_emergency("cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}", read_cr0(), read_cr2(), read_cr3(),
-                  read_cr4());
+    log_emergency("cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}", read_cr0(), read_cr2(), read_cr3(), read_cr4());
     if (regs.from_guest()) return;
     const auto* stack = reinterpret_cast<const u64*>(regs.rsp & ~7ull);
     u64 w[4]{};
@@ -113,8 +109,8 @@ void dump_registers(const Registers& regs) {
 void panic_with_registers(const Registers& regs) {
     const bool named = regs.vector < std::size(trap_names);
     log_emergency("panic: unexpected {} (vector {}, error code {:#x}) on CPU {}",
-                  named ? trap_names[regs.vector] : std::string_view("interrupt"), regs.vector,
-                  regs.error_code, cpu_id());
+                  named ? trap_names[regs.vector] : std::string_view("interrupt"), regs.vector, regs.error_code,
+                  cpu_id());
     if (panicking_cpu.load() == nobody) {
         dump_registers(regs);
         dump_backtrace(regs.rip, regs.rbp);

@@ -27,9 +27,9 @@ inline constexpr u32 vector_sysret = 0x100; ///< lowest of all, and VGCF_in_sysc
 inline constexpr u32 vector_bounced = 0x104;
 
 namespace rflags {
-inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9, df = 1u << 10,
-                     iopl = 3u << 12, nt = 1u << 14, rf = 1u << 16, vm = 1u << 17, ac = 1u << 18,
-                     vif = 1u << 19, vip = 1u << 20, id = 1u << 21;
+inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9, df = 1u << 10, iopl = 3u << 12,
+                     nt = 1u << 14, rf = 1u << 16, vm = 1u << 17, ac = 1u << 18, vif = 1u << 19, vip = 1u << 20,
+                     id = 1u << 21;
 }
 
 enum class Trap : u8 {

@@ -52,8 +52,7 @@ void divert_entries() {
 /// Retpolines, unless something else was asked for. LFENCE makes a jump wait for its target, on AMD where the
 /// firmware has told it to.
 Thunk choose_thunk(Thunk wanted, bool amd) {
-    if (wanted == Thunk::lfence && amd && !(msr_or_zero(msr::de_cfg) & lfence_serialises))
-        return Thunk::retpoline;
+    if (wanted == Thunk::lfence && amd && !(msr_or_zero(msr::de_cfg) & lfence_serialises)) return Thunk::retpoline;
     return wanted == Thunk::by_default ? Thunk::retpoline : wanted;
 }
 
@@ -62,9 +61,8 @@ Thunk choose_thunk(Thunk wanted, bool amd) {
 void set_thunks(Thunk thunk) {
     if (thunk == Thunk::retpoline) return;
     for (u8 number = 0; number < 16; ++number) {
-        const u8 code[] = {0x0f, 0xae,
-                           0xe8, static_cast<u8>(0x40 | number >> 3),
-                           0xff, static_cast<u8>(0xe0 | (number & 7))};
+        const u8 code[] = {
+            0x0f, 0xae, 0xe8, static_cast<u8>(0x40 | number >> 3), 0xff, static_cast<u8>(0xe0 | (number & 7))};
         const unsigned skip = thunk == Thunk::jump ? 3 : 0;
         patch_text(indirect_thunks + number * 16, code + skip, sizeof code - skip);
     }

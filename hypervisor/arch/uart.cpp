@@ -13,10 +13,10 @@ namespace streak::uart {
 namespace {
 
 // Registers of the 16550, offsets from its first port.
-constexpr u16 data = 0, interrupt_enable = 1, fifo_control = 2, line_control = 3, modem_control = 4,
-              line_status = 5, scratch = 7, divisor_low = 0, divisor_high = 1, interrupt_id = 2;
-constexpr u8 received_data_interrupt = 1, divisor_access = 0x80, fifo_enable_and_clear = 7,
-             dtr_rts_out2 = 0x0b, data_ready = 1, transmitter_empty = 0x20, transmitter_idle = 0x40;
+constexpr u16 data = 0, interrupt_enable = 1, fifo_control = 2, line_control = 3, modem_control = 4, line_status = 5,
+              scratch = 7, divisor_low = 0, divisor_high = 1, interrupt_id = 2;
+constexpr u8 received_data_interrupt = 1, divisor_access = 0x80, fifo_enable_and_clear = 7, dtr_rts_out2 = 0x0b,
+             data_ready = 1, transmitter_empty = 0x20, transmitter_idle = 0x40;
 constexpr u32 base_baud = 115200;
 constexpr u32 ring_bytes = 8192;
 constexpr u32 fifo_bytes = 16;

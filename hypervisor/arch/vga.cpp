@@ -108,16 +108,16 @@ void start_text(u64 address, u32 width, u32 height) {
 }
 
 [[nodiscard]] bool start_pixels(const loader::Framebuffer& found, void* pixels) {
-    const bool usable = found.bits_per_pixel == 15 || found.bits_per_pixel == 16 ||
-                        found.bits_per_pixel == 24 || found.bits_per_pixel == 32;
+    const bool usable = found.bits_per_pixel == 15 || found.bits_per_pixel == 16 || found.bits_per_pixel == 24 ||
+                        found.bits_per_pixel == 32;
     if (!pixels || !usable || found.width < font::width || found.height < font::height) return false;
     mode = Mode::pixels;
     screen = found;
     memory = static_cast<u8*>(pixels);
     columns = found.width / font::width < max_columns ? found.width / font::width : max_columns;
     rows = found.height / font::height < max_rows ? found.height / font::height : max_rows;
-    foreground = scaled(grey >> 16, found.red) | scaled(grey >> 8 & 0xff, found.green) |
-                 scaled(grey & 0xff, found.blue);
+    foreground =
+        scaled(grey >> 16, found.red) | scaled(grey >> 8 & 0xff, found.green) | scaled(grey & 0xff, found.blue);
     for (u32 y = 0; y < found.height; ++y)
         std::memset(memory + static_cast<u64>(y) * found.pitch, 0, found.width * pixel_bytes());
     std::memset(shown, ' ', sizeof shown);

@@ -47,8 +47,7 @@ void receive(char c) {
     const FocusSwitch::Step step = focus_switch.feed(c);
     if (step.switched)
         log_info("input goes to {} now (three times Ctrl-A switches)",
-                 focus_switch.focus() == Focus::control_domain ? "the control domain"
-                                                               : "Streak; h prints the keys");
+                 focus_switch.focus() == Focus::control_domain ? "the control domain" : "Streak; h prints the keys");
     if (step.switched || step.held) return;
     for (unsigned i = 0; i < step.overdue; ++i) deliver(FocusSwitch::switch_key);
     deliver(c);

@@ -40,14 +40,14 @@ const char* state_of(const Vcpu& v) {
 
 void print_domains() {
     for_each_domain([](Domain& d) {
-        log_info("d{}: {} pages of {}, {} hypervisor pages shown, pauses {}{}{}", d.id, d.pages.total,
-                 d.pages.max, d.pages.shared_heap, d.pause_count.load(), d.dying ? ", dying" : "",
+        log_info("d{}: {} pages of {}, {} hypervisor pages shown, pauses {}{}{}", d.id, d.pages.total, d.pages.max,
+                 d.pages.shared_heap, d.pause_count.load(), d.dying ? ", dying" : "",
                  d.shutting_down ? ", shut down" : "");
         for (const Vcpu* v : d.vcpus)
             if (v)
                 log_info("  v{}: {} on CPU {}, {} mode, upcall pending {} mask {}", v->id, state_of(*v),
-                         v->sched.cpu.load(), v->in_kernel ? "kernel" : "user",
-                         v->info->evtchn_upcall_pending, v->info->evtchn_upcall_mask);
+                         v->sched.cpu.load(), v->in_kernel ? "kernel" : "user", v->info->evtchn_upcall_pending,
+                         v->info->evtchn_upcall_mask);
     });
 }
 
@@ -68,8 +68,8 @@ void print_run_queues() {
         if (q.current->is_idle())
             log_info("CPU {}: idle, {} waiting, {} throttled", cpu, q.waiting, q.throttled);
         else
-            log_info("CPU {}: d{}v{}, {} waiting, {} throttled", cpu, q.current->domain->id, q.current->id,
-                     q.waiting, q.throttled);
+            log_info("CPU {}: d{}v{}, {} waiting, {} throttled", cpu, q.current->domain->id, q.current->id, q.waiting,
+                     q.throttled);
     });
 }
 
@@ -80,8 +80,7 @@ void print_memory() {
 }
 
 void print_ports() {
-    static constexpr const char* names[] = {"free", "reserved", "unbound", "interdomain",
-                                            "pirq", "virq",     "ipi"};
+    static constexpr const char* names[] = {"free", "reserved", "unbound", "interdomain", "pirq", "virq", "ipi"};
     for_each_domain([](Domain& d) {
         log_info("d{}: {} ports", d.id, d.ports->allocated());
         for (u32 n = 1; n < d.ports->allocated(); ++n) {
@@ -109,8 +108,8 @@ void print_interrupts() {
         const irq::Info info = irq::info(Irq(i));
         if (info.bound)
             log_info("irq {}: vector {:#x} CPU {} {} {}{}{} count {}", i, info.vector, info.cpu,
-                     info.guest ? "guest" : "streak", info.level ? "level" : "edge",
-                     info.masked ? " masked" : "", info.in_service ? " in service" : "", info.count);
+                     info.guest ? "guest" : "streak", info.level ? "level" : "edge", info.masked ? " masked" : "",
+                     info.in_service ? " in service" : "", info.count);
     }
 }
 

@@ -105,8 +105,7 @@ RunStateTimes runstate_now(Vcpu& vcpu) {
 u64 cpu_time(Domain& domain) {
     u64 sum = 0;
     for (u32 i = 0; i < domain.max_vcpus; ++i)
-        if (Vcpu* v = domain.vcpus[i])
-            sum += runstate_now(*v).total[static_cast<unsigned>(sched::RunState::running)];
+        if (Vcpu* v = domain.vcpus[i]) sum += runstate_now(*v).total[static_cast<unsigned>(sched::RunState::running)];
     return sum;
 }
 

@@ -79,13 +79,11 @@ void load(Vcpu& vcpu) {
 
 void show_gdt(const Vcpu& vcpu) {
     for (u32 i = 0; i < arch::first_reserved_gdt_page; ++i)
-        arch::set_gdt_window_frame(i, i < vcpu.pv.gdt_frame_count ? frame_of(vcpu.pv.gdt_frames[i])
-                                                                  : invalid_mfn);
+        arch::set_gdt_window_frame(i, i < vcpu.pv.gdt_frame_count ? frame_of(vcpu.pv.gdt_frames[i]) : invalid_mfn);
 }
 
 void show_ldt(const Vcpu& vcpu) {
-    for (u32 i = 0; i < arch::ldt_window_pages; ++i)
-        arch::set_ldt_window_frame(i, frame_of(vcpu.pv.ldt_frames[i]));
+    for (u32 i = 0; i < arch::ldt_window_pages; ++i) arch::set_ldt_window_frame(i, frame_of(vcpu.pv.ldt_frames[i]));
     arch::load_ldt(vcpu.pv.ldt_entries);
 }
 

@@ -59,8 +59,8 @@ struct Domain {
 
     evtchn::PortTable* ports = nullptr;
     SpinLock event_lock;
-    evtchn::Fifo* fifo = nullptr; ///< FIFO delivery, once a vCPU set up its control block
-    SpinLock fifo_lock;           ///< the FIFO queues; a leaf
+    evtchn::Fifo* fifo = nullptr;                            ///< FIFO delivery, once a vCPU set up its control block
+    SpinLock fifo_lock;                                      ///< the FIFO queues; a leaf
     std::array<std::atomic<u64>, vcpu_limit / 64> pollers{}; ///< vCPUs in SCHEDOP_poll (domain/notify.hpp)
     grant::Table* grants = nullptr;
     u32 max_grant_version = 2;

@@ -111,8 +111,7 @@ void destroy(Domain& domain) {
     u32 kept = 0;
     while (void* page = table->take_frame()) kept += !free_shared_page(page);
     while (void* page = table->take_status_frame()) kept += !free_shared_page(page);
-    if (kept != 0)
-        log_warning("d{}: {} grant frames are still mapped somewhere and stay allocated", domain.id, kept);
+    if (kept != 0) log_warning("d{}: {} grant frames are still mapped somewhere and stay allocated", domain.id, kept);
     mm::Owned<Table>{table}.reset();
 }
 

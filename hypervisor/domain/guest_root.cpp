@@ -19,8 +19,7 @@ extern "C" u64 fill_guest_root() {
     std::atomic_thread_fence(std::memory_order_seq_cst); // HostEnv::l4_changed() sees it, or we the new entry
     if (v.domain->privileged ? arch::measures.xpti_dom0 : arch::measures.xpti_domu) {
         const Maddr table = arch::direct_map_maddr(root.table);
-        mm::show_guest_entries(mm::host_env, root.table, to_mfn(table),
-                               mm::page_of_unchecked(to_mfn(Maddr(cr3))));
+        mm::show_guest_entries(mm::host_env, root.table, to_mfn(table), mm::page_of_unchecked(to_mfn(Maddr(cr3))));
         cr3 = table.raw() | (arch::measures.pcid ? arch::first_guest_pcid + index : 0);
     }
     root.cr3 = cr3 | cpu.keep_tlb;

@@ -9,8 +9,7 @@ namespace streak {
 /// The page tables of a domain, its page lock held: the only way to change them.
 struct [[nodiscard]] LockedTables {
     explicit LockedTables(Domain& domain)
-        : guard(domain.page_lock), tables(mm::host_env, {.domain = domain.id, .devices = domain.privileged}) {
-    }
+        : guard(domain.page_lock), tables(mm::host_env, {.domain = domain.id, .devices = domain.privileged}) {}
 
     mm::HostTables* operator->() { return &tables; }
 

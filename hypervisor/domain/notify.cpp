@@ -76,13 +76,10 @@ void begin_poll(Vcpu& vcpu, EvtchnPort port) {
     vcpu.domain->pollers[vcpu.id.raw() / 64].fetch_or(1ull << (vcpu.id.raw() % 64));
 }
 
-void end_poll(Vcpu& vcpu) {
-    vcpu.domain->pollers[vcpu.id.raw() / 64].fetch_and(~(1ull << (vcpu.id.raw() % 64)));
-}
+void end_poll(Vcpu& vcpu) { vcpu.domain->pollers[vcpu.id.raw() / 64].fetch_and(~(1ull << (vcpu.id.raw() % 64))); }
 
 void set_global_virq_handler(u32 virq, DomId domain) {
-    if (virq < global_virq_domain.size())
-        global_virq_domain[virq].store(domain.raw(), std::memory_order_relaxed);
+    if (virq < global_virq_domain.size()) global_virq_domain[virq].store(domain.raw(), std::memory_order_relaxed);
 }
 
 [[nodiscard]] static DomId global_virq_handler(u32 virq) {

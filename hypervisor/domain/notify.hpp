@@ -36,8 +36,7 @@ void destroy(Domain& domain);
 
 /// Sets a vCPU's upcall flag and makes it notice. (The present one looks on its way out, unless it sleeps.)
 inline void upcall(Vcpu& vcpu) {
-    if (evtchn::mark_upcall(info_of(vcpu)) && (&vcpu != &current() || vcpu.sched.state.asleep()))
-        kick(vcpu);
+    if (evtchn::mark_upcall(info_of(vcpu)) && (&vcpu != &current() || vcpu.sched.state.asleep())) kick(vcpu);
 }
 
 void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number);

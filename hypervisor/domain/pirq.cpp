@@ -133,8 +133,7 @@ Result<Pirq> map_gsi(Domain& domain, u32 gsi, i32 wanted) {
     auto line = irq::gsi_to_irq(gsi);
     if (!line) return fail(Errno::EINVAL);
     if (wanted >= 0)
-        if (const PirqBinding* b = find(domain, Pirq(static_cast<u32>(wanted)));
-            b && !is_msi(*b) && b->irq == *line)
+        if (const PirqBinding* b = find(domain, Pirq(static_cast<u32>(wanted))); b && !is_msi(*b) && b->irq == *line)
             return Pirq(b->pirq);
     TRY_ASSIGN(pirq, choose(domain, false, 1, wanted));
     PirqBinding& b = domain.irqs->bindings[pirq.raw()];

@@ -40,8 +40,8 @@ Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here) {
 /// Work for a CPU that has none. Its own queue is locked; the other one is only tried.
 Vcpu* steal(CpuQueue& mine, CpuId here) {
     if (arch::online_cpu_count() == 1) return nullptr;
-    const CpuId victim = sched::choose_victim(here, smp::online(),
-                                              [](CpuId cpu) { return queues[cpu.raw()].queue.waiting(); });
+    const CpuId victim =
+        sched::choose_victim(here, smp::online(), [](CpuId cpu) { return queues[cpu.raw()].queue.waiting(); });
     if (victim.raw() == max_cpus || !queues[victim.raw()].lock.try_lock()) return nullptr;
     Vcpu* found = take_from(queues[victim.raw()], mine, here);
     queues[victim.raw()].lock.unlock();
@@ -164,8 +164,7 @@ void schedule() {
         q.running = &next;
     }
     const RunStateTimes left = previous.sched.runstate;
-    const bool homeless =
-        !previous.is_idle() && &next != &previous && !previous.sched.queued && runnable(previous);
+    const bool homeless = !previous.is_idle() && &next != &previous && !previous.sched.queued && runnable(previous);
     q.lock.unlock();
 
     if (&next != &previous) switch_to(previous, left, next);

@@ -47,8 +47,7 @@ void copy_time(Vcpu& vcpu, vcpu_time_info_t info) {
     info.version = version - 1;
     with_kernel_tables(vcpu, [&] {
         (void)(arch::copy_to_guest(at, &info.version, sizeof info.version) &&
-               arch::copy_to_guest(at, &info, sizeof info) &&
-               arch::copy_to_guest(at, &version, sizeof version));
+               arch::copy_to_guest(at, &info, sizeof info) && arch::copy_to_guest(at, &version, sizeof version));
     });
 }
 
@@ -141,8 +140,7 @@ void init_timers(Vcpu& vcpu) {
     vcpu.sched.periodic.function = periodic_due;
     vcpu.sched.singleshot.function = singleshot_due;
     vcpu.sched.poll.function = poll_due;
-    for (Timer* timer : {&vcpu.sched.periodic, &vcpu.sched.singleshot, &vcpu.sched.poll})
-        timer->context = &vcpu;
+    for (Timer* timer : {&vcpu.sched.periodic, &vcpu.sched.singleshot, &vcpu.sched.poll}) timer->context = &vcpu;
     // What the guest finds before its vCPU has run for the first time.
     fill(vcpu.info->time, clock::stamp());
 }

@@ -17,8 +17,7 @@ namespace {
 /// Where a vCPU that becomes runnable should wait. Its queue is locked.
 CpuId place(const Vcpu& vcpu) {
     const CpuId now(vcpu.sched.cpu.load());
-    if (vcpu.sched.on_cpu.load() || arch::online_cpu_count() == 1)
-        return now; // its registers are still there
+    if (vcpu.sched.on_cpu.load() || arch::online_cpu_count() == 1) return now; // its registers are still there
     return sched::choose_cpu(now, vcpu.sched.hard, vcpu.sched.soft, smp::online(), [](CpuId cpu) {
         const CpuQueue& q = queues[cpu.raw()];
         const Vcpu* running = __atomic_load_n(&q.running, __ATOMIC_RELAXED);
@@ -60,9 +59,7 @@ void stop_running(Vcpu& vcpu) {
 
 } // namespace
 
-bool runnable(const Vcpu& vcpu) {
-    return vcpu.sched.state.runnable() && vcpu.domain->pause_count.load() == 0;
-}
+bool runnable(const Vcpu& vcpu) { return vcpu.sched.state.runnable() && vcpu.domain->pause_count.load() == 0; }
 
 bool event_pending(const Vcpu& vcpu) {
     const auto* info = const_cast<const volatile vcpu_info_t*>(vcpu.info);

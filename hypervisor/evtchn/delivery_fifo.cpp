@@ -35,8 +35,7 @@ Result<> Fifo::init() {
 }
 
 Result<> Fifo::check_offset(u32 offset) {
-    if (offset % 8 != 0 || offset > page_size - sizeof(evtchn_fifo_control_block_t))
-        return fail(Errno::EINVAL);
+    if (offset % 8 != 0 || offset > page_size - sizeof(evtchn_fifo_control_block_t)) return fail(Errno::EINVAL);
     return {};
 }
 
@@ -90,8 +89,7 @@ bool Fifo::append(Port& port, EvtchnPort number) {
     u32& tail = control.tail[port.priority];
     const u32 previous = tail;
     tail = number.raw();
-    if (previous != 0 && previous != number.raw() && set_link(*word(EvtchnPort(previous)), number))
-        return false;
+    if (previous != 0 && previous != number.raw() && set_link(*word(EvtchnPort(previous)), number)) return false;
 
     std::atomic_ref(control.block->head[port.priority]).store(number.raw(), std::memory_order_release);
     const u32 bit = 1u << port.priority;

@@ -49,9 +49,7 @@ public:
 
     /// Event words of another page, for the ports that follow those of the last; the array must not be full.
     /// Afterwards the caller raises those of its ports that are marked raised_early.
-    [[nodiscard]] bool array_full(u32 port_limit) const {
-        return page_count() * words_per_page >= port_limit;
-    }
+    [[nodiscard]] bool array_full(u32 port_limit) const { return page_count() * words_per_page >= port_limit; }
     void add_page(void* page);
     [[nodiscard]] u32 page_count() const { return page_count_.load(std::memory_order_acquire); }
     [[nodiscard]] void* array_page(u32 index) const { return pages_[index]; }

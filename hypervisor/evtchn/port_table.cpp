@@ -91,8 +91,7 @@ Result<EvtchnPort> PortTable::bind_pirq(u32 pirq, Busy busy) {
 Result<EvtchnPort> PortTable::connect(PortTable& local, DomId local_id, PortTable& remote, DomId remote_id,
                                       EvtchnPort remote_port, Busy busy) {
     Port* peer = remote.find(remote_port);
-    if (!peer || peer->state != PortState::unbound || peer->remote_domain != local_id)
-        return fail(Errno::EINVAL);
+    if (!peer || peer->state != PortState::unbound || peer->remote_domain != local_id) return fail(Errno::EINVAL);
     TRY_ASSIGN(port, local.take(busy));
     Port& p = local.at(port);
     p.state = PortState::interdomain;

@@ -20,9 +20,7 @@ struct Header {
     u16 flags;
     DomId domain;
 
-    [[nodiscard]] static Header of(u32 word) {
-        return {static_cast<u16>(word), DomId(static_cast<u16>(word >> 16))};
-    }
+    [[nodiscard]] static Header of(u32 word) { return {static_cast<u16>(word), DomId(static_cast<u16>(word >> 16))}; }
 };
 
 /// A guest that keeps changing an entry while it is marked gets this many attempts.
@@ -196,8 +194,7 @@ void Table::unpin(GrantRef ref, bool write) {
     Active* a = active(ref);
     if (!a || (write ? a->writers : a->readers) == 0) return;
     --(write ? a->writers : a->readers);
-    const u16 over =
-        static_cast<u16>((write && a->writers == 0 ? GTF_writing : 0) | (a->pinned() ? 0 : GTF_reading));
+    const u16 over = static_cast<u16>((write && a->writers == 0 ? GTF_writing : 0) | (a->pinned() ? 0 : GTF_reading));
     if (!a->pinned()) *a = {};
     if (over != 0) unmark(ref, over);
 }
@@ -223,9 +220,7 @@ void Table::finish_transfer(GrantRef ref, Mfn frame) {
     std::atomic_ref(*header(ref)).fetch_or(GTF_transfer_completed);
 }
 
-void Table::cancel_transfer(GrantRef ref) {
-    std::atomic_ref(*header(ref)).fetch_and(~u32{GTF_transfer_committed});
-}
+void Table::cancel_transfer(GrantRef ref) { std::atomic_ref(*header(ref)).fetch_and(~u32{GTF_transfer_committed}); }
 
 Outcome<> Table::swap(GrantRef a, GrantRef b) {
     if (a.raw() >= entry_count() || b.raw() >= entry_count()) return std::unexpected(Status::bad_gntref);
@@ -275,8 +270,7 @@ Result<> Table::can_set_version(u32 version) const {
         const u16 flags = Header::of(load(*header(GrantRef(i)))).flags;
         const u16 type = flags & GTF_type_mask;
         if (type == GTF_invalid) continue;
-        if (type == GTF_transitive || (flags & GTF_sub_page) ||
-            load(v2(GrantRef(i)).full_page.frame) >> 32 != 0)
+        if (type == GTF_transitive || (flags & GTF_sub_page) || load(v2(GrantRef(i)).full_page.frame) >> 32 != 0)
             return fail(Errno::ERANGE);
     }
     return {};

@@ -88,9 +88,7 @@ public:
     /// of a frame come before it.
     void add_frame(void* page) { frames_[frame_count_++] = page; }
     void add_status_frame(void* page) { statuses_[status_count_++] = page; }
-    [[nodiscard]] void* take_status_frame() {
-        return status_count_ == 0 ? nullptr : statuses_[--status_count_];
-    }
+    [[nodiscard]] void* take_status_frame() { return status_count_ == 0 ? nullptr : statuses_[--status_count_]; }
     [[nodiscard]] void* take_frame() { return frame_count_ == 0 ? nullptr : frames_[--frame_count_]; }
 
     /// May the layout change? EBUSY: an entry is in use that would be lost (the reserved ones survive); ERANGE: a

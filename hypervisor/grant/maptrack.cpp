@@ -52,8 +52,7 @@ Result<Mapping> Maptrack::look_up(GrantHandle handle) const {
 }
 
 Result<Mapping> Maptrack::claim(GrantHandle handle, u16 kinds) {
-    if (handle.raw() >= count_ || kinds == 0 || (at(handle).flags & kinds) != kinds)
-        return fail(Errno::EINVAL);
+    if (handle.raw() >= count_ || kinds == 0 || (at(handle).flags & kinds) != kinds) return fail(Errno::EINVAL);
     Mapping& m = at(handle);
     const Mapping whole = m;
     m.flags = static_cast<u16>((m.flags & ~kinds) | kinds << claimed_shift);

@@ -57,8 +57,7 @@ using DomctlHandler = Result<> (*)(Domain& domain, xen_domctl_t& op);
 [[nodiscard]] Result<> domctl_get_cpu_policy(Domain&, xen_domctl_t&);
 
 /// A vCPU of another domain. EINVAL: the caller's own; ENOENT: no such vCPU (the ABI's ESRCH where `missing` says so).
-[[nodiscard]] inline Result<Vcpu*> vcpu_of_other(const Domain& domain, u32 id,
-                                                 Errno missing = Errno::EINVAL) {
+[[nodiscard]] inline Result<Vcpu*> vcpu_of_other(const Domain& domain, u32 id, Errno missing = Errno::EINVAL) {
     if (&domain == &caller()) return fail(Errno::EINVAL);
     if (id >= domain.max_vcpus || !domain.vcpus[id]) return fail(missing);
     return domain.vcpus[id];

@@ -28,9 +28,7 @@ struct [[nodiscard]] Stopped {
 
 using Context = vcpu_guest_context_t;
 
-[[nodiscard]] mm::Owned<Context> make_context() {
-    return mm::make_owned<Context>();
-} // too large for the stack
+[[nodiscard]] mm::Owned<Context> make_context() { return mm::make_owned<Context>(); } // too large for the stack
 
 /// The buffer of getvcpuextstate: XCR0, what it has ever been, and the area in the standard format.
 struct XstateHeader {

@@ -36,14 +36,12 @@ constexpr u32 most_grant_frames = 4096, most_maptrack_frames = 65536;
 Result<> domctl_create(xen_domctl_t& op) {
     const xen_domctl_createdomain& c = op.u.createdomain;
     const u32 grant_version = XEN_DOMCTL_GRANT_version(c.grant_opts);
-    if (!is_pv(c) || grant_version < 1 || grant_version > 2 ||
-        (c.grant_opts & ~XEN_DOMCTL_GRANT_version_mask))
+    if (!is_pv(c) || grant_version < 1 || grant_version > 2 || (c.grant_opts & ~XEN_DOMCTL_GRANT_version_mask))
         return fail(Errno::EINVAL);
     if (c.cpupool_id != 0) return fail(Errno::ESRCH);
     const u32 grants = limit_or(c.max_grant_frames, default_grant_frames);
     const u32 maptrack = limit_or(c.max_maptrack_frames, default_maptrack_frames);
-    if (grants == 0 || grants > most_grant_frames || maptrack > most_maptrack_frames)
-        return fail(Errno::EINVAL);
+    if (grants == 0 || grants > most_grant_frames || maptrack > most_maptrack_frames) return fail(Errno::EINVAL);
 
     const bool chosen = op.domain > 0 && DomId(op.domain) < first_reserved_id;
     lifecycle::NewDomain wanted{.id = chosen ? DomId(op.domain) : invalid_domid,

@@ -14,8 +14,7 @@ constexpr u32 both = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
 
 /// EINVAL: neither kind of affinity named, or unknown flags; ESRCH: no such vCPU.
 [[nodiscard]] Result<Vcpu*> vcpu_for(const Domain& d, const xen_domctl_vcpuaffinity& a) {
-    if ((a.flags & both) == 0 || (a.flags & ~(both | XEN_VCPUAFFINITY_FORCE)) != 0)
-        return fail(Errno::EINVAL);
+    if ((a.flags & both) == 0 || (a.flags & ~(both | XEN_VCPUAFFINITY_FORCE)) != 0) return fail(Errno::EINVAL);
     if (a.vcpu >= d.max_vcpus) return fail(Errno::ESRCH);
     return d.vcpus[a.vcpu];
 }

@@ -118,8 +118,6 @@ private:
 
 } // namespace
 
-Return grant_copy(GuestHandle<gnttab_copy_t> list, u32 count) {
-    return for_each_grant(list, count, copy_one);
-}
+Return grant_copy(GuestHandle<gnttab_copy_t> list, u32 count) { return for_each_grant(list, count, copy_one); }
 
 } // namespace streak::hypercall

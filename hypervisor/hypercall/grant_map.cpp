@@ -23,8 +23,8 @@ using grant::Status;
 /// The AVAIL and cache bits of the entry that the guest asked for.
 [[nodiscard]] u64 extra_bits(u32 flags, u8 cache_bits) {
     const u64 available = (u64{flags} >> _GNTMAP_guest_avail0 << 9) & mm::pte::available;
-    const u64 cache = (cache_bits & 1 ? mm::pte::write_through : 0) |
-                      (cache_bits & 2 ? mm::pte::cache_disable : 0) | (cache_bits & 4 ? mm::pte::pat : 0);
+    const u64 cache = (cache_bits & 1 ? mm::pte::write_through : 0) | (cache_bits & 2 ? mm::pte::cache_disable : 0) |
+                      (cache_bits & 4 ? mm::pte::pat : 0);
     return available | cache;
 }
 
@@ -47,11 +47,9 @@ void put_handle(GrantHandle handle) {
     if (device && !grants::take_frame(granter, granted.frame, write)) return false;
     if (!(op.flags & GNTMAP_host_map)) return true;
     if (grants::take_frame(granter, granted.frame, write)) {
-        const mm::GrantMapping wanted{.frame = granted.frame,
-                                      .writable = write,
-                                      .extra_bits = extra_bits(op.flags, granted.cache_bits)};
-        if (mm::map_grant_pte(current(), {op.host_addr, (op.flags & GNTMAP_contains_pte) != 0}, wanted))
-            [[likely]]
+        const mm::GrantMapping wanted{
+            .frame = granted.frame, .writable = write, .extra_bits = extra_bits(op.flags, granted.cache_bits)};
+        if (mm::map_grant_pte(current(), {op.host_addr, (op.flags & GNTMAP_contains_pte) != 0}, wanted)) [[likely]]
             return true;
         grants::drop_frame(granted.frame, write);
     }
@@ -146,8 +144,7 @@ void complete(EndedList& list) {
 
 /// Claims `kinds` of a handle, changes the page tables by `change`, and notes what is owed.
 template <class Change>
-[[nodiscard]] Status end_mapping(GrantHandle handle, u16 kinds, u64 device_address, EndedList& ended,
-                                 Change change) {
+[[nodiscard]] Status end_mapping(GrantHandle handle, u16 kinds, u64 device_address, EndedList& ended, Change change) {
     Domain& d = caller();
     Mapping m;
     {
@@ -206,15 +203,13 @@ template <class T, class One>
 
 } // namespace
 
-Return grant_map(GuestHandle<gnttab_map_grant_ref_t> list, u32 count) {
-    return for_each_grant(list, count, map_one);
-}
+Return grant_map(GuestHandle<gnttab_map_grant_ref_t> list, u32 count) { return for_each_grant(list, count, map_one); }
 
 Return grant_unmap(GuestHandle<gnttab_unmap_grant_ref_t> list, u32 count) {
     TRY(may(xsm::Hook::grant_unmap, caller()));
     return unmap_list(list, count, [](const gnttab_unmap_grant_ref_t& op, EndedList& ended) {
-        const u16 kinds = static_cast<u16>((op.host_addr ? GNTMAP_host_map : 0) |
-                                           (op.dev_bus_addr ? GNTMAP_device_map : 0));
+        const u16 kinds =
+            static_cast<u16>((op.host_addr ? GNTMAP_host_map : 0) | (op.dev_bus_addr ? GNTMAP_device_map : 0));
         return end_mapping(GrantHandle(op.handle), kinds, op.dev_bus_addr, ended, [&op](const Mapping& m) {
             return mm::unmap_grant_pte(current(), entry_of(m, op.host_addr), Mfn(m.frame));
         });

@@ -11,8 +11,7 @@ Return grant_table_op(u32 cmd, RawHandle list, u32 count) {
     switch (cmd) {
     case GNTTABOP_map_grant_ref: return grant_map(list.as<gnttab_map_grant_ref_t>(), count);
     case GNTTABOP_unmap_grant_ref: return grant_unmap(list.as<gnttab_unmap_grant_ref_t>(), count);
-    case GNTTABOP_unmap_and_replace:
-        return grant_unmap_and_replace(list.as<gnttab_unmap_and_replace_t>(), count);
+    case GNTTABOP_unmap_and_replace: return grant_unmap_and_replace(list.as<gnttab_unmap_and_replace_t>(), count);
     case GNTTABOP_copy: return grant_copy(list.as<gnttab_copy_t>(), count);
     case GNTTABOP_transfer: return grant_transfer(list.as<gnttab_transfer_t>(), count);
     case GNTTABOP_setup_table: return grant_setup_table(list, count);

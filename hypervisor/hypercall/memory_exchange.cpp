@@ -114,14 +114,12 @@ Return exchange_memory(RawHandle argument) {
     TRY(may(xsm::Hook::memory_exchange, *domain));
 
     const unsigned bits = x.out.mem_flags & 0xff;
-    const Plan plan{*domain, x.in, x.out, std::max(x.in.extent_order, x.out.extent_order),
-                    bits == 0 ? 64 : bits};
+    const Plan plan{*domain, x.in, x.out, std::max(x.in.extent_order, x.out.extent_order), bits == 0 ? 64 : bits};
     if (x.in.nr_extents % plan.in_per_chunk() != 0) return fail(Errno::EINVAL);
 
     const u64 first = x.nr_exchanged / plan.in_per_chunk();
     for (u64 chunk = first; chunk < plan.chunks(); ++chunk) {
-        if (chunk != first && preempt_pending())
-            return fail(Errno::ERESTART); // nr_exchanged tells where to go on
+        if (chunk != first && preempt_pending()) return fail(Errno::ERESTART); // nr_exchanged tells where to go on
         const Result<> done = exchange_chunk(plan, chunk);
         x.nr_exchanged = (chunk + (done ? 1 : 0)) * plan.in_per_chunk();
         TRY(handle.write(x));

@@ -34,9 +34,8 @@ Return maximum_gpfn(RawHandle argument) {
 }
 
 Return machphys_mapping(RawHandle argument) {
-    TRY(argument.as<xen_machphys_mapping_t>().write({.v_start = MACH2PHYS_VIRT_START,
-                                                     .v_end = MACH2PHYS_VIRT_END,
-                                                     .max_mfn = mm::frame_table_frames - 1}));
+    TRY(argument.as<xen_machphys_mapping_t>().write(
+        {.v_start = MACH2PHYS_VIRT_START, .v_end = MACH2PHYS_VIRT_END, .max_mfn = mm::frame_table_frames - 1}));
     return 0;
 }
 

@@ -66,9 +66,8 @@ Return change_reservation(u32 op, u64 start, RawHandle argument) {
             set_argument(0, op | (i << extent_shift));
             return fail(Errno::ERESTART);
         }
-        const Result<> done = op == XENMEM_decrease_reservation
-                                  ? decrease(e, i)
-                                  : increase(e, i, op == XENMEM_populate_physmap);
+        const Result<> done =
+            op == XENMEM_decrease_reservation ? decrease(e, i) : increase(e, i, op == XENMEM_populate_physmap);
         if (!done && done.error() == Errno::ERESTART) {
             set_argument(0, op | (i << extent_shift));
             return fail(Errno::ERESTART);

@@ -43,8 +43,8 @@ Result<> write_data(Domain& owner, mm::PageInfo& page, unsigned index, u64 value
     return {};
 }
 
-Result<> update_entry(LockedTables& tables, const Target& target, const mmu_update_t& request,
-                      mm::OwedTable& owed, StoreEntry write) {
+Result<> update_entry(LockedTables& tables, const Target& target, const mmu_update_t& request, mm::OwedTable& owed,
+                      StoreEntry write) {
     mm::PageInfo* page = mm::HostEnv::page(to_mfn(Maddr(request.ptr)));
     if (!page || page->owner_id() != target.tables.id) [[unlikely]]
         return fail(Errno::EINVAL);
@@ -69,8 +69,7 @@ Result<> update_m2p(const Target& target, const mmu_update_t& request) {
     return {};
 }
 
-Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_t& request,
-                   mm::OwedTable& owed) {
+Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_t& request, mm::OwedTable& owed) {
     switch (request.ptr & command_mask) {
     case MMU_NORMAL_PT_UPDATE:
     case MMU_PT_UPDATE_NO_TRANSLATE:

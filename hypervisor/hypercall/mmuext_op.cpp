@@ -161,9 +161,7 @@ Result<> carry_out_own(const mmuext_op_t& op) {
     case MMUEXT_TLB_FLUSH_MULTI: return flush_vcpus(op, tlb::Flush::guest);
     case MMUEXT_INVLPG_MULTI: return flush_vcpus(op, tlb::Flush::page);
     case MMUEXT_TLB_FLUSH_ALL: tlb::flush(caller().dirty_cpus, tlb::Flush::guest); return {};
-    case MMUEXT_INVLPG_ALL:
-        tlb::flush(caller().dirty_cpus, tlb::Flush::page, Vaddr(op.arg1.linear_addr));
-        return {};
+    case MMUEXT_INVLPG_ALL: tlb::flush(caller().dirty_cpus, tlb::Flush::page, Vaddr(op.arg1.linear_addr)); return {};
     case MMUEXT_FLUSH_CACHE: return flush_cache(false);
     case MMUEXT_FLUSH_CACHE_GLOBAL: return flush_cache(true);
     case MMUEXT_SET_LDT: return set_ldt(op.arg1.linear_addr, op.arg2.nr_ents);

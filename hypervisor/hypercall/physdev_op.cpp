@@ -52,8 +52,7 @@ Return set_iobitmap(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<physdev_set_iobitmap_t>().read());
     TRY(may(Hook::physdev_iopl, caller()));
     const u64 bitmap = GUEST_HANDLE(op.bitmap).address().raw();
-    if (op.nr_ports > 0x10000 || !arch::guest_range_ok(bitmap, (op.nr_ports + 7) / 8))
-        return fail(Errno::EINVAL);
+    if (op.nr_ports > 0x10000 || !arch::guest_range_ok(bitmap, (op.nr_ports + 7) / 8)) return fail(Errno::EINVAL);
     current().pv.iobitmap = bitmap;
     current().pv.iobitmap_ports = op.nr_ports;
     return 0;

@@ -99,8 +99,7 @@ Result<> platform_idle_time(xenpf_getidletime_t& op) {
         TRY_ASSIGN(wanted, bitmap.read(first / 8));
         u8 present = 0;
         for (u32 cpu = first; cpu < std::min(first + 8, cpus); ++cpu) {
-            if (!((wanted >> (cpu - first)) & 1) || !smp::online().test(CpuId(cpu)) ||
-                !arch::percpu(CpuId(cpu)).idle)
+            if (!((wanted >> (cpu - first)) & 1) || !smp::online().test(CpuId(cpu)) || !arch::percpu(CpuId(cpu)).idle)
                 continue;
             present |= static_cast<u8>(1u << (cpu - first));
             const RunStateTimes t = scheduler::runstate_now(*arch::percpu(CpuId(cpu)).idle);

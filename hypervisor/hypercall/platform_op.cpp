@@ -87,8 +87,7 @@ namespace {
 
 [[nodiscard]] Result<> run(xen_platform_op_t& op) {
     switch (op.cmd) {
-    case XENPF_settime32:
-        return set_time(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
+    case XENPF_settime32: return set_time(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
     case XENPF_settime64: return set_time_64(op.u.settime64);
     case XENPF_firmware_info: return platform_firmware_info(op.u.firmware_info);
     case XENPF_enter_acpi_sleep: return enter_sleep(op.u.enter_acpi_sleep);

@@ -54,8 +54,7 @@ Return poll(GuestHandle<sched_poll_t> arg) {
     else
         timers::stop(v.sched.poll);
     scheduler::poll_current([&] {
-        return std::ranges::any_of(wanted,
-                                   [&](u32 port) { return events::is_pending(domain, EvtchnPort(port)); });
+        return std::ranges::any_of(wanted, [&](u32 port) { return events::is_pending(domain, EvtchnPort(port)); });
     });
     return 0;
 }

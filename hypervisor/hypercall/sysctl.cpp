@@ -25,8 +25,8 @@ using xsm::Hook;
     u32 copied = 0, index = op.index;
     bool incremental = op.incremental != 0;
     while (copied < op.count) {
-        const u32 n = read_log(std::span(piece).first(std::min<u64>(piece.size(), op.count - copied)), index,
-                               incremental);
+        const u32 n =
+            read_log(std::span(piece).first(std::min<u64>(piece.size(), op.count - copied)), index, incremental);
         if (n == 0) break;
         TRY(to.write_array(std::span<const char>(piece).first(n), copied));
         copied += n;
@@ -68,8 +68,7 @@ using xsm::Hook;
         op.cpupool_id = 0;
         op.sched_id = XEN_SCHEDULER_CREDIT2;
         op.n_dom = 0;
-        for (DomainRef d = next_domain(DomId(0)); d;
-             d = next_domain(DomId(static_cast<u16>(d->id.raw() + 1))))
+        for (DomainRef d = next_domain(DomId(0)); d; d = next_domain(DomId(static_cast<u16>(d->id.raw() + 1))))
             ++op.n_dom;
         return write_bitmap(op.cpumap, smp::online());
     }
@@ -93,8 +92,7 @@ using xsm::Hook;
     const u32 room = std::exchange(op.nr_features, words);
     if (to.is_null()) return {};
     const bool host = op.index <= XEN_SYSCTL_cpu_featureset_host;
-    const bool hvm =
-        op.index == XEN_SYSCTL_cpu_featureset_hvm || op.index == XEN_SYSCTL_cpu_featureset_hvm_max;
+    const bool hvm = op.index == XEN_SYSCTL_cpu_featureset_hvm || op.index == XEN_SYSCTL_cpu_featureset_hvm_max;
     for (u32 i = 0; i < std::min(room, words); ++i)
         TRY(to.write(hvm ? 0 : host ? host_features(i) : guest_features(i), i));
     return room < words ? fail(Errno::ENOBUFS) : Result<>{};
@@ -104,24 +102,17 @@ using xsm::Hook;
     if (op._rsvd != 0) return fail(Errno::EINVAL);
     if (op.index == XEN_SYSCTL_cpu_policy_hvm_max || op.index == XEN_SYSCTL_cpu_policy_hvm_default)
         return fail(Errno::EOPNOTSUPP);
-    return write_policy(all_features, op.nr_leaves, GUEST_HANDLE(op.leaves), op.nr_msrs,
-                        GUEST_HANDLE(op.msrs));
+    return write_policy(all_features, op.nr_leaves, GUEST_HANDLE(op.leaves), op.nr_msrs, GUEST_HANDLE(op.msrs));
 }
 
 [[nodiscard]] Result<> run(xen_sysctl_t& op) {
     switch (op.cmd) {
-    case XEN_SYSCTL_readconsole:
-        TRY(may(Hook::sysctl_console, caller()));
-        return read_console(op.u.readconsole);
-    case XEN_SYSCTL_debug_keys:
-        TRY(may(Hook::sysctl_debug_keys, caller()));
-        return press_keys(op.u.debug_keys);
+    case XEN_SYSCTL_readconsole: TRY(may(Hook::sysctl_console, caller())); return read_console(op.u.readconsole);
+    case XEN_SYSCTL_debug_keys: TRY(may(Hook::sysctl_debug_keys, caller())); return press_keys(op.u.debug_keys);
     case XEN_SYSCTL_getdomaininfolist:
         TRY(may(Hook::sysctl_list_domains, caller()));
         return list_domains(op.u.getdomaininfolist);
-    case XEN_SYSCTL_cpupool_op:
-        TRY(may(Hook::sysctl_pools, caller()));
-        return pool_operation(op.u.cpupool_op);
+    case XEN_SYSCTL_cpupool_op: TRY(may(Hook::sysctl_pools, caller())); return pool_operation(op.u.cpupool_op);
     case XEN_SYSCTL_scheduler_op:
         TRY(may(Hook::sysctl_pools, caller()));
         return scheduler_operation(op.u.scheduler_op);

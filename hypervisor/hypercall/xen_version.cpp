@@ -73,8 +73,7 @@ Return give_build_id(RawHandle to) {
         return give_text<xen_extraversion_t, sizeof(xen_extraversion_t)>(argument, build_info::extra);
     case XENVER_compile_info: return give_compile_info(argument);
     case XENVER_capabilities:
-        return give_text<xen_capabilities_info_t, sizeof(xen_capabilities_info_t)>(argument,
-                                                                                   "xen-3.0-x86_64 ");
+        return give_text<xen_capabilities_info_t, sizeof(xen_capabilities_info_t)>(argument, "xen-3.0-x86_64 ");
     case XENVER_changeset:
         return give_text<xen_changeset_info_t, sizeof(xen_changeset_info_t)>(argument, build_info::changeset);
     case XENVER_platform_parameters:
@@ -82,9 +81,7 @@ Return give_build_id(RawHandle to) {
         return 0;
     case XENVER_get_features: return give_features(argument);
     case XENVER_pagesize: return page_size;
-    case XENVER_guest_handle:
-        TRY(argument.as<xen_domain_handle_t>().write_array({&caller().handle, 1}));
-        return 0;
+    case XENVER_guest_handle: TRY(argument.as<xen_domain_handle_t>().write_array({&caller().handle, 1})); return 0;
     case XENVER_commandline:
         TRY(may(xsm::Hook::xen_version_privileged, caller()));
         return give_text<xen_commandline_t, sizeof(xen_commandline_t)>(argument, build_info::command_line());

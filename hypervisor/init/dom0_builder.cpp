@@ -24,8 +24,7 @@ namespace {
           error.expected_text, error.expected, error.found_text, error.found);
 }
 
-void load_segments(const GuestFrames& frames, const loader::PvKernel& kernel,
-                   const loader::PvLayout& layout) {
+void load_segments(const GuestFrames& frames, const loader::PvKernel& kernel, const loader::PvLayout& layout) {
     kernel.image.for_each_segment([&](const loader::Segment& s) {
         const u64 offset = kernel.address_of(s) - layout.virt_base;
         frames.write(Pfn(0), offset, s.data);
@@ -94,8 +93,7 @@ void write_p2m(const GuestFrames& frames, const loader::PvLayout& layout) {
     frames.write(layout.p2m.pfn, 0, std::as_bytes(frames.p2m()));
 }
 
-void fill_hypercall_page(const GuestFrames& frames, const loader::PvKernel& kernel,
-                         const loader::PvLayout& layout) {
+void fill_hypercall_page(const GuestFrames& frames, const loader::PvKernel& kernel, const loader::PvLayout& layout) {
     if (!kernel.notes.hypercall_page) return;
     const u64 offset = address_in(layout, *kernel.notes.hypercall_page);
     pv::write_hypercall_page(frames.memory(Pfn(offset >> page_shift)));
@@ -143,8 +141,7 @@ Domain& build_dom0(const Dom0Request& request) {
     KernelImage image(request.kernel);
     const auto kernel = loader::read_pv_kernel(image.elf(), loader::StartAs::dom0);
     if (!kernel) refuse_kernel(kernel.error());
-    const auto layout =
-        loader::plan_layout(*kernel, {loader::StartAs::dom0, request.pages, request.initrd.size()});
+    const auto layout = loader::plan_layout(*kernel, {loader::StartAs::dom0, request.pages, request.initrd.size()});
     if (!layout) refuse_kernel(layout.error());
 
     auto created = lifecycle::create(

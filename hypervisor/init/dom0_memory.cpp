@@ -38,8 +38,7 @@ public:
 
     void map(u64 va, Pfn pfn, bool may_write) {
         u64* table = entries(l4_);
-        for (unsigned level = 4; level > 1; --level)
-            table = descend(table[(va >> (12 + 9 * (level - 1))) & 511]);
+        for (unsigned level = 4; level > 1; --level) table = descend(table[(va >> (12 + 9 * (level - 1))) & 511]);
         table[(va >> 12) & 511] =
             to_maddr(frames_.mfn(pfn)).raw() | present | user | accessed | dirty | (may_write ? writable : 0);
     }
@@ -64,8 +63,8 @@ private:
 } // namespace
 
 GuestFrames::GuestFrames(Domain& domain, u64 count)
-    : table_(static_cast<u64*>(mm::alloc_zeroed_pages(order_for(count * 8)))),
-      table_order_(order_for(count * 8)), count_(count) {
+    : table_(static_cast<u64*>(mm::alloc_zeroed_pages(order_for(count * 8)))), table_order_(order_for(count * 8)),
+      count_(count) {
     if (!table_) panic("no memory for dom0's frame list ({} KiB)", count * 8 / 1024);
     unsigned order = mm::max_order;
     for (u64 pfn = 0; pfn < count;) {

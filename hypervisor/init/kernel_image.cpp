@@ -58,8 +58,7 @@ KernelImage::KernelImage(loader::Bytes file) {
         return loader::decompress(payload->format, payload->data, out, arena);
     }();
     mm::free_frames(work_pages, order_for(work));
-    if (!written)
-        panic("dom0's kernel: {} ({})", loader::describe(written.error().code), written.error().item);
+    if (!written) panic("dom0's kernel: {} ({})", loader::describe(written.error().code), written.error().item);
     elf_ = out.first(*written);
 }
 

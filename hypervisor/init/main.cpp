@@ -32,9 +32,8 @@ constexpr u64 dom0_least_bytes = 16ull << 20;
 
 BootInfo read_boot_info(u32 magic, u64 address) {
     if (magic != loader::multiboot2_magic)
-        panic(
-            "the boot loader: magic {:#x} expected, {:#x} found; start Streak with GRUB's multiboot2 command",
-            loader::multiboot2_magic, magic);
+        panic("the boot loader: magic {:#x} expected, {:#x} found; start Streak with GRUB's multiboot2 command",
+              loader::multiboot2_magic, magic);
     const auto* start = arch::direct_map<const std::byte>(Maddr(address));
     const auto size = loader::boot_info_size(Bytes(start, 8));
     if (!size) panic("the boot loader's information is damaged");
@@ -55,8 +54,7 @@ mm::MemoryMap machine_ranges(const BootInfo& info) {
 }
 
 void report_options(const loader::Options& options) {
-    for (std::string_view word : options.unknown)
-        log_warning("command line: unknown option '{}' is ignored", word);
+    for (std::string_view word : options.unknown) log_warning("command line: unknown option '{}' is ignored", word);
     for (std::string_view word : options.invalid)
         log_warning("command line: the value of '{}' can't be read, the default holds", word);
 }
@@ -90,8 +88,7 @@ u32 dom0_vcpus(const loader::Options& options) {
 }
 
 Domain& start_dom0(const BootInfo& info, const loader::Options& options) {
-    if (info.modules.empty())
-        panic("dom0's kernel: a module2 line expected in GRUB's menu entry, none found");
+    if (info.modules.empty()) panic("dom0's kernel: a module2 line expected in GRUB's menu entry, none found");
     const loader::BootModule& kernel = info.modules[0];
     const Bytes initrd = info.modules.size() > 1 ? module_bytes(info.modules[1]) : Bytes{};
     return build_dom0(
@@ -116,8 +113,7 @@ void release_boot_memory(const BootInfo& info) {
     for (const loader::BootModule& m : info.modules) mm::release_boot_range(Maddr(m.start), m.size());
     const u64 bytes = static_cast<u64>(arch::__init_end - arch::__init_start);
     for (u64 offset = 0; offset < bytes; offset += page_size)
-        mm::map_hypervisor_page(reinterpret_cast<u64>(arch::__init_start) + offset, invalid_mfn,
-                                mm::Access::none);
+        mm::map_hypervisor_page(reinterpret_cast<u64>(arch::__init_start) + offset, invalid_mfn, mm::Access::none);
     mm::release_boot_range(arch::image_maddr(arch::__init_start), bytes);
 }
 
@@ -133,8 +129,7 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     build_info::set_command_line(info.command_line);
     const loader::Options options = loader::parse_command_line(build_info::command_line());
     start_consoles(options, info);
-    log_info("Streak {}.{}{}, {}", build_info::major, build_info::minor, build_info::extra,
-             build_info::compiler);
+    log_info("Streak {}.{}{}, {}", build_info::major, build_info::minor, build_info::extra, build_info::compiler);
     log_info("command line: {}", build_info::command_line());
     report_options(options);
     machine::set_noreboot(options.no_reboot);

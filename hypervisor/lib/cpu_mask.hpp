@@ -27,9 +27,7 @@ public:
         m.set(cpu);
         return m;
     }
-    [[nodiscard]] bool test(CpuId cpu) const {
-        return (word(cpu).load(std::memory_order_relaxed) >> bit(cpu)) & 1;
-    }
+    [[nodiscard]] bool test(CpuId cpu) const { return (word(cpu).load(std::memory_order_relaxed) >> bit(cpu)) & 1; }
     void set(CpuId cpu) { word(cpu).fetch_or(1ull << bit(cpu)); }
     void clear(CpuId cpu) { word(cpu).fetch_and(~(1ull << bit(cpu))); }
     void set_all() {
@@ -41,8 +39,7 @@ public:
     [[nodiscard]] bool empty() const { return count() == 0; }
     [[nodiscard]] unsigned count() const {
         unsigned n = 0;
-        for (const auto& w : bits_)
-            n += static_cast<unsigned>(std::popcount(w.load(std::memory_order_relaxed)));
+        for (const auto& w : bits_) n += static_cast<unsigned>(std::popcount(w.load(std::memory_order_relaxed)));
         return n;
     }
     CpuMask& operator&=(const CpuMask& o) {

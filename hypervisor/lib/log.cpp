@@ -83,8 +83,7 @@ Spec parse_spec(std::string_view text) {
 
 void put_number(Line& line, const LogArg& arg, const Spec& spec) {
     u64 value = arg.number;
-    const bool negative =
-        arg.kind == LogArg::Kind::signed_number && static_cast<i64>(value) < 0 && !spec.hexadecimal;
+    const bool negative = arg.kind == LogArg::Kind::signed_number && static_cast<i64>(value) < 0 && !spec.hexadecimal;
     if (negative) value = 0 - value;
     char digits[20];
     u32 count = 0;

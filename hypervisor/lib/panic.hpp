@@ -22,8 +22,8 @@ template <class... Args>
 } // namespace streak
 
 /// Always compiled in. Only for conditions that no guest, file or user can make false.
-#define ASSERT(condition)                                                                                    \
-    do {                                                                                                     \
-        if (!(condition)) [[unlikely]]                                                                       \
-            ::streak::panic_message(__FILE__, __LINE__, "assertion failed: " #condition);                    \
+#define ASSERT(condition)                                                                                            \
+    do {                                                                                                             \
+        if (!(condition)) [[unlikely]]                                                                               \
+            ::streak::panic_message(__FILE__, __LINE__, "assertion failed: " #condition);                            \
     } while (0)

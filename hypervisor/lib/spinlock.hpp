@@ -24,8 +24,7 @@ public:
         return next_.compare_exchange_strong(now, static_cast<u16>(now + 1), std::memory_order_acquire);
     }
     void unlock() {
-        serving_.store(static_cast<u16>(serving_.load(std::memory_order_relaxed) + 1),
-                       std::memory_order_release);
+        serving_.store(static_cast<u16>(serving_.load(std::memory_order_relaxed) + 1), std::memory_order_release);
     }
     [[nodiscard]] bool is_locked() const {
         return next_.load(std::memory_order_relaxed) != serving_.load(std::memory_order_relaxed);

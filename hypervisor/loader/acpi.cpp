@@ -13,8 +13,7 @@ constexpr std::string_view rsdp_signature = "RSD PTR ";
 
 bool has_signature(Bytes data, std::string_view signature) {
     const auto start = slice(data, 0, signature.size());
-    return start &&
-           std::string_view(reinterpret_cast<const char*>(start->data()), start->size()) == signature;
+    return start && std::string_view(reinterpret_cast<const char*>(start->data()), start->size()) == signature;
 }
 
 /// The table at `address`, whole and with a good check sum, or the reason why not.
@@ -25,8 +24,7 @@ LoadResult<Bytes> map_table(std::uint64_t address, PhysicalMemory memory) {
         return refuse(LoadErrc::bad_table, "ACPI table length", largest_table, header->length);
     const auto table = memory(address, header->length);
     if (table.size() < header->length) return refuse(LoadErrc::not_found, "ACPI table", address, 0);
-    if (!checksum_ok(table.first(header->length)))
-        return refuse(LoadErrc::bad_checksum, "ACPI table", 0, address);
+    if (!checksum_ok(table.first(header->length))) return refuse(LoadErrc::bad_checksum, "ACPI table", 0, address);
     return table.first(header->length);
 }
 
@@ -50,8 +48,7 @@ LoadResult<Root> read_root(Bytes bytes) {
     if (!rsdp) return refuse(LoadErrc::bad_table, "RSDP length", rsdp_v1_bytes, bytes.size());
     if (!checksum_ok(bytes.first(rsdp_v1_bytes))) return refuse(LoadErrc::bad_checksum, "RSDP");
     const auto extended = read_at<RawRsdpExtension>(bytes, rsdp_v1_bytes);
-    if (rsdp->revision >= 2 && extended && extended->xsdt != 0)
-        return Root{extended->xsdt, 8, rsdp->revision};
+    if (rsdp->revision >= 2 && extended && extended->xsdt != 0) return Root{extended->xsdt, 8, rsdp->revision};
     return Root{rsdp->rsdt, 4, rsdp->revision};
 }
 
@@ -114,8 +111,7 @@ bool checksum_ok(Bytes table) {
 LoadResult<std::uint64_t> find_rsdp(PhysicalMemory memory) {
     constexpr std::uint64_t ebda_segment_at = 0x40E, bios_start = 0xE0000;
     constexpr std::size_t ebda_bytes = 1024, bios_bytes = 0x20000;
-    const std::uint64_t ebda =
-        std::uint64_t{read_at<std::uint16_t>(memory(ebda_segment_at, 2), 0).value_or(0)} << 4;
+    const std::uint64_t ebda = std::uint64_t{read_at<std::uint16_t>(memory(ebda_segment_at, 2), 0).value_or(0)} << 4;
     if (ebda != 0)
         if (const auto found = scan(ebda, ebda_bytes, memory)) return *found;
     if (const auto found = scan(bios_start, bios_bytes, memory)) return *found;

@@ -139,15 +139,13 @@ std::optional<SleepType> read_s5_package(Bytes aml, std::size_t at) {
 
 LoadResult<> parse_madt(Bytes table, Madt& madt) {
     constexpr std::uint64_t lapic_address_at = 36, flags_at = 40, first_entry = 44;
-    if (table.size() < first_entry)
-        return refuse(LoadErrc::bad_table, "MADT length", first_entry, table.size());
+    if (table.size() < first_entry) return refuse(LoadErrc::bad_table, "MADT length", first_entry, table.size());
     madt.lapic_address = field<std::uint32_t>(table, lapic_address_at);
     madt.has_8259 = (field<std::uint32_t>(table, flags_at) & 1) != 0;
     for (std::uint64_t at = first_entry; at + 2 <= table.size();) {
         const auto bytes = field<std::uint8_t>(table, at + 1);
         const auto entry = slice(table, at, bytes);
-        if (bytes < 2 || !entry)
-            return refuse(LoadErrc::bad_table, "MADT entry length", table.size() - at, bytes);
+        if (bytes < 2 || !entry) return refuse(LoadErrc::bad_table, "MADT entry length", table.size() - at, bytes);
         take_entry(*entry, madt);
         at += bytes;
     }

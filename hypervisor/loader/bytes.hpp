@@ -34,8 +34,7 @@ template <class T>
 [[nodiscard]] inline std::optional<std::string_view> read_string(Bytes data) {
     const auto nul = std::find(data.begin(), data.end(), std::byte{0});
     if (nul == data.end()) return std::nullopt;
-    return std::string_view(reinterpret_cast<const char*>(data.data()),
-                            static_cast<std::size_t>(nul - data.begin()));
+    return std::string_view(reinterpret_cast<const char*>(data.data()), static_cast<std::size_t>(nul - data.begin()));
 }
 
 /// Rounds up to a power of two; nothing when the result doesn't fit.

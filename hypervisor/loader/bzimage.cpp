@@ -50,8 +50,7 @@ LoadResult<Bytes> bzimage_payload(Bytes file) {
         return refuse(LoadErrc::not_elf, "boot protocol", first_version_with_payload, version);
     const auto offset = read_at<std::uint32_t>(file, payload_offset_at);
     const auto length = read_at<std::uint32_t>(file, payload_length_at);
-    if (!offset || !length)
-        return refuse(LoadErrc::truncated, "setup header", payload_length_at + 4, file.size());
+    if (!offset || !length) return refuse(LoadErrc::truncated, "setup header", payload_length_at + 4, file.size());
     const auto stored_sectors = read_at<std::uint8_t>(file, setup_sects_at).value_or(0);
     const std::uint64_t sectors = stored_sectors == 0 ? 4 : stored_sectors;
     const std::uint64_t start = (sectors + 1) * sector + *offset;
@@ -62,8 +61,7 @@ LoadResult<Bytes> bzimage_payload(Bytes file) {
 
 LoadResult<KernelPayload> with_size(Format format, Bytes data) {
     if (format == Format::unknown)
-        return refuse(LoadErrc::unknown_compression, "payload", 0,
-                      read_at<std::uint32_t>(data, 0).value_or(0));
+        return refuse(LoadErrc::unknown_compression, "payload", 0, read_at<std::uint32_t>(data, 0).value_or(0));
     if (format == Format::elf) return KernelPayload{format, data, data.size()};
     if (data.size() <= size_word) return refuse(LoadErrc::truncated, "payload", size_word + 1, data.size());
     const std::uint64_t size = *read_at<std::uint32_t>(data, data.size() - size_word);
@@ -94,8 +92,7 @@ std::string_view name_of(Format format) {
 Format detect_format(Bytes data) {
     for (const auto& magic : magics) {
         const auto start = slice(data, 0, magic.bytes.size());
-        if (start &&
-            std::string_view(reinterpret_cast<const char*>(start->data()), start->size()) == magic.bytes)
+        if (start && std::string_view(reinterpret_cast<const char*>(start->data()), start->size()) == magic.bytes)
             return magic.format;
     }
     return Format::unknown;

@@ -148,8 +148,7 @@ bool set_dom0_memory(std::string_view list, Dom0Memory& memory) {
     while (!list.empty()) {
         auto part = cut(list, ",");
         auto* target = &memory.amount;
-        for (const auto& [prefix, bound] :
-             {std::pair{"min:", &memory.minimum}, std::pair{"max:", &memory.maximum}})
+        for (const auto& [prefix, bound] : {std::pair{"min:", &memory.minimum}, std::pair{"max:", &memory.maximum}})
             if (part.starts_with(prefix)) {
                 part.remove_prefix(4);
                 target = bound;

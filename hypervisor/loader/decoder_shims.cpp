@@ -37,8 +37,7 @@ struct CrcTables {
     void fill(Word polynomial) {
         for (unsigned byte = 0; byte < 256; ++byte) {
             Word value = byte;
-            for (unsigned bit = 0; bit < 8; ++bit)
-                value = (value >> 1) ^ ((value & 1) != 0 ? polynomial : Word{0});
+            for (unsigned bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? polynomial : Word{0});
             slice[0][byte] = value;
         }
         for (unsigned k = 1; k < slices; ++k)
@@ -85,40 +84,6 @@ unsigned long crc32(unsigned long crc, const unsigned char* data, unsigned size)
     return data == nullptr ? 0 : lzma_crc32(data, size, static_cast<std::uint32_t>(crc));
 }
 
-[[noreturn, gnu::nothrow, gnu::used]] void streak_decoder_refused() { __builtin_trap(); }
-
-// Frame formats of zstd before 1.0, 60 KiB of code: decompress() only lets a frame of today's format
-// through, so none of these can be reached.
-#define REFUSED(name) [[noreturn, gnu::nothrow, gnu::alias("streak_decoder_refused")]] void name()
-REFUSED(ZSTDv05_createDCtx);
-REFUSED(ZSTDv05_freeDCtx);
-REFUSED(ZSTDv05_getFrameParams);
-REFUSED(ZSTDv05_decompress_usingDict);
-REFUSED(ZSTDv05_findFrameSizeInfoLegacy);
-REFUSED(ZSTDv06_createDCtx);
-REFUSED(ZSTDv06_freeDCtx);
-REFUSED(ZSTDv06_getFrameParams);
-REFUSED(ZSTDv06_decompress_usingDict);
-REFUSED(ZSTDv06_findFrameSizeInfoLegacy);
-REFUSED(ZSTDv07_createDCtx);
-REFUSED(ZSTDv07_freeDCtx);
-REFUSED(ZSTDv07_getFrameParams);
-REFUSED(ZSTDv07_decompress_usingDict);
-REFUSED(ZSTDv07_findFrameSizeInfoLegacy);
-REFUSED(ZBUFFv05_createDCtx);
-REFUSED(ZBUFFv05_freeDCtx);
-REFUSED(ZBUFFv05_decompressContinue);
-REFUSED(ZBUFFv05_decompressInitDictionary);
-REFUSED(ZBUFFv06_createDCtx);
-REFUSED(ZBUFFv06_freeDCtx);
-REFUSED(ZBUFFv06_decompressContinue);
-REFUSED(ZBUFFv06_decompressInitDictionary);
-REFUSED(ZBUFFv07_createDCtx);
-REFUSED(ZBUFFv07_freeDCtx);
-REFUSED(ZBUFFv07_decompressContinue);
-REFUSED(ZBUFFv07_decompressInitDictionary);
-#undef REFUSED
-
 // xz filters that no x86 kernel is packed with. They are only reached through a table, where this
 // answer, LZMA_OPTIONS_ERROR, means that the filter isn't there.
 [[gnu::nothrow, gnu::used]] int streak_filter_refused() { return 8; }
@@ -133,9 +98,5 @@ ABSENT(lzma_delta_decoder_init);
 ABSENT(lzma_delta_props_decode);
 ABSENT(lzma_delta_coder_memusage);
 #undef ABSENT
-
-// Tracing hooks of zstd, weak in the library: absent.
-[[gnu::used]] unsigned long long ZSTD_trace_decompress_begin(const void*) { return 0; }
-[[gnu::used]] void ZSTD_trace_decompress_end(unsigned long long, const void*) {}
 
 } // extern "C"

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "loader/decompress.hpp"
 
-#define ZSTD_STATIC_LINKING_ONLY // static contexts: memory from our arena
 #include <lzma.h>
 #include <zlib.h>
-#include <zstd.h>
 
 #include "loader/lz4_block.hpp"
 #include "loader/lzop.hpp"
+#include "loader/zstd.hpp"
 
 namespace streak::loader {
 
@@ -98,31 +97,6 @@ LoadResult<std::size_t> decompress_gzip(Bytes in, Out out, Arena& arena) {
     }
 }
 
-// --- zstd ----------------------------------------------------------------------------------------
-
-LoadResult<std::size_t> decompress_zstd(Bytes in, Out out, Arena& arena) {
-    // One frame of today's format only: decoders of older ones aren't linked into the hypervisor.
-    if (detect_format(in) != Format::zstd)
-        return refuse(LoadErrc::corrupt, "zstd magic", ZSTD_MAGICNUMBER,
-                      read_at<std::uint32_t>(in, 0).value_or(0));
-    const std::size_t frame = ZSTD_findFrameCompressedSize(in.data(), in.size());
-    if (ZSTD_isError(frame) || frame > in.size())
-        return refuse(LoadErrc::corrupt, "zstd frame", 0, 0 - frame);
-    const std::size_t space = ZSTD_estimateDCtxSize();
-    void* const memory = arena.take(space);
-    ZSTD_DCtx* const context = memory == nullptr ? nullptr : ZSTD_initStaticDCtx(memory, space);
-    if (context == nullptr) return arena_error("zstd", arena);
-    const std::size_t written = ZSTD_decompressDCtx(context, out.data(), out.size(), in.data(), frame);
-    if (ZSTD_isError(written)) {
-        constexpr std::size_t destination_too_small =
-            70; // ZSTD_error_dstSize_tooSmall, stable (zstd_errors.h)
-        if (0 - written == destination_too_small)
-            return refuse(LoadErrc::output_too_small, "zstd", out.size(), out.size() + 1);
-        return refuse(LoadErrc::corrupt, "zstd", 0, 0 - written);
-    }
-    return written;
-}
-
 // --- lz4 -----------------------------------------------------------------------------------------
 
 /// The legacy frame (lz4_Frame_format.md): magic, then blocks of up to 8 MiB behind their sizes.
@@ -132,8 +106,7 @@ LoadResult<std::size_t> decompress_lz4(Bytes in, Out out) {
     std::size_t written = 0;
     for (std::uint64_t at = magic_bytes; at < in.size();) {
         const auto size = read_at<std::uint32_t>(in, at);
-        if (!size)
-            return refuse(LoadErrc::truncated, "lz4 block size", at + sizeof(std::uint32_t), in.size());
+        if (!size) return refuse(LoadErrc::truncated, "lz4 block size", at + sizeof(std::uint32_t), in.size());
         at += sizeof(std::uint32_t);
         if (*size == legacy_magic) // concatenated frames
             continue;
@@ -168,8 +141,7 @@ LoadResult<std::size_t> decompress(Format format, Bytes in, Out out, Arena& aren
     case Format::bzip2:
     case Format::unknown: break;
     }
-    return refuse_text(LoadErrc::unsupported_compression, "payload", "gzip, xz, zstd, lz4 or lzo",
-                       name_of(format));
+    return refuse_text(LoadErrc::unsupported_compression, "payload", "gzip, xz, zstd, lz4 or lzo", name_of(format));
 }
 
 } // namespace streak::loader

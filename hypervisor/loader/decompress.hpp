@@ -26,7 +26,6 @@ inline constexpr std::size_t decoder_base_space = 512 * 1024;
 /// Decompresses the one stream in `in` (as find_payload() gives it) into `out`; returns the bytes
 /// written. Bytes after the end of the stream are ignored. Errors: unsupported_compression, corrupt,
 /// output_too_small, arena_too_small.
-[[nodiscard]] LoadResult<std::size_t> decompress(Format format, Bytes in, std::span<std::byte> out,
-                                                 Arena& arena);
+[[nodiscard]] LoadResult<std::size_t> decompress(Format format, Bytes in, std::span<std::byte> out, Arena& arena);
 
 } // namespace streak::loader

@@ -37,8 +37,7 @@ LoadResult<> check_identity(const Elf64_Ehdr& header) {
     if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
         return refuse(LoadErrc::wrong_elf_kind, "ELF type", ET_EXEC, header.e_type);
     if (header.e_phentsize != sizeof(Elf64_Phdr))
-        return refuse(LoadErrc::wrong_elf_kind, "ELF program header size", sizeof(Elf64_Phdr),
-                      header.e_phentsize);
+        return refuse(LoadErrc::wrong_elf_kind, "ELF program header size", sizeof(Elf64_Phdr), header.e_phentsize);
     return {};
 }
 
@@ -61,16 +60,14 @@ bool is_elf(Bytes file) {
 
 LoadResult<ElfImage> ElfImage::parse(Bytes file) {
     if (!is_elf(file))
-        return refuse(LoadErrc::not_elf, "ELF magic", 0x464C457F,
-                      read_at<std::uint32_t>(file, 0).value_or(0));
+        return refuse(LoadErrc::not_elf, "ELF magic", 0x464C457F, read_at<std::uint32_t>(file, 0).value_or(0));
     const auto header = read_at<Elf64_Ehdr>(file, 0);
     if (!header) return refuse(LoadErrc::truncated, "ELF header", sizeof(Elf64_Ehdr), file.size());
     if (auto checked = check_identity(*header); !checked) return std::unexpected(checked.error());
 
     const std::uint64_t headers_size = std::uint64_t{header->e_phnum} * sizeof(Elf64_Phdr);
     const auto headers = slice(file, header->e_phoff, headers_size);
-    if (!headers)
-        return refuse(LoadErrc::truncated, "program headers", header->e_phoff + headers_size, file.size());
+    if (!headers) return refuse(LoadErrc::truncated, "program headers", header->e_phoff + headers_size, file.size());
 
     ElfImage image;
     image.file_ = file;
@@ -86,8 +83,7 @@ LoadResult<ElfImage> ElfImage::parse(Bytes file) {
     // Sections are optional for loading: a stripped or cut table is no reason to refuse a kernel.
     if (header->e_shentsize == sizeof(Elf64_Shdr))
         image.section_headers_ =
-            slice(file, header->e_shoff, std::uint64_t{header->e_shnum} * sizeof(Elf64_Shdr))
-                .value_or(Bytes{});
+            slice(file, header->e_shoff, std::uint64_t{header->e_shnum} * sizeof(Elf64_Shdr)).value_or(Bytes{});
     image.section_names_ = header->e_shstrndx;
     return image;
 }

@@ -12,7 +12,7 @@ struct FeatureName {
     unsigned bit;
 };
 
-#define FEATURE(name)                                                                                        \
+#define FEATURE(name)                                                                                                \
     FeatureName { #name, XENFEAT_##name }
 constexpr FeatureName feature_names[] = {
     FEATURE(writable_page_tables),
@@ -67,8 +67,7 @@ LoadResult<std::uint64_t> number(const ElfNote& note, std::string_view item) {
 
 /// Text of a note: up to its NUL, or all of it, for Linux writes FEATURES without one.
 std::string_view text(const ElfNote& note) {
-    const std::string_view all(reinterpret_cast<const char*>(note.description.data()),
-                               note.description.size());
+    const std::string_view all(reinterpret_cast<const char*>(note.description.data()), note.description.size());
     return all.substr(0, all.find('\0'));
 }
 
@@ -128,14 +127,11 @@ LoadResult<> check_values(const XenNotes& notes, StartAs start_as) {
     if (notes.hv_start_low && *notes.hv_start_low > HYPERVISOR_VIRT_START)
         return refuse(LoadErrc::wrong_note, "HV_START_LOW", HYPERVISOR_VIRT_START, *notes.hv_start_low);
     constexpr std::uint64_t not_for_pv = 1ull << XENFEAT_auto_translated_physmap |
-                                         1ull << XENFEAT_supervisor_mode_kernel |
-                                         1ull << XENFEAT_hvm_callback_vector;
+                                         1ull << XENFEAT_supervisor_mode_kernel | 1ull << XENFEAT_hvm_callback_vector;
     if ((notes.required & not_for_pv) != 0)
         return refuse(LoadErrc::wrong_note, "FEATURES", notes.required & ~not_for_pv, notes.required);
-    if (start_as == StartAs::dom0 && notes.has_supported_features &&
-        (notes.supported >> XENFEAT_dom0 & 1) == 0)
-        return refuse(LoadErrc::not_dom0_capable, "SUPPORTED_FEATURES", 1ull << XENFEAT_dom0,
-                      notes.supported);
+    if (start_as == StartAs::dom0 && notes.has_supported_features && (notes.supported >> XENFEAT_dom0 & 1) == 0)
+        return refuse(LoadErrc::not_dom0_capable, "SUPPORTED_FEATURES", 1ull << XENFEAT_dom0, notes.supported);
     return {};
 }
 
@@ -161,10 +157,8 @@ LoadResult<> check_addresses(const PvKernel& kernel) {
         return address >= kernel.virt_start && address < kernel.virt_end;
     };
     if (kernel.virt_base % page_size != 0)
-        return refuse(LoadErrc::wrong_note, "VIRT_BASE", kernel.virt_base & ~(page_size - 1),
-                      kernel.virt_base);
-    if (!inside(kernel.entry))
-        return refuse(LoadErrc::outside_image, "ENTRY", kernel.virt_start, kernel.entry);
+        return refuse(LoadErrc::wrong_note, "VIRT_BASE", kernel.virt_base & ~(page_size - 1), kernel.virt_base);
+    if (!inside(kernel.entry)) return refuse(LoadErrc::outside_image, "ENTRY", kernel.virt_start, kernel.entry);
     if (const auto page = kernel.notes.hypercall_page;
         page && (*page % page_size != 0 || !inside(*page) || !inside(*page + page_size - 1)))
         return refuse(LoadErrc::outside_image, "HYPERCALL_PAGE", kernel.virt_start, *page);

@@ -11,8 +11,7 @@ std::string_view describe(LoadErrc code) {
     case LoadErrc::bad_segment: return "a program header contradicts itself";
     case LoadErrc::no_segments: return "there is no segment to load";
     case LoadErrc::no_xen_notes: return "no Xen ELF notes: the kernel was built without PV support";
-    case LoadErrc::legacy_notes:
-        return "only the __xen_guest section of Xen 3.0 is there; ELF notes are needed";
+    case LoadErrc::legacy_notes: return "only the __xen_guest section of Xen 3.0 is there; ELF notes are needed";
     case LoadErrc::bad_note: return "a Xen ELF note is malformed";
     case LoadErrc::wrong_note: return "a Xen ELF note asks for what is not offered";
     case LoadErrc::not_dom0_capable: return "the kernel was built without support for running as dom0";

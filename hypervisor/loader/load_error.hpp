@@ -47,14 +47,12 @@ template <class T = void>
 using LoadResult = std::expected<T, LoadError>;
 
 [[nodiscard]] constexpr std::unexpected<LoadError> refuse(LoadErrc code, std::string_view item,
-                                                          std::uint64_t expected = 0,
-                                                          std::uint64_t found = 0) {
+                                                          std::uint64_t expected = 0, std::uint64_t found = 0) {
     return std::unexpected(LoadError{code, item, expected, found, {}, {}});
 }
 
 [[nodiscard]] constexpr std::unexpected<LoadError> refuse_text(LoadErrc code, std::string_view item,
-                                                               std::string_view expected,
-                                                               std::string_view found) {
+                                                               std::string_view expected, std::string_view found) {
     return std::unexpected(LoadError{code, item, 0, 0, expected, found});
 }
 

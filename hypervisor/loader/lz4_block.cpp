@@ -69,8 +69,6 @@ private:
 
 } // namespace
 
-std::optional<std::size_t> decode_lz4_block(Bytes in, std::span<std::byte> out) {
-    return Lz4Decoder(in, out).run();
-}
+std::optional<std::size_t> decode_lz4_block(Bytes in, std::span<std::byte> out) { return Lz4Decoder(in, out).run(); }
 
 } // namespace streak::loader

@@ -77,9 +77,8 @@ bool unpack(Bytes block, std::span<std::byte> out) {
         return true;
     }
     lzo_uint written = out.size();
-    const int result =
-        lzo1x_decompress_safe(reinterpret_cast<const unsigned char*>(block.data()), block.size(),
-                              reinterpret_cast<unsigned char*>(out.data()), &written, nullptr);
+    const int result = lzo1x_decompress_safe(reinterpret_cast<const unsigned char*>(block.data()), block.size(),
+                                             reinterpret_cast<unsigned char*>(out.data()), &written, nullptr);
     return result == LZO_E_OK && written == out.size();
 }
 

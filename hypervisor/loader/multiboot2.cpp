@@ -95,8 +95,7 @@ LoadResult<> BootInfo::take_tag(std::uint32_t type, Bytes body) {
         efi_memory_map.version = read_at<std::uint32_t>(body, 4).value_or(0);
         efi_memory_map.descriptors = body.subspan(std::min<std::size_t>(8, body.size()));
         if (efi_memory_map.descriptor_bytes < 40) // EFI_MEMORY_DESCRIPTOR, UEFI 7.2
-            return refuse(LoadErrc::bad_boot_info, "EFI descriptor size", 40,
-                          efi_memory_map.descriptor_bytes);
+            return refuse(LoadErrc::bad_boot_info, "EFI descriptor size", 40, efi_memory_map.descriptor_bytes);
         return {};
     case tag_load_base: load_base = read_at<std::uint32_t>(body, 0); return {};
     default: return {}; // tags we have no use for

@@ -12,9 +12,7 @@ constexpr unsigned l1_span = 21, l2_span = 30, l3_span = 39; // a table of that 
 
 static_assert(sizeof(start_info_t) + sizeof(dom0_vga_console_info_t) <= page_size);
 
-constexpr std::uint64_t pages_of(std::uint64_t bytes) {
-    return bytes / page_size + (bytes % page_size != 0 ? 1 : 0);
-}
+constexpr std::uint64_t pages_of(std::uint64_t bytes) { return bytes / page_size + (bytes % page_size != 0 ? 1 : 0); }
 
 constexpr std::uint64_t tables_of_level(std::uint64_t start, std::uint64_t end, unsigned span) {
     return ((end - 1) >> span) - (start >> span) + 1;
@@ -71,8 +69,7 @@ void place_unmapped(PvLayout& layout, const PvKernel& kernel, const LayoutReques
         next += layout.initrd.pages;
     }
     if (kernel.notes.init_p2m) {
-        layout.p2m =
-            Region{*kernel.notes.init_p2m, Pfn(next), pages_of(request.nr_pages * sizeof(xen_pfn_t))};
+        layout.p2m = Region{*kernel.notes.init_p2m, Pfn(next), pages_of(request.nr_pages * sizeof(xen_pfn_t))};
         layout.p2m_levels =
             count_more_tables(layout.p2m.address, layout.p2m.end(), layout.virt_base, layout.virt_end);
         next += layout.p2m.pages;
@@ -121,8 +118,7 @@ LoadResult<PvLayout> plan_layout(const PvKernel& kernel, const LayoutRequest& re
     if (request.nr_pages == 0 || request.nr_pages > most_pages)
         return refuse(LoadErrc::not_enough_memory, "pages", most_pages, request.nr_pages);
     if (pages_of(request.initrd_bytes) > request.nr_pages)
-        return refuse(LoadErrc::not_enough_memory, "initrd pages", pages_of(request.initrd_bytes),
-                      request.nr_pages);
+        return refuse(LoadErrc::not_enough_memory, "initrd pages", pages_of(request.initrd_bytes), request.nr_pages);
 
     PvLayout layout;
     layout.virt_base = kernel.virt_base;

@@ -30,8 +30,7 @@ u64 down(u64 value, u64 unit) { return value & ~(unit - 1); }
 void collect_free_ram() {
     for (const MemoryRange& r : map_)
         if (r.type == e820_ram && down(r.end, page_size) > std::max(up(r.start, page_size), low_limit))
-            (void)free_ram.push_back(
-                {std::max(up(r.start, page_size), low_limit), down(r.end, page_size), e820_ram});
+            (void)free_ram.push_back({std::max(up(r.start, page_size), low_limit), down(r.end, page_size), e820_ram});
     for (const MemoryRange& used : reserved) {
         for (std::size_t i = 0; i < free_ram.size(); ++i) {
             MemoryRange& f = free_ram[i];
@@ -72,9 +71,7 @@ Maddr take_table() {
     return table;
 }
 
-bool mapped_directly(const MemoryRange& r) {
-    return r.type == e820_ram || r.type == e820_acpi || r.type == e820_nvs;
-}
+bool mapped_directly(const MemoryRange& r) { return r.type == e820_ram || r.type == e820_acpi || r.type == e820_nvs; }
 
 void map_ram() {
     u32 a, b, c, d;
@@ -84,8 +81,7 @@ void map_ram() {
     for (const MemoryRange& r : map_) {
         const u64 start = std::max(down(r.start, page_size), low_limit), end = up(r.end, page_size);
         if (mapped_directly(r) && start < end)
-            map_range(arch::direct_map_base + start, Maddr(start), end - start, Access::read_write,
-                      gigabyte_pages);
+            map_range(arch::direct_map_base + start, Maddr(start), end - start, Access::read_write, gigabyte_pages);
     }
 }
 
@@ -119,13 +115,11 @@ void map_frame_tables() {
     frame_table_frames = up(top, frames_per_chunk);
 
     for (u64 chunk = 0; chunk < frame_table_frames / frames_per_chunk; ++chunk) {
-        const u64 start = (chunk * frames_per_chunk) << page_shift,
-                  end = start + (frames_per_chunk << page_shift);
+        const u64 start = (chunk * frames_per_chunk) << page_shift, end = start + (frames_per_chunk << page_shift);
         const bool used =
             start < four_gib ||
             std::ranges::any_of(
-                map_,
-                [&](const MemoryRange& r) { return r.type == e820_ram && r.start < end && r.end > start; });
+                map_, [&](const MemoryRange& r) { return r.type == e820_ram && r.start < end && r.end > start; });
         if (!used) continue;
         frame_chunks[chunk / 64] |= 1ull << (chunk % 64);
         map_range(arch::frame_table_base + chunk * size_2m, take(size_2m, size_2m, ~0ull), size_2m,
@@ -193,8 +187,8 @@ void init_memory(MemoryMap map) {
     map_ = map;
     collect_free_ram();
     start_tables(take_table);
-    for (u64 va : {arch::m2p_guest_base, arch::percpu_window_base, arch::mmio_base, arch::m2p_base,
-                   arch::image_base, arch::direct_map_base})
+    for (u64 va : {arch::m2p_guest_base, arch::percpu_window_base, arch::mmio_base, arch::m2p_base, arch::image_base,
+                   arch::direct_map_base})
         prepare_slot(va);
     map_ram();
     map_image();
@@ -215,9 +209,8 @@ Maddr low_free_page() {
     for (u64 page = top - page_size; page >= bottom; page -= page_size) {
         const u64 end = page + page_size;
         const auto touches = [&](const MemoryRange& r) { return r.start < end && r.end > page; };
-        const bool ram = std::ranges::any_of(map_, [&](const MemoryRange& r) {
-            return r.type == e820_ram && r.start <= page && end <= r.end;
-        });
+        const bool ram = std::ranges::any_of(
+            map_, [&](const MemoryRange& r) { return r.type == e820_ram && r.start <= page && end <= r.end; });
         if (ram && std::ranges::none_of(reserved, touches)) return Maddr(page);
     }
     panic("a free page below 640 KiB expected (processors start there), none found");

@@ -170,8 +170,7 @@ PageInfo* allocate_block(unsigned order, unsigned address_bits, u64 claim) {
     PageInfo* block = nullptr;
     {
         LockGuard guard(allocator_lock);
-        if (free_frame_count >= (1ull << order) + claimed_frames - claim)
-            block = take_block(order, address_bits);
+        if (free_frame_count >= (1ull << order) + claimed_frames - claim) block = take_block(order, address_bits);
     }
     if (block) flush_stale_entries(block, order);
     return block;
@@ -196,8 +195,7 @@ void add_free_range(Mfn first, u64 frames) {
     u64 frame = first.raw();
     while (frames != 0) {
         const unsigned align = frame == 0 ? max_order : std::countr_zero(frame);
-        const unsigned order =
-            std::min({align, max_order, static_cast<unsigned>(std::bit_width(frames)) - 1});
+        const unsigned order = std::min({align, max_order, static_cast<unsigned>(std::bit_width(frames)) - 1});
         for (u64 i = 0; i < (1ull << order); ++i) reset(at(static_cast<u32>(frame + i)), invalid_domid);
         free_block(frame, order);
         frame += 1ull << order;

@@ -37,8 +37,7 @@ void free_pages(void* memory, unsigned order);
 
 /// 2^order contiguous zeroed frames charged to a domain, each with its allocation reference and type
 /// none. ENOMEM: none free, or the domain's maximum would be passed.
-[[nodiscard]] Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order,
-                                                    unsigned address_bits = 64);
+[[nodiscard]] Result<PageInfo*> alloc_domain_frames(DomainPages& to, unsigned order, unsigned address_bits = 64);
 
 /// Puts frames taken by alloc_frames on a domain's account (dom0 builder, exchange). `charge`: counts
 /// against the maximum.

@@ -57,8 +57,8 @@ private:
 };
 
 /// The typed handle of an ABI structure's XEN_GUEST_HANDLE member.
-#define GUEST_HANDLE(member)                                                                                 \
-    ::streak::mm::GuestHandle<std::remove_pointer_t<decltype((member).p)>>(                                  \
+#define GUEST_HANDLE(member)                                                                                         \
+    ::streak::mm::GuestHandle<std::remove_pointer_t<decltype((member).p)>>(                                          \
         reinterpret_cast<::streak::u64>((member).p))
 
 /// For handlers of void pointers (sub-operation dependent).

@@ -11,9 +11,7 @@ namespace streak::mm {
 
 /// The machine, as the page-type algorithms see it. Stateless.
 struct HostEnv {
-    [[nodiscard]] static PageInfo* page(Mfn mfn) {
-        return frame_is_ram(mfn) ? &page_of_unchecked(mfn) : nullptr;
-    }
+    [[nodiscard]] static PageInfo* page(Mfn mfn) { return frame_is_ram(mfn) ? &page_of_unchecked(mfn) : nullptr; }
     [[nodiscard]] static u64* entries(const PageInfo& page) { return page_memory<u64>(page); }
     [[gnu::always_inline]] static void put_page(PageInfo& page) {
         const u64 before = page.count.fetch_sub(1, std::memory_order_acq_rel);
@@ -31,8 +29,7 @@ struct HostEnv {
     [[nodiscard]] static bool descriptors_ok(const PageInfo& page);
     /// Is this a frame of device space that a privileged domain may map?
     [[nodiscard]] static bool device_frame_allowed(Mfn mfn) {
-        return mfn.raw() < 1ull << (arch::cpu_features.physical_address_bits - page_shift) &&
-               !io_frame_denied(mfn);
+        return mfn.raw() < 1ull << (arch::cpu_features.physical_address_bits - page_shift) && !io_frame_denied(mfn);
     }
     static void install_hypervisor_slots(u64* l4);
     /// An entry of this table was written, or all are: guests that run on a copy of it get it anew.

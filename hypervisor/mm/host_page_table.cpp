@@ -15,8 +15,8 @@ namespace streak::mm {
 
 namespace {
 
-constexpr u64 present = 1, writable = 2, user = 4, write_through = 8, cache_off = 0x10, large = 0x80,
-              global = 0x100, no_execute = 1ull << 63;
+constexpr u64 present = 1, writable = 2, user = 4, write_through = 8, cache_off = 0x10, large = 0x80, global = 0x100,
+              no_execute = 1ull << 63;
 constexpr u64 address_mask = 0x000ffffffffff000;
 
 constinit u64* top_table = nullptr;

@@ -76,8 +76,8 @@ void HostEnv::l4_changed(const PageInfo& l4) {
     std::atomic_thread_fence(std::memory_order_seq_cst); // fill_guest_root() has the other half
     smp::online().for_each([&](CpuId cpu) {
         for (arch::GuestRoot& root : arch::percpu(cpu).guest_roots)
-            if (u64 shown = cr3; __atomic_compare_exchange_n(&root.shown_cr3, &shown, 0, false,
-                                                             __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            if (u64 shown = cr3;
+                __atomic_compare_exchange_n(&root.shown_cr3, &shown, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
                 cpus.set(cpu);
     });
     if (!cpus.empty()) tlb::flush(cpus, tlb::Flush::guest);
@@ -91,8 +91,6 @@ void show_m2p(u64 l4) {
     HostEnv::l4_changed(page_of_unchecked(to_mfn(Maddr(l4))));
 }
 
-void install_hypervisor_slots(Mfn l4) {
-    HostEnv::install_hypervisor_slots(arch::direct_map<u64>(to_maddr(l4)));
-}
+void install_hypervisor_slots(Mfn l4) { HostEnv::install_hypervisor_slots(arch::direct_map<u64>(to_maddr(l4))); }
 
 } // namespace streak::mm

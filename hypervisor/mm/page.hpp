@@ -18,9 +18,8 @@
 namespace streak::mm {
 
 namespace count_bits {
-inline constexpr u64 allocated = 1ull << 63; ///< the owner holds its allocation reference
-inline constexpr u64 shared_heap = 1ull
-                                   << 62; ///< hypervisor memory shown to a guest: never freed by references
+inline constexpr u64 allocated = 1ull << 63;   ///< the owner holds its allocation reference
+inline constexpr u64 shared_heap = 1ull << 62; ///< hypervisor memory shown to a guest: never freed by references
 inline constexpr u64 mask = (1ull << 56) - 1;
 } // namespace count_bits
 
@@ -31,8 +30,7 @@ inline constexpr unsigned type_shift = 60;
 inline constexpr u64 type_mask = 0xfull << type_shift;
 inline constexpr u64 pinned = 1ull << 59;    ///< the guest holds one type reference by a pin
 inline constexpr u64 validated = 1ull << 58; ///< the contents obey the rules of the type
-inline constexpr u64 partial =
-    1ull << 57; ///< validation or its undoing stopped half-way, see PageInfo::progress
+inline constexpr u64 partial = 1ull << 57;   ///< validation or its undoing stopped half-way, see PageInfo::progress
 inline constexpr u64 count_mask = (1ull << 48) - 1;
 [[nodiscard]] constexpr u64 of(PageType t) { return static_cast<u64>(t) << type_shift; }
 [[nodiscard]] constexpr PageType type(u64 word) { return static_cast<PageType>(word >> type_shift); }

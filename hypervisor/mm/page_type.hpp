@@ -20,9 +20,7 @@ inline constexpr u64 busy = 1ull << 56;          ///< the change to this type is
 inline constexpr u64 linear_source = 1ull << 55; ///< this L4 has mapped another L4 as a linear page table
 inline constexpr u64 linear_target = 1ull << 54; ///< another L4 has mapped this one so
 [[nodiscard]] constexpr u64 count(u64 word) { return word & count_mask; }
-[[nodiscard]] constexpr bool is_table(u64 word) {
-    return type(word) >= PageType::l1 && type(word) <= PageType::l4;
-}
+[[nodiscard]] constexpr bool is_table(u64 word) { return type(word) >= PageType::l1 && type(word) <= PageType::l4; }
 } // namespace type_bits
 
 /// A general and a type reference to a frame of `owner`, type `writable` or `segment_descriptor` only.

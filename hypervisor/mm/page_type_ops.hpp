@@ -20,8 +20,8 @@ template <class Env>
     do {
         if ((count & count_bits::mask) == 0 || page.owner != owner.raw()) [[unlikely]]
             return false;
-    } while (!page.count.compare_exchange_weak(count, count + 1, std::memory_order_acquire,
-                                               std::memory_order_relaxed));
+    } while (
+        !page.count.compare_exchange_weak(count, count + 1, std::memory_order_acquire, std::memory_order_relaxed));
     // The owner is stable only now.
     if (page.owner == owner.raw()) [[likely]]
         return true;
@@ -73,8 +73,7 @@ template <class Env>
     // A frame that was writable last needs no flush, used at present or not.
     if (type == PageType::writable &&
         (word & (type_bits::type_mask | type_bits::busy)) == type_bits::of(PageType::writable) &&
-        page.type.compare_exchange_strong(word, word + 1, std::memory_order_acquire,
-                                          std::memory_order_relaxed))
+        page.type.compare_exchange_strong(word, word + 1, std::memory_order_acquire, std::memory_order_relaxed))
         return true;
     return take_new_type(env, page, type);
 }
@@ -86,8 +85,7 @@ template <class Env>
     u64 word = page.type.load(std::memory_order_relaxed);
     do {
         if (type_bits::count(word) == 1) page.tlb_stamp = env.stamp();
-    } while (!page.type.compare_exchange_weak(word, word - 1, std::memory_order_release,
-                                              std::memory_order_relaxed));
+    } while (!page.type.compare_exchange_weak(word, word - 1, std::memory_order_release, std::memory_order_relaxed));
 }
 
 /// Drops a writable or segment-descriptor reference.
@@ -95,8 +93,7 @@ template <class Env>
 [[gnu::always_inline]] inline void drop_shared_type(Env& env, PageInfo& page) {
     u64 word = page.type.load(std::memory_order_relaxed);
     if (type_bits::count(word) == 1 ||
-        !page.type.compare_exchange_strong(word, word - 1, std::memory_order_release,
-                                           std::memory_order_relaxed))
+        !page.type.compare_exchange_strong(word, word - 1, std::memory_order_release, std::memory_order_relaxed))
         drop_last_type(env, page);
 }
 
@@ -120,8 +117,7 @@ template <class Env>
 void end_table(Env& env, PageInfo& page) {
     page.progress = 0;
     page.tlb_stamp = env.stamp();
-    page.type.store(page.type.load(std::memory_order_relaxed) & type_bits::type_mask,
-                    std::memory_order_release);
+    page.type.store(page.type.load(std::memory_order_relaxed) & type_bits::type_mask, std::memory_order_release);
 }
 
 } // namespace streak::mm

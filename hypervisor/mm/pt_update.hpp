@@ -33,8 +33,7 @@ public:
     /// General and type references to a table of this domain. ERESTART: `owed` keeps the progress.
     [[nodiscard, gnu::noinline]] Result<> acquire(PageInfo& page, unsigned level, OwedTable& owed) {
         if (owed) [[unlikely]] {
-            if (owed == &page && type_bits::type(page.type) == static_cast<PageType>(level))
-                return finish_owed(owed);
+            if (owed == &page && type_bits::type(page.type) == static_cast<PageType>(level)) return finish_owed(owed);
             TRY(settle(owed));
         }
         if (!take_reference(this->env(), page, this->rules().domain)) [[unlikely]]
@@ -70,8 +69,7 @@ public:
     /// MMUEXT_UNPIN_TABLE. The pin stays, and owns the partial table, until all is undone. EINVAL, ERESTART.
     [[nodiscard, gnu::noinline]] Result<> unpin(PageInfo& page) {
         const u64 word = page.type.load(std::memory_order_relaxed);
-        if (!(word & type_bits::pinned) || page.owner_id() != this->rules().domain)
-            return fail(Errno::EINVAL);
+        if (!(word & type_bits::pinned) || page.owner_id() != this->rules().domain) return fail(Errno::EINVAL);
         if (type_bits::count(word) > 1)
             page.type.store((word & ~type_bits::pinned) - 1, std::memory_order_release);
         else
@@ -86,8 +84,7 @@ public:
     /// sees the processor's accessed and dirty bits change at any time. The frame must belong to `frames_of`.
     /// EINVAL; EAGAIN: `write` declined.
     template <class Write>
-    [[nodiscard, gnu::always_inline]] Result<> change_l1(u64& slot, u64 entry, DomId frames_of,
-                                                         Write&& write) {
+    [[nodiscard, gnu::always_inline]] Result<> change_l1(u64& slot, u64 entry, DomId frames_of, Write&& write) {
         const u64 old = __atomic_load_n(&slot, __ATOMIC_RELAXED);
         if (entry & pte::present) {
             if (entry & this->l1_forbidden()) [[unlikely]]
@@ -109,8 +106,7 @@ public:
     /// Writes an entry of a validated table of level 2 to 4. EINVAL; ERESTART: see acquire(); and `owed` may
     /// hold the former table afterwards.
     template <class Write>
-    [[nodiscard]] Result<> change_upper(PageInfo& table, unsigned index, u64 entry, Write&& write,
-                                        OwedTable& owed) {
+    [[nodiscard]] Result<> change_upper(PageInfo& table, unsigned index, u64 entry, Write&& write, OwedTable& owed) {
         const u64 word = table.type.load(std::memory_order_relaxed);
         const unsigned level = static_cast<unsigned>(type_bits::type(word));
         u64& slot = this->env().entries(table)[index];
@@ -147,8 +143,8 @@ private:
     }
 
     [[nodiscard, gnu::noinline]] Result<> pin_again(PageInfo& page, unsigned level, u64 word) {
-        if (page.owner_id() != this->rules().domain ||
-            type_bits::type(word) != static_cast<PageType>(level) || !(word & type_bits::partial))
+        if (page.owner_id() != this->rules().domain || type_bits::type(word) != static_cast<PageType>(level) ||
+            !(word & type_bits::partial))
             return fail(Errno::EINVAL);
         const Result<> finished = this->finish(page);
         if (!finished && finished.error() != Errno::ERESTART)
@@ -170,8 +166,7 @@ private:
         return written ? Result<>{} : fail(Errno::EAGAIN);
     }
 
-    [[nodiscard, gnu::noinline]] Result<> get_upper(PageInfo& table, unsigned level, u64 entry,
-                                                    OwedTable& owed) {
+    [[nodiscard, gnu::noinline]] Result<> get_upper(PageInfo& table, unsigned level, u64 entry, OwedTable& owed) {
         PageInfo* child = this->env().page(pte::frame(entry));
         if ((entry & pte::upper_forbidden) || !child) return fail(Errno::EINVAL);
         if (level != 4 || !this->is_linear(*child)) return acquire(*child, level - 1, owed);

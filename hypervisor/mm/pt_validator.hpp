@@ -36,8 +36,7 @@ public:
     static constexpr int l1_cost = 64, default_budget = 64 * l1_cost;
     static constexpr unsigned group_size = 8;
 
-    PageTables(Env& env, TableRules rules, int budget = default_budget)
-        : env_(env), rules_(rules), budget_(budget) {}
+    PageTables(Env& env, TableRules rules, int budget = default_budget) : env_(env), rules_(rules), budget_(budget) {}
 
     void refill(int budget = default_budget) { budget_ = budget; }
     [[nodiscard]] Env& env() { return env_; }
@@ -158,8 +157,7 @@ private:
 
     [[nodiscard, gnu::noinline]] Result<> promote(PageInfo& page, unsigned level) {
         if (!begin_table(env_, page, static_cast<PageType>(level))) return fail(Errno::EINVAL);
-        page.type.store(page.type.load(std::memory_order_relaxed) | type_bits::partial,
-                        std::memory_order_relaxed);
+        page.type.store(page.type.load(std::memory_order_relaxed) | type_bits::partial, std::memory_order_relaxed);
         return go_on(page, level);
     }
 
@@ -311,8 +309,8 @@ private:
         if (&table == &target) return {};
         const u64 from = table.type.load(std::memory_order_relaxed);
         const u64 to = target.type.load(std::memory_order_relaxed);
-        if (!(to & type_bits::validated) || (to & type_bits::linear_source) ||
-            (from & type_bits::linear_target) || !take_reference(env_, target, rules_.domain))
+        if (!(to & type_bits::validated) || (to & type_bits::linear_source) || (from & type_bits::linear_target) ||
+            !take_reference(env_, target, rules_.domain))
             return fail(Errno::EINVAL);
         table.type.store(from | type_bits::linear_source, std::memory_order_relaxed);
         target.type.store((to | type_bits::linear_target) + 1, std::memory_order_relaxed);

@@ -42,10 +42,9 @@ constexpr u16 guest_selector(u64 selector) {
 // ---- Checks: nothing changes here ----
 
 Result<> check_addresses(const Context& c) {
-    const u64 addresses[] = {
-        c.user_regs.rip,         c.user_regs.rsp,        c.kernel_sp, c.event_callback_eip,
-        c.failsafe_callback_eip, c.syscall_callback_eip, c.fs_base,   c.gs_base_kernel,
-        c.gs_base_user};
+    const u64 addresses[] = {c.user_regs.rip,         c.user_regs.rsp,        c.kernel_sp, c.event_callback_eip,
+                             c.failsafe_callback_eip, c.syscall_callback_eip, c.fs_base,   c.gs_base_kernel,
+                             c.gs_base_user};
     if (!std::ranges::all_of(addresses, arch::is_canonical)) return fail(Errno::EINVAL);
     for (const trap_info_t& gate : c.trap_ctxt)
         if (!arch::is_canonical(gate.address)) return fail(Errno::EINVAL);
@@ -210,8 +209,7 @@ void read_tables(const Vcpu& v, Context& c) {
 u64 read_flags(const Vcpu& v) {
     return VGCF_i387_valid | (v.in_kernel ? VGCF_in_kernel : 0) |
            (v.pv.failsafe.masks_events ? VGCF_failsafe_disables_events : 0) |
-           (v.pv.syscall.masks_events ? VGCF_syscall_disables_events : 0) |
-           (v.sched.state.is_up() ? VGCF_online : 0);
+           (v.pv.syscall.masks_events ? VGCF_syscall_disables_events : 0) | (v.sched.state.is_up() ? VGCF_online : 0);
 }
 
 } // namespace

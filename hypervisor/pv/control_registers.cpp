@@ -18,8 +18,7 @@ namespace cr4 = arch::cr4;
 /// What every 64-bit PV guest finds on. OSXSAVE is among it: its user mode sees the processor's anyway, and
 /// Linux only uses XSAVE when the hypervisor has switched it on.
 u64 cr4_fixed() {
-    return cr4::pae | cr4::mce | cr4::osfxsr | cr4::osxmmexcpt |
-           (arch::cpu_features.xsave ? cr4::osxsave : 0);
+    return cr4::pae | cr4::mce | cr4::osfxsr | cr4::osxmmexcpt | (arch::cpu_features.xsave ? cr4::osxsave : 0);
 }
 
 void write_cr4(Vcpu& v, u64 value) {

@@ -24,8 +24,7 @@ mm::PageInfo* get_ldt_page(Vcpu& v, u32 index) {
     const u64 entry = mm::guest_l1_entry(v.cr3_kernel, at);
     if (!(entry & mm::pte::present)) return nullptr;
     mm::PageInfo* page = mm::page_of(mm::pte::frame(entry));
-    if (!page || !mm::get_page_and_type(*page, v.domain->id, mm::PageType::segment_descriptor))
-        return nullptr;
+    if (!page || !mm::get_page_and_type(*page, v.domain->id, mm::PageType::segment_descriptor)) return nullptr;
     return page;
 }
 
@@ -59,8 +58,7 @@ Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries) {
 }
 
 Result<> set_ldt(Vcpu& v, u64 base, u32 entries) {
-    if (base % page_size != 0 || entries > max_ldt_entries ||
-        !arch::guest_range_ok(base, entries * sizeof(u64)))
+    if (base % page_size != 0 || entries > max_ldt_entries || !arch::guest_range_ok(base, entries * sizeof(u64)))
         return fail(Errno::EINVAL);
     if (entries == 0 && v.pv.ldt_entries == 0) return {};
     const std::array<mm::PageInfo*, 16> old = v.pv.ldt_frames;

@@ -24,8 +24,8 @@ enum class FrameExtra { none, error_code, selectors };
 namespace detail {
 
 /// Flags that are off when a guest entry begins. IF stays on: it is the processor's, not the guest's.
-inline constexpr u64 cleared_at_entry = arch::rflags::tf | arch::rflags::nt | arch::rflags::rf |
-                                        arch::rflags::vm | arch::rflags::ac | arch::rflags::iopl;
+inline constexpr u64 cleared_at_entry =
+    arch::rflags::tf | arch::rflags::nt | arch::rflags::rf | arch::rflags::vm | arch::rflags::ac | arch::rflags::iopl;
 
 /// rflags as the guest sees its own: IF is the upcall mask, IOPL virtual.
 [[nodiscard, gnu::always_inline]] inline u64 shown_flags(const Vcpu& v, u64 mask) {

@@ -24,9 +24,7 @@ constexpr u32 pf_present = 1, pf_write = 2, pf_user = 4, pf_reserved = 8, pf_fet
 constexpr u32 pf_protected_write = pf_present | pf_write | pf_user;
 constexpr u32 idt_error = 2;
 
-bool assists_page_tables(const Vcpu& v) {
-    return v.domain->vm_assist & (1u << VMASST_TYPE_writable_pagetables);
-}
+bool assists_page_tables(const Vcpu& v) { return v.domain->vm_assist & (1u << VMASST_TYPE_writable_pagetables); }
 
 /// A fault at an address of the hypervisor. Descriptor loads reach the windows; all else is the guest's
 /// mistake.
@@ -115,8 +113,7 @@ extern "C" void handle_guest_exception(Vcpu* vcpu) {
 /// page of the LDT that the window did not show yet.
 extern "C" void handle_iret_fault(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
-    if (static_cast<arch::Trap>(v.regs.vector) == arch::Trap::page_fault &&
-        pv::fix_ldt_fault(v, arch::read_cr2())) {
+    if (static_cast<arch::Trap>(v.regs.vector) == arch::Trap::page_fault && pv::fix_ldt_fault(v, arch::read_cr2())) {
         v.regs.vector = 0;
         return;
     }

@@ -31,8 +31,7 @@ Result<> map_grant_pte(Vcpu& mapper, GrantPteAt at, const GrantMapping& mapping)
     LockedTables tables(*mapper.domain);
     u64* slot = find_entry(mapper, at);
     if (!slot) return fail(Errno::EINVAL);
-    if (const u64 old = exchange(*slot, pte::make(mapping.frame, flags)); old & pte::present)
-        tables->put_l1(old);
+    if (const u64 old = exchange(*slot, pte::make(mapping.frame, flags)); old & pte::present) tables->put_l1(old);
     return {};
 }
 

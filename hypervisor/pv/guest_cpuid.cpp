@@ -34,8 +34,7 @@ u32 with_avx512(u32 plain, u32 avx512) { return has_avx512() ? plain | avx512 : 
 
 CpuidLeaf features(const Vcpu& v, CpuidLeaf host) {
     constexpr u32 line_size_and_brand = 0xffff; // no APIC id, no siblings
-    CpuidLeaf out{host.eax, host.ebx & line_size_and_brand, host.ecx & mask::leaf1_ecx,
-                  host.edx & mask::leaf1_edx};
+    CpuidLeaf out{host.eax, host.ebx & line_size_and_brand, host.ecx & mask::leaf1_ecx, host.edx & mask::leaf1_edx};
     if (!cpu().xsave) out.ecx &= ~mask::leaf1_ecx_xsave;
     if (!(guest_cr4(v) & arch::cr4::osxsave)) out.ecx &= ~mask::leaf1_ecx_osxsave;
     out.ecx |= mask::leaf1_ecx_hypervisor;
@@ -111,9 +110,7 @@ CpuidLeaf time_leaf(const Domain& d, u32 subleaf) {
     const u32 khz = static_cast<u32>(clock::tsc_khz());
     const clock::Scale scale = clock::tsc_scale();
     switch (subleaf) {
-    case 0:
-        return {(clock::tsc_is_stable() ? reliable : 0) | (cpu().rdtscp ? has_rdtscp : 0), d.tsc_mode, khz,
-                0};
+    case 0: return {(clock::tsc_is_stable() ? reliable : 0) | (cpu().rdtscp ? has_rdtscp : 0), d.tsc_mode, khz, 0};
     case 1: return {0, 0, scale.mul, static_cast<u32>(static_cast<i32>(scale.shift))};
     case 2: return {khz, 0, 0, 0};
     default: return {};

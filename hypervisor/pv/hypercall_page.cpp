@@ -16,8 +16,7 @@ constexpr std::size_t entry_bytes = 32;
 constexpr u8 int3 = 0xcc;
 
 // push rcx; push r11; mov eax, n; syscall; pop r11; pop rcx; ret
-constexpr std::array<u8, 14> call_code{0x51, 0x41, 0x53, 0xb8, 0,    0,    0,
-                                       0,    0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3};
+constexpr std::array<u8, 14> call_code{0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x41, 0x5b, 0x59, 0xc3};
 // The frame of iret has rax, r11 and rcx on top: push rcx; push r11; push rax; mov eax, n; syscall
 constexpr std::array<u8, 11> iret_code{0x51, 0x41, 0x53, 0x50, 0xb8, 0, 0, 0, 0, 0x0f, 0x05};
 

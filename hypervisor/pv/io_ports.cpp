@@ -97,9 +97,7 @@ bool iopl_permits(const Vcpu& v) {
     return v.pv.iopl >= level;
 }
 
-bool port_permitted(Vcpu& v, u16 port, unsigned bytes) {
-    return iopl_permits(v) || bitmap_permits(v, port, bytes);
-}
+bool port_permitted(Vcpu& v, u16 port, unsigned bytes) { return iopl_permits(v) || bitmap_permits(v, port, bytes); }
 
 u32 read_port(Domain& d, u16 port, unsigned bytes) {
     if (is_pci_data(port, bytes))

@@ -50,8 +50,7 @@ u64 guest_apic_base(const Vcpu& v) {
 
 /// No performance monitoring, no MONITOR (Intel SDM 4, IA32_MISC_ENABLE).
 u64 guest_misc_enable(u64 host) {
-    constexpr u64 monitoring = 1u << 7, bts_unavailable = 1u << 11, pebs_unavailable = 1u << 12,
-                  monitor = 1u << 18;
+    constexpr u64 monitoring = 1u << 7, bts_unavailable = 1u << 11, pebs_unavailable = 1u << 12, monitor = 1u << 18;
     return (host & ~(monitoring | monitor)) | bts_unavailable | pebs_unavailable;
 }
 

@@ -92,8 +92,7 @@ void decode_special_register(u8 opcode, Cursor& at, const Prefixes& p, Decoded& 
     const bool debug = (opcode & 1) != 0;
     if (debug && m.reg > 7) return;
     const bool write = (opcode & 2) != 0;
-    d.op =
-        debug ? (write ? PrivOp::write_dr : PrivOp::read_dr) : (write ? PrivOp::write_cr : PrivOp::read_cr);
+    d.op = debug ? (write ? PrivOp::write_dr : PrivOp::read_dr) : (write ? PrivOp::write_cr : PrivOp::read_cr);
     d.special = m.reg;
     d.gpr = m.rm;
 }

@@ -104,8 +104,7 @@ Outcome do_string(Vcpu& v, const Decoded& d) {
 
 Outcome do_control(Vcpu& v, const Decoded& d) {
     u64& reg = general_register(v.regs, d.gpr);
-    if (d.op == PrivOp::read_cr)
-        return read_control_register(v, d.special, reg) ? Outcome::done : Outcome::refused;
+    if (d.op == PrivOp::read_cr) return read_control_register(v, d.special, reg) ? Outcome::done : Outcome::refused;
     switch (write_control_register(v, d.special, reg)) {
     case CrWrite::done: return Outcome::done;
     case CrWrite::again: return Outcome::settled;
@@ -127,8 +126,7 @@ Outcome do_status_word(Vcpu& v, const Decoded& d) {
 
 Outcome do_debug(Vcpu& v, const Decoded& d) {
     u64& reg = general_register(v.regs, d.gpr);
-    if (d.op == PrivOp::write_dr)
-        return write_debug_register(v, d.special, reg) ? Outcome::done : Outcome::refused;
+    if (d.op == PrivOp::write_dr) return write_debug_register(v, d.special, reg) ? Outcome::done : Outcome::refused;
     const Result<u64> value = read_debug_register(v, d.special);
     if (!value) return Outcome::refused;
     reg = *value;
@@ -137,13 +135,11 @@ Outcome do_debug(Vcpu& v, const Decoded& d) {
 
 Outcome do_msr(Vcpu& v, const Decoded& d) {
     const u32 index = static_cast<u32>(v.regs.rcx);
-    if (d.op == PrivOp::write_msr)
-        return write_guest_msr(v, index, pair(v.regs)) ? Outcome::done : Outcome::refused;
+    if (d.op == PrivOp::write_msr) return write_guest_msr(v, index, pair(v.regs)) ? Outcome::done : Outcome::refused;
     u64 value = 0;
     if (!read_guest_msr(v, index, value)) {
         // A kernel that has no handler yet shall live (xen/arch-x86/xen.h, note on set_trap_table).
-        if (v.pv.traps[static_cast<unsigned>(arch::Trap::general_protection)].address != 0)
-            return Outcome::refused;
+        if (v.pv.traps[static_cast<unsigned>(arch::Trap::general_protection)].address != 0) return Outcome::refused;
         value = 0;
     }
     store_pair(v.regs, value);
@@ -237,8 +233,7 @@ bool emulate_privileged(Vcpu& v) {
 bool emulate_forced(Vcpu& v) {
     constexpr std::array<u8, 7> forced_cpuid{0x0f, 0x0b, 0x78, 0x65, 0x6e, 0x0f, 0xa2};
     std::array<u8, forced_cpuid.size()> bytes;
-    if (!arch::copy_from_guest(bytes.data(), Vaddr(v.regs.rip), bytes.size()) || bytes != forced_cpuid)
-        return false;
+    if (!arch::copy_from_guest(bytes.data(), Vaddr(v.regs.rip), bytes.size()) || bytes != forced_cpuid) return false;
     (void)do_cpuid(v);
     advance(v, forced_cpuid.size());
     return true;
@@ -246,8 +241,7 @@ bool emulate_forced(Vcpu& v) {
 
 SoftwareInterrupt decode_software_interrupt(const Vcpu& v) {
     const Decoded d = decode_at_rip(v);
-    return d.op == PrivOp::software_interrupt ? SoftwareInterrupt{d.immediate, d.length}
-                                              : SoftwareInterrupt{};
+    return d.op == PrivOp::software_interrupt ? SoftwareInterrupt{d.immediate, d.length} : SoftwareInterrupt{};
 }
 
 } // namespace streak::pv

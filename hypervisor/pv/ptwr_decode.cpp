@@ -185,14 +185,13 @@ bool even_parity(u64 value) { return !((0x6996 >> ((value ^ value >> 4) & 0xf)) 
 
 u64 result_flags(u64 value, unsigned bytes) {
     const u64 top = 1ull << (8 * bytes - 1);
-    return (value == 0 ? flag::zero : 0) | ((value & top) ? flag::sign : 0) |
-           (even_parity(value) ? flag::parity : 0);
+    return (value == 0 ? flag::zero : 0) | ((value & top) ? flag::sign : 0) | (even_parity(value) ? flag::parity : 0);
 }
 
 u64 add_flags(u64 a, u64 b, u64 sum, unsigned bytes) {
     const u64 top = 1ull << (8 * bytes - 1);
-    return result_flags(sum, bytes) | (sum < a ? flag::carry : 0) |
-           (((a ^ b ^ sum) & 0x10) ? flag::adjust : 0) | ((~(a ^ b) & (a ^ sum) & top) ? flag::overflow : 0);
+    return result_flags(sum, bytes) | (sum < a ? flag::carry : 0) | (((a ^ b ^ sum) & 0x10) ? flag::adjust : 0) |
+           ((~(a ^ b) & (a ^ sum) & top) ? flag::overflow : 0);
 }
 
 u64 sub_flags(u64 a, u64 b, u64 difference, unsigned bytes) {
@@ -212,8 +211,7 @@ void apply_bit(const PtwrInstruction& i, const arch::Registers& regs, u64 old, P
 
 void apply_cmpxchg(const PtwrInstruction& i, const arch::Registers& regs, u64 old, PtwrEffect& effect) {
     const u64 expected = regs.rax & mask_of(i.bytes);
-    set_flags(effect.regs, flag::arithmetic,
-              sub_flags(expected, old, (expected - old) & mask_of(i.bytes), i.bytes));
+    set_flags(effect.regs, flag::arithmetic, sub_flags(expected, old, (expected - old) & mask_of(i.bytes), i.bytes));
     effect.write = expected == old;
     effect.value = operand(i, regs);
     if (!effect.write) {

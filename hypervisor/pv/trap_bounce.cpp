@@ -31,9 +31,7 @@ void cannot_push_frame(Vcpu& v) {
     crash_domain(*v.domain, "cannot push exception frame");
 }
 
-void bounce(Vcpu& v, u64 address, bool masks_events) {
-    push_frame<FrameExtra::none>(v, address, masks_events);
-}
+void bounce(Vcpu& v, u64 address, bool masks_events) { push_frame<FrameExtra::none>(v, address, masks_events); }
 
 void bounce_with_error(Vcpu& v, u64 address, bool masks_events, u32 error_code) {
     push_frame<FrameExtra::error_code>(v, address, masks_events, error_code);
@@ -96,8 +94,7 @@ void log_guest_registers(const Vcpu& v) {
     u64 stack[8];
     if (arch::copy_from_guest(stack, Vaddr(r.rsp), sizeof stack))
         for (unsigned i = 0; i < 8; i += 4)
-            log_error("stack {:016x} {:016x} {:016x} {:016x}", stack[i], stack[i + 1], stack[i + 2],
-                      stack[i + 3]);
+            log_error("stack {:016x} {:016x} {:016x} {:016x}", stack[i], stack[i + 1], stack[i + 2], stack[i + 3]);
 }
 
 } // namespace streak::pv

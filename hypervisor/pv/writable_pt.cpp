@@ -30,15 +30,14 @@ std::optional<PtwrInstruction> fetch(const Vcpu& vcpu) {
     // Bytes behind the end of a page count only when the instruction needs them.
     const u64 in_page = std::min<u64>(code.size(), page_size - rip % page_size);
     if (!arch::copy_from_guest(code.data(), Vaddr(rip), in_page)) return {};
-    if (auto found = decode_ptwr(std::span(code).first(in_page)); found || in_page == code.size())
-        return found;
+    if (auto found = decode_ptwr(std::span(code).first(in_page)); found || in_page == code.size()) return found;
     if (!arch::copy_from_guest(code.data() + in_page, Vaddr(rip + in_page), code.size() - in_page)) return {};
     return decode_ptwr(code);
 }
 
 /// Carries the instruction out on the entry. EAGAIN: the processor changed the entry meanwhile.
-Result<> carry_out(Vcpu& vcpu, LockedTables& tables, mm::PageInfo& table, const PtwrInstruction& instruction,
-                   u64 va, u64 source) {
+Result<> carry_out(Vcpu& vcpu, LockedTables& tables, mm::PageInfo& table, const PtwrInstruction& instruction, u64 va,
+                   u64 source) {
     u64& slot = mm::HostEnv::entries(table)[va % page_size / sizeof(u64)];
     const u64 now = __atomic_load_n(&slot, __ATOMIC_RELAXED);
     const unsigned shift = static_cast<unsigned>(va % sizeof(u64)) * 8;
@@ -48,8 +47,7 @@ Result<> carry_out(Vcpu& vcpu, LockedTables& tables, mm::PageInfo& table, const 
         const u64 wanted = (now & ~(mask << shift)) | effect.value << shift;
         TRY(tables->change_l1(slot, wanted, vcpu.domain->id, [now](u64& entry, u64, u64 value) {
             u64 expected = now;
-            return __atomic_compare_exchange_n(&entry, &expected, value, false, __ATOMIC_RELAXED,
-                                               __ATOMIC_RELAXED);
+            return __atomic_compare_exchange_n(&entry, &expected, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
         }));
     }
     vcpu.regs = effect.regs;
@@ -59,8 +57,7 @@ Result<> carry_out(Vcpu& vcpu, LockedTables& tables, mm::PageInfo& table, const 
 } // namespace
 
 bool emulate_page_table_write(Vcpu& vcpu, u64 fault_va) {
-    if (!(vcpu.domain->vm_assist & (1ull << VMASST_TYPE_writable_pagetables)) || !vcpu.in_kernel)
-        return false;
+    if (!(vcpu.domain->vm_assist & (1ull << VMASST_TYPE_writable_pagetables)) || !vcpu.in_kernel) return false;
     LockedTables tables(*vcpu.domain);
     mm::PageInfo* table = written_table(vcpu, fault_va);
     if (!table) return false;

@@ -25,8 +25,7 @@ void renew_period(Entity& entity, u64 now) {
 } // namespace
 
 bool RunQueue::exhausted(const Entity& entity, u64 now) {
-    return entity.cap != 0 && now - entity.period_start < cap_period_ns &&
-           entity.period_used >= budget(entity);
+    return entity.cap != 0 && now - entity.period_start < cap_period_ns && entity.period_used >= budget(entity);
 }
 
 void RunQueue::enqueue(Entity& entity, u64 now, bool woken) {
@@ -94,8 +93,8 @@ void RunQueue::charge(Entity& entity, u64 ns, u64 now) {
     }
     u64 behind = entity.vruntime;
     if (!ready_.empty())
-        behind = std::min(behind, static_cast<Entity*>(ready_.top())->vruntime,
-                          [](u64 a, u64 b) { return before(a, b); });
+        behind =
+            std::min(behind, static_cast<Entity*>(ready_.top())->vruntime, [](u64 a, u64 b) { return before(a, b); });
     advance_to(behind);
 }
 
@@ -125,8 +124,7 @@ u64 RunQueue::next_release() const {
 }
 
 Entity* RunQueue::find(FunctionRef<bool(Entity&)> fits) const {
-    return static_cast<Entity*>(
-        ready_.find([&](HeapNode& node) { return fits(static_cast<Entity&>(node)); }));
+    return static_cast<Entity*>(ready_.find([&](HeapNode& node) { return fits(static_cast<Entity&>(node)); }));
 }
 
 CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferred, const CpuMask& online,

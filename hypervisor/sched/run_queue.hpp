@@ -79,8 +79,8 @@ public:
 private:
     struct LessRuntime {
         bool operator()(const HeapNode& a, const HeapNode& b) const {
-            return static_cast<i64>(static_cast<const Entity&>(a).vruntime -
-                                    static_cast<const Entity&>(b).vruntime) < 0;
+            return static_cast<i64>(static_cast<const Entity&>(a).vruntime - static_cast<const Entity&>(b).vruntime) <
+                   0;
         }
     };
     struct LessRelease {

@@ -29,9 +29,7 @@ public:
     void block() { flags_.fetch_or(blocked_flag); }
     void begin_poll() { flags_.fetch_or(polling_flag); }
     /// Ends blocking and polling. True when it was asleep.
-    bool wake() {
-        return (flags_.fetch_and(~(blocked_flag | polling_flag)) & (blocked_flag | polling_flag)) != 0;
-    }
+    bool wake() { return (flags_.fetch_and(~(blocked_flag | polling_flag)) & (blocked_flag | polling_flag)) != 0; }
 
     /// Each returns whether that changed anything.
     bool up() { return (flags_.fetch_and(~offline_flag) & offline_flag) != 0; }

@@ -24,8 +24,7 @@ struct Owner {
         for (u32 i = 0; i < frames; ++i) table.add_frame(pages[i]);
     }
     void to_v2() {
-        for (u32 i = 0; i < Table::statuses_for(table.frame_count()); ++i)
-            table.add_status_frame(statuses[i]);
+        for (u32 i = 0; i < Table::statuses_for(table.frame_count()); ++i) table.add_status_frame(statuses[i]);
         REQUIRE(table.can_set_version(2));
         table.set_version(2);
     }
@@ -305,8 +304,7 @@ TEST_CASE("a guest that scribbles on its entries confuses no counts", "[grant]")
                 }
                 break;
             default:
-                if (o->table.pin(GrantRef(ref), write ? writing() : reading()))
-                    ++(write ? writers : readers)[ref];
+                if (o->table.pin(GrantRef(ref), write ? writing() : reading())) ++(write ? writers : readers)[ref];
             }
             REQUIRE(o->table.pin_count(GrantRef(ref)) == readers[ref] + writers[ref]);
         }

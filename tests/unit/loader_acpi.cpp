@@ -102,12 +102,11 @@ Machine pc(bool xsdt) {
     m[0x1000] = table("FACP", fadt_body(0x2000), 3);
     m[0x2000] = table("DSDT", s5_aml());
     m[0x3000] = table("APIC", madt_body());
-    m[0x4000] = table("HPET", packed(u32{0x8086a201}, u8{0}, u8{64}, u8{0}, u8{0}, u64{0xFED00000}, u8{0},
-                                     u16{100}, u8{0}));
+    m[0x4000] =
+        table("HPET", packed(u32{0x8086a201}, u8{0}, u8{64}, u8{0}, u8{0}, u64{0xFED00000}, u8{0}, u16{100}, u8{0}));
     m[0x5000] = table("MCFG", packed(u64{0}, u64{0xB0000000}, u16{0}, u8{0}, u8{255}, u32{0}));
-    m[0x6000] =
-        xsdt ? table("XSDT", packed(u64{0x1000}, u64{0x3000}, u64{0x4000}, u64{0x5000}, u64{0xdead0000}))
-             : table("RSDT", packed(u32{0x1000}, u32{0x3000}, u32{0x4000}, u32{0x5000}));
+    m[0x6000] = xsdt ? table("XSDT", packed(u64{0x1000}, u64{0x3000}, u64{0x4000}, u64{0x5000}, u64{0xdead0000}))
+                     : table("RSDT", packed(u32{0x1000}, u32{0x3000}, u32{0x4000}, u32{0x5000}));
     Blob rsdp;
     append_text(rsdp, std::string_view("RSD PTR \0OEMOEM", 15));
     append(rsdp, u8{static_cast<u8>(xsdt ? 2 : 0)});

@@ -22,10 +22,10 @@ TEST_CASE("sizes", "[loader][cmdline]") {
 }
 
 TEST_CASE("a usual boot entry", "[loader][cmdline]") {
-    const auto o = parse_command_line(
-        "placeholder dom0_mem=512M,max:1G,min:256M com1=115200,8n1,0x3f8,4 console=com1,vga "
-        "loglvl=all guest_loglvl=none/all dom0_max_vcpus=2 dom0_vcpus_pin maxcpus=0x4 "
-        "noreboot sync_console xpti=off smap=1 no-watchdog cpufreq=xen:performance");
+    const auto o =
+        parse_command_line("placeholder dom0_mem=512M,max:1G,min:256M com1=115200,8n1,0x3f8,4 console=com1,vga "
+                           "loglvl=all guest_loglvl=none/all dom0_max_vcpus=2 dom0_vcpus_pin maxcpus=0x4 "
+                           "noreboot sync_console xpti=off smap=1 no-watchdog cpufreq=xen:performance");
     CHECK(o.unknown.empty());
     CHECK(o.invalid.empty());
     CHECK(o.dom0_memory.amount.bytes == 512ull << 20);
@@ -51,8 +51,7 @@ TEST_CASE("a usual boot entry", "[loader][cmdline]") {
 }
 
 TEST_CASE("unknown and unreadable words are collected", "[loader][cmdline]") {
-    const auto o =
-        parse_command_line("frobnicate=1 bare com1=fast,9q9 dom0_mem=lots console=net loglvl=loud");
+    const auto o = parse_command_line("frobnicate=1 bare com1=fast,9q9 dom0_mem=lots console=net loglvl=loud");
     REQUIRE(o.unknown.size() == 2);
     CHECK(o.unknown[0] == "frobnicate=1");
     CHECK(o.unknown[1] == "bare");
@@ -79,8 +78,7 @@ TEST_CASE("measures against speculation", "[loader][cmdline]") {
     CHECK(of("xpti=dom0=yes spec-ctrl=no").xpti_dom0 == Switch::on);
     CHECK(of("spec-ctrl=no,bti-thunk=retpoline").thunk == Thunk::retpoline);
 
-    const auto o =
-        parse_command_line("spec-ctrl=ssbd,ibpb=1 spec-ctrl=bti-thunk=fast xpti=dom0=x,domu=1 pcid=2");
+    const auto o = parse_command_line("spec-ctrl=ssbd,ibpb=1 spec-ctrl=bti-thunk=fast xpti=dom0=x,domu=1 pcid=2");
     REQUIRE(o.unknown.size() == 1);
     CHECK(o.unknown[0] == "ssbd");
     CHECK(o.invalid.size() == 3);

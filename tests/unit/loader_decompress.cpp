@@ -61,12 +61,11 @@ Blob xz_with(const Blob& in, lzma_check check, std::uint32_t dictionary) {
     lzma_options_lzma options;
     lzma_lzma_preset(&options, 6);
     options.dict_size = dictionary;
-    lzma_filter filters[] = {
-        {LZMA_FILTER_X86, nullptr}, {LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
+    lzma_filter filters[] = {{LZMA_FILTER_X86, nullptr}, {LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
     Blob out(lzma_stream_buffer_bound(in.size()));
     std::size_t written = 0;
-    REQUIRE(lzma_stream_buffer_encode(filters, check, nullptr, raw(in), in.size(), raw(out), &written,
-                                      out.size()) == LZMA_OK);
+    REQUIRE(lzma_stream_buffer_encode(filters, check, nullptr, raw(in), in.size(), raw(out), &written, out.size()) ==
+            LZMA_OK);
     out.resize(written);
     return out;
 }
@@ -207,8 +206,7 @@ TEST_CASE("an ELF file behind gzip", "[loader][decompress]") {
 }
 
 TEST_CASE("formats without a decoder are named", "[loader][decompress]") {
-    for (const auto& [format, start] :
-         {std::pair{Format::lzma, "\x5D\0\0\0\4"}, std::pair{Format::bzip2, "BZh91"}}) {
+    for (const auto& [format, start] : {std::pair{Format::lzma, "\x5D\0\0\0\4"}, std::pair{Format::bzip2, "BZh91"}}) {
         Blob payload;
         append_text(payload, {start, 5});
         const auto file = bzimage(payload, format, 100);
@@ -264,8 +262,7 @@ TEST_CASE("too little room is told apart from damage", "[loader][decompress]") {
     }
 }
 
-TEST_CASE("damaged streams are survived, and noticed where there is a check sum",
-          "[loader][decompress][hostile]") {
+TEST_CASE("damaged streams are survived, and noticed where there is a check sum", "[loader][decompress][hostile]") {
     const auto original = sample(60'000);
     std::mt19937 random(5);
     for (const auto& [format, pack] : packers) {
@@ -273,8 +270,7 @@ TEST_CASE("damaged streams are survived, and noticed where there is a check sum"
         const auto good = pack(original);
         for (int round = 0; round < 150; ++round) {
             auto bad = good;
-            for (int i = 0; i < 3; ++i)
-                bad[random() % bad.size()] ^= static_cast<std::byte>(1 + random() % 255);
+            for (int i = 0; i < 3; ++i) bad[random() % bad.size()] ^= static_cast<std::byte>(1 + random() % 255);
             if (random() % 3 == 0) bad.resize(random() % bad.size());
             Blob memory(4 << 20), out(original.size()); // bounded whatever dictionary the header names
             Arena arena(memory);
@@ -296,8 +292,7 @@ TEST_CASE("lz4 blocks: lengths at the limits of the encoding", "[loader][decompr
     }
     Blob out(100);
     CHECK(!decode_lz4_block({}, out));
-    const std::byte before_start[] = {std::byte{0x10}, std::byte{'a'}, std::byte{2}, std::byte{0},
-                                      std::byte{0}};
+    const std::byte before_start[] = {std::byte{0x10}, std::byte{'a'}, std::byte{2}, std::byte{0}, std::byte{0}};
     CHECK(!decode_lz4_block(before_start, out)); // a match that starts before the output
     const Blob endless(1000, std::byte{0xFF});
     CHECK(!decode_lz4_block(endless, out));

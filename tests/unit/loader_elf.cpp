@@ -75,8 +75,7 @@ TEST_CASE("a kernel without VIRT_BASE and ENTRY starts at 0 and at its ELF entry
 
 TEST_CASE("PADDR_OFFSET is taken off physical addresses", "[loader][elf]") {
     ElfBuilder elf;
-    elf.load(0xffffffff80001000, 0xffffffff80001000, 0x1000)
-        .number(XEN_ELFNOTE_VIRT_BASE, 0xffffffff80000000);
+    elf.load(0xffffffff80001000, 0xffffffff80001000, 0x1000).number(XEN_ELFNOTE_VIRT_BASE, 0xffffffff80000000);
     elf.number(XEN_ELFNOTE_PADDR_OFFSET, 0xffffffff80000000).number(XEN_ELFNOTE_ENTRY, 0xffffffff80001000);
     const auto file = elf.build();
     const auto kernel = read_pv_kernel(file, StartAs::dom_u);
@@ -102,9 +101,7 @@ TEST_CASE("what can't be started is refused with what was expected", "[loader][e
         file[EI_CLASS] = std::byte{ELFCLASS32};
         CHECK(error_of(file) == LoadErrc::wrong_elf_kind);
     }
-    SECTION("no notes") {
-        CHECK(error_of(ElfBuilder{}.load(0, 0, 0x1000).build()) == LoadErrc::no_xen_notes);
-    }
+    SECTION("no notes") { CHECK(error_of(ElfBuilder{}.load(0, 0, 0x1000).build()) == LoadErrc::no_xen_notes); }
     SECTION("legacy section") {
         ElfBuilder elf;
         elf.extra_section = "__xen_guest";

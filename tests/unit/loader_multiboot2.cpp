@@ -39,15 +39,10 @@ InfoBuilder usual() {
     info.tag(1, "dom0_mem=512M loglvl=all"_z).tag(2, "GRUB 2.06"_z);
     info.tag(3, "root=/dev/vda1 ro"_z, 0x1000000u, 0x1800000u).tag(3, ""_z, 0x2000000u, 0x2000000u);
     info.tag(4, "", 639u, 2096000u);
-    info.tag(6, "", 24u, 0u, 0ull, 0x9fc00ull, 1u, 0u, 0x100000ull, 0x7fee0000ull, 1u, 0u, ~0ull, 2ull, 2u,
-             0u);
-    info.tag(8, std::string_view("\x10\x08\x08\x08\x00\x08", 6), 0xfd000000ull, 4096u, 1024u, 768u,
-             std::uint8_t{32}, std::uint8_t{1}, std::uint16_t{0});
-    info.tag(14, "RSD PTR old")
-        .tag(15, "RSD PTR new")
-        .tag(12, "", 0x7f000000ull)
-        .tag(18, "")
-        .tag(21, "", 0x200000u);
+    info.tag(6, "", 24u, 0u, 0ull, 0x9fc00ull, 1u, 0u, 0x100000ull, 0x7fee0000ull, 1u, 0u, ~0ull, 2ull, 2u, 0u);
+    info.tag(8, std::string_view("\x10\x08\x08\x08\x00\x08", 6), 0xfd000000ull, 4096u, 1024u, 768u, std::uint8_t{32},
+             std::uint8_t{1}, std::uint16_t{0});
+    info.tag(14, "RSD PTR old").tag(15, "RSD PTR new").tag(12, "", 0x7f000000ull).tag(18, "").tag(21, "", 0x200000u);
     info.tag(17, std::string(96, 'e'), 48u, 1u);
     info.tag(4242, "something new");
     return info;
@@ -103,9 +98,7 @@ TEST_CASE("damaged information is refused", "[loader][multiboot2]") {
         put(blob, 0, static_cast<std::uint32_t>(blob.size()));
         CHECK(BootInfo::parse(blob).error().item == "end tag");
     }
-    SECTION("memory map entries of size 0") {
-        CHECK(!BootInfo::parse(InfoBuilder{}.tag(6, "", 0u, 0u).build()));
-    }
+    SECTION("memory map entries of size 0") { CHECK(!BootInfo::parse(InfoBuilder{}.tag(6, "", 0u, 0u).build())); }
     SECTION("module that ends before it starts") {
         CHECK(!BootInfo::parse(InfoBuilder{}.tag(3, "", 2u, 1u).build()));
     }

@@ -15,13 +15,10 @@ namespace {
 constexpr std::uint64_t mib = 1 << 20;
 
 /// A kernel of the given extent; the file must outlive it, hence static storage.
-PvKernel kernel_at(std::uint64_t base, std::uint64_t start, std::uint64_t end, bool init_p2m,
-                   bool mod_start_pfn) {
+PvKernel kernel_at(std::uint64_t base, std::uint64_t start, std::uint64_t end, bool init_p2m, bool mod_start_pfn) {
     static Blob file;
     ElfBuilder elf;
-    elf.load(start, start - base, end - start)
-        .number(XEN_ELFNOTE_VIRT_BASE, base)
-        .number(XEN_ELFNOTE_ENTRY, start);
+    elf.load(start, start - base, end - start).number(XEN_ELFNOTE_VIRT_BASE, base).number(XEN_ELFNOTE_ENTRY, start);
     if (init_p2m) elf.number(XEN_ELFNOTE_INIT_P2M, 0x8000000000);
     if (mod_start_pfn) elf.number(XEN_ELFNOTE_MOD_START_PFN, 1);
     file = elf.build();
@@ -41,9 +38,9 @@ void check_rules(const PvLayout& layout, const LayoutRequest& request) {
     CHECK(layout.tables.total() == layout.page_tables.pages);
     CHECK(layout.used_pages <= request.nr_pages);
     std::uint64_t next = layout.kernel.end();
-    for (const auto* region : {layout.initrd_by_pfn ? nullptr : &layout.initrd,
-                               layout.p2m_tables.present() ? nullptr : &layout.p2m, &layout.start_info,
-                               &layout.store, &layout.console, &layout.page_tables, &layout.stack}) {
+    for (const auto* region :
+         {layout.initrd_by_pfn ? nullptr : &layout.initrd, layout.p2m_tables.present() ? nullptr : &layout.p2m,
+          &layout.start_info, &layout.store, &layout.console, &layout.page_tables, &layout.stack}) {
         if (region == nullptr || !region->present()) continue;
         CHECK(region->address == next);
         CHECK(layout.address_of(region->pfn) == region->address);
@@ -127,8 +124,7 @@ TEST_CASE("tables counts", "[loader][layout]") {
     CHECK(count_tables(0x1fffff, 0x200001) == TableCount{2, 1, 1, 1});
     CHECK(count_tables(0, 1ull << 39) == TableCount{512 * 512, 512, 1, 1});
     CHECK(count_more_tables(0x8000000000, 0x8000001000, 0, 0x400000) == TableCount{1, 1, 1, 0});
-    CHECK(count_more_tables(0x400000, 0x401000, 0, 0x400000) ==
-          TableCount{1, 0, 0, 0}); // neighbours share L2 and L3
+    CHECK(count_more_tables(0x400000, 0x401000, 0, 0x400000) == TableCount{1, 0, 0, 0}); // neighbours share L2 and L3
     CHECK(count_more_tables(0x3ff000, 0x400000, 0, 0x3fe000) == TableCount{0, 0, 0, 0});
     CHECK(count_more_tables(0x40000000, 0x40001000, 0, 0x400000) == TableCount{1, 1, 0, 0});
 }

@@ -43,8 +43,8 @@ struct ElfBuilder {
     std::string extra_section;
 
     ElfBuilder& note(std::uint32_t type, std::string_view value, std::string_view owner = "Xen") {
-        append(notes, Elf64_Nhdr{static_cast<Elf64_Word>(owner.size() + 1),
-                                 static_cast<Elf64_Word>(value.size()), type});
+        append(notes,
+               Elf64_Nhdr{static_cast<Elf64_Word>(owner.size() + 1), static_cast<Elf64_Word>(value.size()), type});
         append_text(notes, owner);
         notes.push_back(std::byte{0});
         notes.resize((notes.size() + 3) & ~3ull);
@@ -55,11 +55,8 @@ struct ElfBuilder {
     ElfBuilder& number(std::uint32_t type, std::uint64_t value) {
         return note(type, {reinterpret_cast<const char*>(&value), sizeof value});
     }
-    ElfBuilder& text(std::uint32_t type, const char* value) {
-        return note(type, {value, std::strlen(value) + 1});
-    }
-    ElfBuilder& load(std::uint64_t vaddr, std::uint64_t paddr, std::uint64_t mem_size,
-                     std::string data = "code") {
+    ElfBuilder& text(std::uint32_t type, const char* value) { return note(type, {value, std::strlen(value) + 1}); }
+    ElfBuilder& load(std::uint64_t vaddr, std::uint64_t paddr, std::uint64_t mem_size, std::string data = "code") {
         loads.push_back({vaddr, paddr, mem_size, std::move(data)});
         return *this;
     }

@@ -357,13 +357,10 @@ TEST_CASE("page types: what a guest may not do") {
     SECTION("writable entries for tables, in live tables") {
         REQUIRE(w.whole().pin(p[0], 4));
         auto t = w.whole();
-        CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present | pte::writable), guest, plain).error() ==
-              Errno::EINVAL);
+        CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present | pte::writable), guest, plain).error() == Errno::EINVAL);
         CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present), guest, plain));
-        CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present | pte::writable), guest, plain).error() ==
-              Errno::EINVAL);
-        CHECK(t.change_l1(l1(9), w.m.entry(9, pte::present | pte::global), guest, plain).error() ==
-              Errno::EINVAL);
+        CHECK(t.change_l1(l1(9), w.m.entry(3, pte::present | pte::writable), guest, plain).error() == Errno::EINVAL);
+        CHECK(t.change_l1(l1(9), w.m.entry(9, pte::present | pte::global), guest, plain).error() == Errno::EINVAL);
         PageInfo* owed = nullptr;
         CHECK(t.change_upper(p[0], 256, w.m.entry(1, pte::present), plain, owed).error() == Errno::EINVAL);
         CHECK(t.change_upper(p[0], 5, w.m.entry(2, pte::present), plain, owed).error() == Errno::EINVAL);

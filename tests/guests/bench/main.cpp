@@ -65,10 +65,8 @@ void bench_event() {
 
 void bench_fault() {
     trap_info_t table[2] = {};
-    table[0] = {.vector = vector_pf,
-                .flags = 0,
-                .cs = FLAT_KERNEL_CS,
-                .address = std::bit_cast<u64>(&fast_fault_entry[0])};
+    table[0] = {
+        .vector = vector_pf, .flags = 0, .cs = FLAT_KERNEL_CS, .address = std::bit_cast<u64>(&fast_fault_entry[0])};
     check(hypercall(__HYPERVISOR_set_trap_table, table));
     bench("page_fault_bounce", [] {
         u64 address = 0x7f0000001000;
@@ -80,10 +78,7 @@ void bench_fault() {
 constexpr unsigned user_calls = 200;
 
 USER_CODE void user_loop() {
-    asm volatile("movl %0, %%ebx\n1: syscall\n decl %%ebx\n jnz 1b\n int3"
-                 :
-                 : "i"(user_calls)
-                 : "rbx", "rcx", "r11");
+    asm volatile("movl %0, %%ebx\n1: syscall\n decl %%ebx\n jnz 1b\n int3" : : "i"(user_calls) : "rbx", "rcx", "r11");
 }
 
 void bench_user() {

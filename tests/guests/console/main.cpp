@@ -27,8 +27,7 @@ GUEST("console") {
     expect_eq(console_io(CONSOLEIO_write, 0, nullptr), 0, "nothing is written from nowhere");
 
     auto* page = reinterpret_cast<char*>(alloc_pages(2));
-    for (unsigned i = 0; i < 2 * page_size; ++i)
-        page[i] = i % 64 == 63 ? '\n' : static_cast<char>('a' + i % 26);
+    for (unsigned i = 0; i < 2 * page_size; ++i) page[i] = i % 64 == 63 ? '\n' : static_cast<char>('a' + i % 26);
     expect_eq(console_io(CONSOLEIO_write, 640, page + page_size - 320), 0, "a write across two pages");
     char odd[] = "odd:\x01\x7f\x80\xff\t\r\n";
     expect_eq(console_io(CONSOLEIO_write, sizeof(odd) - 1, odd), 0, "characters that are no text");

@@ -36,8 +36,7 @@ void check_values() {
     expect(detect < 0 || (get_debugreg(7) & 1 << 13) == 0, "general detect is refused or ignored");
     expect(set_debugreg(7, 0x100000000) < 0 || get_debugreg(7) >> 32 == 0, "the upper half of DR7 too");
     expect_eq(set_debugreg(7, 0), 0, "DR7 is cleared");
-    for (unsigned index = 0; index < 4; ++index)
-        expect_eq(set_debugreg(index, 0), 0, "addresses are cleared");
+    for (unsigned index = 0; index < 4; ++index) expect_eq(set_debugreg(index, 0), 0, "addresses are cleared");
 }
 
 void check_execution() {
@@ -75,10 +74,7 @@ void check_single_step() {
 
 void check_moves() {
     u64 value = 0x5000;
-    expect(!catch_trap([&value] {
-                asm volatile("movq %0, %%db3" : : "r"(value));
-            }).taken,
-           "MOV to DR3 is emulated");
+    expect(!catch_trap([&value] { asm volatile("movq %0, %%db3" : : "r"(value)); }).taken, "MOV to DR3 is emulated");
     expect_eq(get_debugreg(3), 0x5000, "and arrives");
     value = 0;
     expect(!catch_trap([&value] { asm volatile("movq %%db3, %0" : "=r"(value)); }).taken, "MOV from DR3 too");

@@ -77,8 +77,7 @@ void check_interdomain() {
     state = status(static_cast<u32>(bound), result);
     expect(result == 0 && state.status == EVTCHNSTAT_interdomain && state.u.interdomain.port == unbound,
            "the status tells the peer's port");
-    expect_error(bind_interdomain(static_cast<u32>(unbound), DOMID_SELF),
-                 "a bound port cannot be bound again");
+    expect_error(bind_interdomain(static_cast<u32>(unbound), DOMID_SELF), "a bound port cannot be bound again");
     // The binding itself leaves the new end pending, so that nothing sent before is missed.
     unmask_events();
     clear_port(static_cast<u32>(bound));

@@ -28,8 +28,7 @@ u32 take() {
         const u32 port = heads[queue] != 0 ? heads[queue] : control->head[queue];
         event_word_t old = words[port], next;
         do next = old & ~(bit(EVTCHN_FIFO_LINKED) | EVTCHN_FIFO_LINK_MASK);
-        while (!__atomic_compare_exchange_n(&words[port], &old, next, false, __ATOMIC_SEQ_CST,
-                                            __ATOMIC_SEQ_CST));
+        while (!__atomic_compare_exchange_n(&words[port], &old, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
         heads[queue] = old & EVTCHN_FIFO_LINK_MASK;
         if (heads[queue] == 0) __atomic_fetch_and(&control->ready, ~bit(queue), __ATOMIC_SEQ_CST);
         if ((old & bit(EVTCHN_FIFO_PENDING)) != 0 && (old & bit(EVTCHN_FIFO_MASKED)) == 0) {
@@ -129,8 +128,7 @@ GUEST("events-fifo") {
     Page *page = alloc_page(), *array = alloc_page();
     for (u32 i = 0; i < 1024; ++i) reinterpret_cast<event_word_t*>(array)[i] = bit(EVTCHN_FIFO_MASKED);
     switch_over(page, array);
-    expect((words[early] & bit(EVTCHN_FIFO_PENDING)) != 0,
-           "an event pending before the switch stays pending");
+    expect((words[early] & bit(EVTCHN_FIFO_PENDING)) != 0, "an event pending before the switch stays pending");
 
     u32 port[6];
     for (u32& p : port) {

@@ -69,8 +69,7 @@ void check_state() {
     fpu_taskswitch(1);
     fpu_taskswitch(0);
     asm volatile("movdqa %%xmm3, %0; movdqa %%xmm15, %1" : "=m"(seen[0]), "=m"(seen[2]) : : "memory");
-    expect(memcmp(pattern, seen, sizeof(seen)) == 0,
-           "xmm registers live through hypercalls, idling, traps, TS");
+    expect(memcmp(pattern, seen, sizeof(seen)) == 0, "xmm registers live through hypercalls, idling, traps, TS");
     u64 pi = 0;
     asm volatile("fstpl %0" : "=m"(pi));
     expect_eq(pi, 0x400921fb54442d18, "and the x87 stack");
@@ -82,11 +81,10 @@ void check_state() {
 void check_exceptions() {
     u32 unmasked = 0x1f80 & ~0x200u; // divide by zero
     const Trap trap = catch_trap([&unmasked] {
-        asm volatile(
-            "ldmxcsr %0; pxor %%xmm1, %%xmm1; movl $1, %%eax; cvtsi2sdl %%eax, %%xmm0; divsd %%xmm1, %%xmm0"
-            :
-            : "m"(unmasked)
-            : "eax");
+        asm volatile("ldmxcsr %0; pxor %%xmm1, %%xmm1; movl $1, %%eax; cvtsi2sdl %%eax, %%xmm0; divsd %%xmm1, %%xmm0"
+                     :
+                     : "m"(unmasked)
+                     : "eax");
     });
     expect(!trap.taken || trap.is(19), "an unmasked SSE exception is #XM or not raised by the emulator");
     u32 masked = 0x1f80;

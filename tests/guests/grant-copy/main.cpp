@@ -51,8 +51,7 @@ void check_frames() {
     struct Case {
         u16 from, to, length;
     };
-    for (const Case& c :
-         {Case{0, 0, 4096}, Case{1, 3, 1}, Case{4095, 0, 1}, Case{100, 4000, 96}, Case{7, 9, 1500}}) {
+    for (const Case& c : {Case{0, 0, 4096}, Case{1, 3, 1}, Case{4095, 0, 1}, Case{100, 4000, 96}, Case{7, 9, 1500}}) {
         refill();
         expect_eq(copy(request(c.from, c.to, c.length)), GNTST_okay, "a copy");
         expect(copied(c.from, c.to, c.length), "moves its bytes and no others");
@@ -109,11 +108,9 @@ void check_references() {
 
 void check_batch() {
     refill();
-    gnttab_copy_t ops[4] = {request(0, 0, 16), request(0, 4090, 16), request(16, 16, 16),
-                            request(32, 32, 16)};
+    gnttab_copy_t ops[4] = {request(0, 0, 16), request(0, 4090, 16), request(16, 16, 16), request(32, 32, 16)};
     expect_eq(grant_table_op(GNTTABOP_copy, ops, 4), 0, "a batch");
-    expect(ops[0].status == GNTST_okay && ops[2].status == GNTST_okay && ops[3].status == GNTST_okay,
-           "good ones");
+    expect(ops[0].status == GNTST_okay && ops[2].status == GNTST_okay && ops[3].status == GNTST_okay, "good ones");
     expect(ops[1].status < 0, "and a bad one between them");
     expect(copied(0, 0, 48), "the good ones are done");
     static gnttab_copy_t many[256];

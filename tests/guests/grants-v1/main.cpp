@@ -24,12 +24,10 @@ void check_queries() {
     gnttab_query_size_t size = {};
     size.dom = DOMID_SELF;
     expect_eq(grant_table_op(GNTTABOP_query_size, &size), 0, "GNTTABOP_query_size");
-    expect(size.status == GNTST_okay && size.nr_frames >= 1 && size.max_nr_frames >= size.nr_frames,
-           "its answer");
+    expect(size.status == GNTST_okay && size.nr_frames >= 1 && size.max_nr_frames >= size.nr_frames, "its answer");
     gnttab_get_version_t version = {};
     version.dom = DOMID_SELF;
-    if (grant_table_op(GNTTABOP_get_version, &version) == 0)
-        expect_eq(version.version, 1, "version 1 is in use");
+    if (grant_table_op(GNTTABOP_get_version, &version) == 0) expect_eq(version.version, 1, "version 1 is in use");
     static xen_pfn_t frames[64];
     std::int16_t status = 0;
     const long result = setup_table(size.max_nr_frames + 1, frames, status);
@@ -56,8 +54,7 @@ void check_writable() {
     expect(catch_trap([] { static_cast<volatile u64&>(window->word[0]) = 1; }).is(vector_pf, 2), "and gone");
     expect((flags_of(20) & GTF_writing) != 0, "the second one still shows");
     expect(unmap_grant(window_address(), static_cast<u32>(handle)) < 0, "a handle works once");
-    expect(unmap_grant(window_address(), static_cast<u32>(second)) < 0,
-           "a handle works only for its own address");
+    expect(unmap_grant(window_address(), static_cast<u32>(second)) < 0, "a handle works only for its own address");
 }
 
 void check_readonly() {
@@ -67,8 +64,7 @@ void check_readonly() {
     require_eq(handle >= 0, true, "it is mapped read-only");
     expect_eq(flags_of(21) & (GTF_reading | GTF_writing), GTF_reading, "the entry shows reading only");
     expect_eq(window->word[0], 0x1111, "the data is seen");
-    expect(catch_trap([] { static_cast<volatile u64&>(window->word[0]) = 1; }).is(vector_pf, 3),
-           "not written");
+    expect(catch_trap([] { static_cast<volatile u64&>(window->word[0]) = 1; }).is(vector_pf, 3), "not written");
     expect_eq(unmap_grant(window_address(), static_cast<u32>(handle)), GNTST_okay, "it is unmapped");
     expect_eq(flags_of(21) & (GTF_reading | GTF_writing), 0, "the entry is free again");
 }
@@ -79,18 +75,15 @@ void check_by_entry() {
     require_eq(handle >= 0, true, "a grant is mapped by its page-table entry");
     mmuext(MMUEXT_INVLPG_LOCAL, window_address());
     expect_eq(window->word[0], 0x1111, "the data is seen");
-    expect_eq(unmap_grant(machine_address(entry), static_cast<u32>(handle)), GNTST_okay,
-              "and unmapped the same way");
+    expect_eq(unmap_grant(machine_address(entry), static_cast<u32>(handle)), GNTST_okay, "and unmapped the same way");
     expect_eq(*entry & pte_present, 0, "the entry is clear");
 }
 
 void check_lies() {
     const u32 map_flags = GNTMAP_host_map;
-    expect_eq(map_grant(window_address(), 0xffffffff, map_flags), GNTST_bad_gntref,
-              "a reference beyond the table");
+    expect_eq(map_grant(window_address(), 0xffffffff, map_flags), GNTST_bad_gntref, "a reference beyond the table");
     expect(map_grant(window_address(), 30, map_flags) < 0, "a reference that grants nothing");
-    expect_eq(map_grant(window_address(), 20, map_flags, 999), GNTST_bad_domain,
-              "a domain that is not there");
+    expect_eq(map_grant(window_address(), 20, map_flags, 999), GNTST_bad_domain, "a domain that is not there");
     grant_access(table, 22, 5, mfn_of(shared));
     expect(map_grant(window_address(), 22, map_flags) < 0, "a grant for somebody else");
     grant_access(table, 23, 0, root_mfn());
@@ -101,8 +94,7 @@ void check_lies() {
     expect(map_grant(0x8000000000000000, 20, map_flags) < 0, "a non-canonical address");
     expect(map_grant(HYPERVISOR_VIRT_START, 20, map_flags) < 0, "an address of the hypervisor");
     expect(map_grant(0x7f0000000000, 20, map_flags) < 0, "an address without a page table");
-    expect(map_grant(mfn_of(shared) << 12, 20, map_flags | GNTMAP_contains_pte) < 0,
-           "an entry in no page table");
+    expect(map_grant(mfn_of(shared) << 12, 20, map_flags | GNTMAP_contains_pte) < 0, "an entry in no page table");
     expect(unmap_grant(window_address(), 0xffffffff) < 0, "a handle beyond the table");
     expect(unmap_grant(window_address(), 777) < 0, "a handle of nothing");
     expect_eq(flags_of(22) & (GTF_reading | GTF_writing), 0, "nothing of it stays");

@@ -55,8 +55,7 @@ void set_up() {
     require_eq(grant_table_op(GNTTABOP_get_status_frames, &op), 0, "GNTTABOP_get_status_frames");
     require_eq(op.status, GNTST_okay, "its status");
     window = alloc_page();
-    require_eq(update_va_mapping(std::bit_cast<u64>(window), pte(status_frame, pte_rw)), 0,
-               "the status is mapped");
+    require_eq(update_va_mapping(std::bit_cast<u64>(window), pte(status_frame, pte_rw)), 0, "the status is mapped");
     statuses = reinterpret_cast<grant_status_t*>(window);
 }
 
@@ -72,8 +71,7 @@ void check_full_page() {
     expect_eq(statuses[20], GTF_reading | GTF_writing, "the status page shows it");
     expect_eq(table[20].hdr.flags, GTF_permit_access, "the entry does not");
     expect_error(set_version(1), "the version cannot change while a grant is in use");
-    expect_eq(unmap_grant(std::bit_cast<u64>(window), static_cast<u32>(handle)), GNTST_okay,
-              "it is unmapped");
+    expect_eq(unmap_grant(std::bit_cast<u64>(window), static_cast<u32>(handle)), GNTST_okay, "it is unmapped");
     expect_eq(statuses[20], 0, "the status is clear");
 }
 

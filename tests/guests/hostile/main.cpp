@@ -120,8 +120,7 @@ void check_per_vcpu() {
                         VCPUOP_register_vcpu_time_memory_area, VCPUOP_get_physid})
         for (u64 address : addresses)
             if (!fits(address))
-                expect_error(vcpu_op(command, 0, reinterpret_cast<void*>(address)),
-                             "a VCPUOP with a bad pointer");
+                expect_error(vcpu_op(command, 0, reinterpret_cast<void*>(address)), "a VCPUOP with a bad pointer");
 }
 
 void check_counts() {
@@ -133,10 +132,8 @@ void check_counts() {
     static mmuext_op_t op = {};
     op.cmd = 99;
     expect_error(mmuext_ops(&op, 0x7fffffff), "an mmuext_op of 2^31 - 1 entries");
-    expect_error(hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, &update, 0xffffffff),
-                 "grants");
-    expect_error(hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, 0x7fffffff, 0x7f0000000000),
-                 "a long write");
+    expect_error(hypercall(__HYPERVISOR_grant_table_op, GNTTABOP_map_grant_ref, &update, 0xffffffff), "grants");
+    expect_error(hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, 0x7fffffff, 0x7f0000000000), "a long write");
     static evtchn_port_t port = 0;
     sched_poll_t poll = {};
     set_xen_guest_handle(poll.ports, &port);

@@ -104,8 +104,7 @@ GUEST("hypercall-fuzz") {
     expect_eq(strange, 0, "every result is a value or an error code");
     expect(done > steps / 2 && succeeded > 100, "enough calls were made");
     expect_eq(xen_version(XENVER_version), 4 << 16 | 17, "the hypervisor lives on");
-    expect_error(update_va_mapping(boot_info().pt_base, pte(root_mfn(), pte_rw)),
-                 "the page tables are protected");
+    expect_error(update_va_mapping(boot_info().pt_base, pte(root_mfn(), pte_rw)), "the page tables are protected");
     Page* page = alloc_page();
     expect_eq(make_readonly(page), 0, "pages can be remapped");
     expect_eq(pin(1, page), 0, "pinned");

@@ -58,9 +58,7 @@ void check_string() {
     void* to = buffer;
     u64 count = 3;
     outb(0x70, 0x0d);
-    const Trap trap = catch_trap([&] {
-        asm volatile("rep insb" : "+D"(to), "+c"(count) : "d"(0x71) : "memory");
-    });
+    const Trap trap = catch_trap([&] { asm volatile("rep insb" : "+D"(to), "+c"(count) : "d"(0x71) : "memory"); });
     expect(!trap.taken, "REP INSB is emulated");
     expect(count == 0 && to == buffer + 3 && (buffer[2] & 0x80) != 0, "to its end");
     const Trap bad = catch_trap([] {

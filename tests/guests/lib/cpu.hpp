@@ -36,10 +36,7 @@ inline u64 rdmsr(u32 index) {
 }
 
 inline void wrmsr(u32 index, u64 value) {
-    asm volatile("wrmsr"
-                 :
-                 : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32))
-                 : "memory");
+    asm volatile("wrmsr" : : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)) : "memory");
 }
 
 inline u8 inb(u16 port) {

@@ -101,8 +101,8 @@ u64 system_time() {
         asm volatile("" : : : "memory");
         u64 delta = rdtsc() - time.tsc_timestamp;
         delta = time.tsc_shift >= 0 ? delta << time.tsc_shift : delta >> -time.tsc_shift;
-        result = time.system_time +
-                 static_cast<u64>(static_cast<unsigned __int128>(delta) * time.tsc_to_system_mul >> 32);
+        result =
+            time.system_time + static_cast<u64>(static_cast<unsigned __int128>(delta) * time.tsc_to_system_mul >> 32);
         asm volatile("" : : : "memory");
     } while ((version & 1) != 0 || version != time.version);
     return result;

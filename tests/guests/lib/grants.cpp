@@ -21,8 +21,7 @@ grant_entry_v1_t* init_grants_v1() {
     if (result != 0 && result != -XEN_ENOSYS) error("grant table version 1 cannot be set");
     xen_pfn_t frame = 0;
     std::int16_t status = 0;
-    if (setup_table(1, &frame, status) != 0 || status != GNTST_okay)
-        error("the grant table cannot be set up");
+    if (setup_table(1, &frame, status) != 0 || status != GNTST_okay) error("the grant table cannot be set up");
     Page* window = alloc_page();
     if (update_va_mapping(std::bit_cast<u64>(window), pte(frame, pte_rw)) != 0)
         error("the grant table cannot be mapped");

@@ -50,9 +50,7 @@ long bare_hypercall(u64 number, A... arguments) {
 inline long xen_version(int command, void* argument = nullptr) {
     return hypercall(__HYPERVISOR_xen_version, command, argument);
 }
-inline long memory_op(int command, void* argument) {
-    return hypercall(__HYPERVISOR_memory_op, command, argument);
-}
+inline long memory_op(int command, void* argument) { return hypercall(__HYPERVISOR_memory_op, command, argument); }
 inline long event_channel_op(int command, void* argument) {
     return hypercall(__HYPERVISOR_event_channel_op, command, argument);
 }
@@ -71,8 +69,7 @@ inline long physdev_call(int command, void* argument) {
 inline long mmuext_ops(mmuext_op_t* ops, unsigned count, u32* done = nullptr, domid_t domain = DOMID_SELF) {
     return hypercall(__HYPERVISOR_mmuext_op, ops, count, done, domain);
 }
-inline long mmu_update_op(mmu_update_t* ops, unsigned count, u32* done = nullptr,
-                          unsigned domain = DOMID_SELF) {
+inline long mmu_update_op(mmu_update_t* ops, unsigned count, u32* done = nullptr, unsigned domain = DOMID_SELF) {
     return hypercall(__HYPERVISOR_mmu_update, ops, count, done, domain);
 }
 inline long set_timer(u64 deadline_ns) { return hypercall(__HYPERVISOR_set_timer_op, deadline_ns); }

@@ -47,9 +47,7 @@ const u64* entry_of(u64 address, int level) {
     }
 }
 
-u64 machine_address(const u64* entry) {
-    return mfn_of(entry) << 12 | (std::bit_cast<u64>(entry) & (page_size - 1));
-}
+u64 machine_address(const u64* entry) { return mfn_of(entry) << 12 | (std::bit_cast<u64>(entry) & (page_size - 1)); }
 
 long update_va_mapping(u64 address, u64 entry, u64 flags) {
     return hypercall(__HYPERVISOR_update_va_mapping, address, entry, flags);

@@ -25,11 +25,9 @@ extern "C" [[noreturn]] void guest_start(const start_info_t* start_info) {
     Line() << "guest " << guest_name;
     init_paging();
     const u64 entry = start_info->shared_info | pte_rw;
-    if (update_va_mapping(std::bit_cast<u64>(&shared_window), entry) != 0)
-        error("the shared page cannot be mapped");
+    if (update_va_mapping(std::bit_cast<u64>(&shared_window), entry) != 0) error("the shared page cannot be mapped");
     install_traps();
-    if (hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, trap_stack_end) != 0)
-        error("stack_switch is refused");
+    if (hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, trap_stack_end) != 0) error("stack_switch is refused");
     run();
     conclude();
 }

@@ -41,8 +41,8 @@ extern "C" void trap_handler(Frame* frame) {
     }
     if (hooks[frame->vector] && hooks[frame->vector](*frame)) return;
     if (guard_stack != 0) return land(*frame);
-    Line() << "unexpected trap " << Hex{frame->vector} << " error " << Hex{frame->error} << " rip "
-           << Hex{frame->rip} << " rsp " << Hex{frame->rsp} << " cr2 " << Hex{this_vcpu().arch.cr2};
+    Line() << "unexpected trap " << Hex{frame->vector} << " error " << Hex{frame->error} << " rip " << Hex{frame->rip}
+           << " rsp " << Hex{frame->rsp} << " cr2 " << Hex{this_vcpu().arch.cr2};
     expect(false, "no unexpected trap");
     conclude();
 }

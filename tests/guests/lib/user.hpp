@@ -30,8 +30,6 @@ u64 user_address(const void* function);
 
 /// Goes to user mode and reports the trap (fault, software interrupt, system call) it came back by.
 Trap run_user(UserState state);
-inline Trap run_user(void (*code)()) {
-    return run_user({.rip = user_address(reinterpret_cast<const void*>(code))});
-}
+inline Trap run_user(void (*code)()) { return run_user({.rip = user_address(reinterpret_cast<const void*>(code))}); }
 
 } // namespace guest

@@ -7,8 +7,8 @@
 #include "tests/guests/lib/print.hpp"
 
 /// Names the guest and opens its body: GUEST("traps") { … }.
-#define GUEST(name)                                                                                          \
-    extern "C" const char guest_name[] = name;                                                               \
+#define GUEST(name)                                                                                                  \
+    extern "C" const char guest_name[] = name;                                                                       \
     void guest::run()
 
 namespace guest {

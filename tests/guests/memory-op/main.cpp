@@ -69,8 +69,7 @@ void check_balloon() {
     // It leaves the domain for good only with its last mapping.
     require_eq(update_va_mapping(std::bit_cast<u64>(&pages[0]), 0), 0, "is unmapped later");
     expect_eq(current(), before - 1, "and gone");
-    expect_error(set_entry(entry_of(std::bit_cast<u64>(&pages[0])), pte(first, pte_rw)),
-                 "it cannot be mapped again");
+    expect_error(set_entry(entry_of(std::bit_cast<u64>(&pages[0])), pte(first, pte_rw)), "it cannot be mapped again");
 
     for (unsigned i = 1; i < 8; ++i)
         require_eq(update_va_mapping(std::bit_cast<u64>(&pages[i]), 0), 0, "more pages are unmapped");
@@ -88,8 +87,7 @@ void check_balloon() {
     }
     xen_pfn_t table = root_mfn();
     const long freed = reservation(XENMEM_decrease_reservation, &table, 1);
-    expect(freed == 0 || (freed == 1 && m2p(root_mfn()) != 0),
-           "the live page table survives being given back");
+    expect(freed == 0 || (freed == 1 && m2p(root_mfn()) != 0), "the live page table survives being given back");
     // Nothing but the hypervisor's own reference holds a grant frame.
     xen_pfn_t shared = 0;
     gnttab_setup_table_t setup = {};
@@ -114,8 +112,8 @@ void check_limits() {
     expect_eq(reservation(XENMEM_decrease_reservation, &beyond, 1), 0, "a frame beyond the machine");
 }
 
-long exchange(xen_pfn_t* in, u64 in_count, unsigned in_order, xen_pfn_t* out, u64 out_count,
-              unsigned out_order, unsigned bits, u64& exchanged) {
+long exchange(xen_pfn_t* in, u64 in_count, unsigned in_order, xen_pfn_t* out, u64 out_count, unsigned out_order,
+              unsigned bits, u64& exchanged) {
     xen_memory_exchange_t op = {};
     set_xen_guest_handle(op.in.extent_start, in);
     op.in.nr_extents = in_count;

@@ -17,9 +17,7 @@ namespace {
 constexpr u64 window = 0x20000000000;
 constinit Page* data = nullptr;
 
-volatile u64& window_word(unsigned page) {
-    return *reinterpret_cast<volatile u64*>(window + page * page_size);
-}
+volatile u64& window_word(unsigned page) { return *reinterpret_cast<volatile u64*>(window + page * page_size); }
 
 void check_batches() {
     static mmu_update_t updates[128];
@@ -105,12 +103,10 @@ void check_other_tables() {
     // Nothing forbids mmu_update on a page that is plain, writable memory.
     mmu_update_t update = {mfn_of(data + 2) << 12 | 8 * 5, 0xabcdef};
     if (mmu_update_op(&update, 1) == 0) expect_eq(data[2].word[5], 0xabcdef, "an update of plain memory");
-    expect_eq(update_va_mapping(window, pte(mfn_of(data + 1), pte_rw), UVMF_INVLPG | UVMF_ALL), 0,
-              "UVMF_ALL");
+    expect_eq(update_va_mapping(window, pte(mfn_of(data + 1), pte_rw), UVMF_INVLPG | UVMF_ALL), 0, "UVMF_ALL");
     window_word(0) = 0x77;
     expect_eq(data[1].word[0], 0x77, "update_va_mapping maps");
-    expect_eq(update_va_mapping(window, pte(mfn_of(data + 2), pte_rw), UVMF_TLB_FLUSH | UVMF_LOCAL), 0,
-              "UVMF_LOCAL");
+    expect_eq(update_va_mapping(window, pte(mfn_of(data + 2), pte_rw), UVMF_TLB_FLUSH | UVMF_LOCAL), 0, "UVMF_LOCAL");
     window_word(0) = 0x88;
     expect_eq(data[2].word[0], 0x88, "and flushes");
 }

@@ -13,8 +13,8 @@ using namespace guest;
 
 namespace {
 
-constexpr u32 msr_efer = 0xc0000080, msr_lstar = 0xc0000082, msr_fs_base = 0xc0000100,
-              msr_gs_base = 0xc0000101, msr_kernel_gs_base = 0xc0000102;
+constexpr u32 msr_efer = 0xc0000080, msr_lstar = 0xc0000082, msr_fs_base = 0xc0000100, msr_gs_base = 0xc0000101,
+              msr_kernel_gs_base = 0xc0000102;
 
 bool bit(u32 word, unsigned number) { return (word >> number & 1) != 0; }
 
@@ -54,8 +54,7 @@ void check_prefix() {
 
 void check_bases() {
     for (u32 index : {msr_fs_base, msr_gs_base, msr_kernel_gs_base}) {
-        expect(!catch_trap([index] { wrmsr(index, 0x123456789000); }).taken,
-               "a base register can be written");
+        expect(!catch_trap([index] { wrmsr(index, 0x123456789000); }).taken, "a base register can be written");
         expect_eq(rdmsr(index), 0x123456789000, "and read back");
         expect(catch_trap([index] { wrmsr(index, 0x8000000000000000); }).is(vector_gp, 0),
                "but not with a non-canonical address");
@@ -85,8 +84,7 @@ void check_others() {
     for (u32 index : {msr_lstar, 0xc0000081u, 0xc0000084u, 0x174u, 0x176u, 0x1d9u, 0xc0010117u})
         catch_trap([index] { wrmsr(index, 0x1000); });
     catch_trap([] { wrmsr(msr_efer, 0); });
-    expect_eq(bare_hypercall(__HYPERVISOR_xen_version), 4 << 16 | 17,
-              "no write reached the system call registers");
+    expect_eq(bare_hypercall(__HYPERVISOR_xen_version), 4 << 16 | 17, "no write reached the system call registers");
     expect_eq(rdmsr(msr_efer), efer, "nor EFER");
 }
 
@@ -120,21 +118,14 @@ void check_control_registers() {
     };
     const u64 control = read_control(cr0, "CR0 can be read");
     expect((control & 0x80000001) == 0x80000001, "and shows protection and paging");
-    expect_eq(read_control(cr3, "CR3 can be read"), xen_pfn_to_cr3(root_mfn()),
-              "and is the L4's machine address");
+    expect_eq(read_control(cr3, "CR3 can be read"), xen_pfn_to_cr3(root_mfn()), "and is the L4's machine address");
     const u64 features = read_control(cr4, "CR4 can be read");
     expect((features & 0x20) != 0, "and shows PAE");
     catch_trap([] { *reinterpret_cast<volatile u64*>(0x7f0000001238) = 0; });
     expect_eq(read_control(cr2, "CR2 can be read"), 0x7f0000001238, "and is the last fault's address");
-    expect(!catch_trap([control] {
-                asm volatile("movq %0, %%cr0" : : "r"(control));
-            }).taken,
-           "CR0 can be rewritten");
+    expect(!catch_trap([control] { asm volatile("movq %0, %%cr0" : : "r"(control)); }).taken, "CR0 can be rewritten");
     expect(!catch_trap([features] { asm volatile("movq %0, %%cr4" : : "r"(features)); }).taken, "CR4 too");
-    expect(!catch_trap([] {
-                asm volatile("movq %0, %%cr3" : : "r"(xen_pfn_to_cr3(root_mfn())));
-            }).taken,
-           "CR3 too");
+    expect(!catch_trap([] { asm volatile("movq %0, %%cr3" : : "r"(xen_pfn_to_cr3(root_mfn()))); }).taken, "CR3 too");
     expect(catch_trap([control] {
                asm volatile("movq %0, %%cr0" : : "r"(control & ~0x80000000));
            }).taken ||

@@ -57,8 +57,7 @@ void check_long() {
 
 void check_memory() {
     expect_eq(multicall(nullptr, 3), -XEN_EFAULT, "a batch at address 0");
-    expect_error(multicall(reinterpret_cast<multicall_entry_t*>(HYPERVISOR_VIRT_START), 2),
-                 "in the hypervisor");
+    expect_error(multicall(reinterpret_cast<multicall_entry_t*>(HYPERVISOR_VIRT_START), 2), "in the hypervisor");
     expect_error(multicall(reinterpret_cast<multicall_entry_t*>(0x7ffffffffff0), 2), "at the canonical edge");
     Page* pages = alloc_pages(2);
     auto* calls = reinterpret_cast<multicall_entry_t*>(pages) + page_size / sizeof(multicall_entry_t) - 1;
@@ -81,16 +80,15 @@ void check_iret() {
     calls[1] = call(__HYPERVISOR_iret);
     calls[2] = call(__HYPERVISOR_xen_version, XENVER_pagesize);
     u64 rax = 13, first = std::bit_cast<u64>(&calls[0]), count = 3, flags;
-    asm volatile(
-        "movq %%rsp, %%rbx\n"
-        "pushq %[ss]\n pushq %%rbx\n pushq $0x3\n pushq %[cs]\n leaq 1f(%%rip), %%rcx\n pushq %%rcx\n"
-        "pushq $0\n pushq $0x3c\n pushq $0x3b\n pushq $0x1a2b3c\n"
-        "syscall\n"
-        "ud2\n"
-        "1: pushfq\n popq %[flags]\n"
-        : "+a"(rax), "+D"(first), "+S"(count), [flags] "=&d"(flags)
-        : [ss] "i"(FLAT_KERNEL_SS), [cs] "i"(kernel_cs_in_frame)
-        : "rbx", "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
+    asm volatile("movq %%rsp, %%rbx\n"
+                 "pushq %[ss]\n pushq %%rbx\n pushq $0x3\n pushq %[cs]\n leaq 1f(%%rip), %%rcx\n pushq %%rcx\n"
+                 "pushq $0\n pushq $0x3c\n pushq $0x3b\n pushq $0x1a2b3c\n"
+                 "syscall\n"
+                 "ud2\n"
+                 "1: pushfq\n popq %[flags]\n"
+                 : "+a"(rax), "+D"(first), "+S"(count), [flags] "=&d"(flags)
+                 : [ss] "i"(FLAT_KERNEL_SS), [cs] "i"(kernel_cs_in_frame)
+                 : "rbx", "rcx", "r8", "r9", "r10", "r11", "memory", "cc");
     expect_eq(rax, 0x1a2b3c, "an iret inside restores rax");
     expect_eq(flags & 1, 1, "and the flags");
     expect_eq(calls[0].result, 4096, "the call before it was made");

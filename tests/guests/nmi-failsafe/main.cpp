@@ -90,8 +90,7 @@ void check_broken_return() {
         return trap.is(entry_failsafe) || trap.is(vector_gp) || trap.is(vector_np) || trap.is(vector_ss);
     };
     // The level bits of cs choose between kernel and user; these selectors stay in the kernel.
-    expect(ends_in_guest(catch_trap([good] { iret_to(good, 0x1000, FLAT_KERNEL_SS); })),
-           "a cs without a descriptor");
+    expect(ends_in_guest(catch_trap([good] { iret_to(good, 0x1000, FLAT_KERNEL_SS); })), "a cs without a descriptor");
     expect(ends_in_guest(catch_trap([good] { iret_to(good, kernel_cs_in_frame, 0x1000); })),
            "an ss without a descriptor");
     expect(ends_in_guest(catch_trap([] { iret_to(0x8000000000000000, kernel_cs_in_frame, FLAT_KERNEL_SS); })),

@@ -103,8 +103,7 @@ GUEST("physdev-irq") {
     require_eq(port > 0, true, "the line is bound");
     long result;
     const evtchn_status_t state = status(static_cast<u32>(port), result);
-    expect(result == 0 && state.status == EVTCHNSTAT_pirq && state.u.pirq == clock_line,
-           "its status says so");
+    expect(result == 0 && state.status == EVTCHNSTAT_pirq && state.u.pirq == clock_line, "its status says so");
     check_interrupts(static_cast<u32>(port), clock_line);
     check_refusals(clock_line);
     expect_eq(close_port(static_cast<u32>(port)), 0, "the port is closed");

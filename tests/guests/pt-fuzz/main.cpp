@@ -36,8 +36,7 @@ u64 random_entry() {
 }
 
 bool writable(unsigned index) {
-    return (*entry_of(std::bit_cast<u64>(&pages[index])) & (pte_present | pte_write)) ==
-           (pte_present | pte_write);
+    return (*entry_of(std::bit_cast<u64>(&pages[index])) & (pte_present | pte_write)) == (pte_present | pte_write);
 }
 
 void step() {
@@ -71,16 +70,15 @@ void step() {
             accepted += set_entry(&page->word[random(4)], random_entry(), random(2) * 2) == 0;
         break;
     case 5:
-        accepted += update_va_mapping(std::bit_cast<u64>(page),
-                                      pte(mfn_of(page), random(2) ? pte_rw : pte_ro), random(6)) == 0;
+        accepted += update_va_mapping(std::bit_cast<u64>(page), pte(mfn_of(page), random(2) ? pte_rw : pte_ro),
+                                      random(6)) == 0;
         break;
     }
 }
 
 bool rule_holds() {
     for (unsigned i = 0; i < page_count; ++i)
-        if (pinned_level[i] != 0 && writable(i))
-            return expect(false, "no pinned page table is mapped writable");
+        if (pinned_level[i] != 0 && writable(i)) return expect(false, "no pinned page table is mapped writable");
     // The same through the tables of the set: an L1 may not map a pinned page writable.
     for (unsigned i = 0; i < page_count; ++i) {
         if (pinned_level[i] != 1) continue;
@@ -96,8 +94,7 @@ bool rule_holds() {
 void take_down() {
     for (unsigned i = 0; i < page_count; ++i)
         if (pinned_level[i] != 0) expect_eq(unpin(&pages[i]), 0, "a pinned page is unpinned");
-    for (unsigned i = 0; i < page_count; ++i)
-        expect_eq(make_writable(&pages[i]), 0, "every page is free again");
+    for (unsigned i = 0; i < page_count; ++i) expect_eq(make_writable(&pages[i]), 0, "every page is free again");
     for (unsigned i = 0; i < page_count; ++i) memset(&pages[i], 0, sizeof(Page));
     for (unsigned i = 0; i < page_count; ++i) {
         require_eq(make_readonly(&pages[i]), 0, "made read-only");

@@ -29,15 +29,13 @@ void check_self() {
     const u64* normal = entry_of(0, 4);
     unsigned different = 0;
     // The slot itself may lead to a copy without the hypervisor's entries (page-table isolation).
-    for (unsigned i = 272; i < 512; ++i)
-        different += i != slot && (linear[i] ^ normal[i]) & pte_frame_mask ? 1 : 0;
+    for (unsigned i = 272; i < 512; ++i) different += i != slot && (linear[i] ^ normal[i]) & pte_frame_mask ? 1 : 0;
     expect_eq(different, 0, "shows the L4 at the linear address");
     expect_eq(linear[slot] & (pte_present | pte_write), pte_present, "itself read-only");
     const u64 address = virtual_base + 0x100000;
     const auto* l1 = reinterpret_cast<volatile u64*>(linear_base + ((address & 0xffffffffffff) >> 9));
     expect_eq(*l1 & pte_frame_mask, *entry_of(address) & pte_frame_mask, "and every L1 below it");
-    expect(catch_trap([l1] { *const_cast<volatile u64*>(l1) = 0; }).is(vector_pf, 3),
-           "none of them writable");
+    expect(catch_trap([l1] { *const_cast<volatile u64*>(l1) = 0; }).is(vector_pf, 3), "none of them writable");
     expect_error(set_entry(own, pte(root_mfn(), pte_rw)), "it cannot be made writable later");
     expect_eq(set_entry(own, 0), 0, "and it goes");
     expect_eq(*own, 0, "for good");

@@ -49,8 +49,7 @@ void check_empty() {
 void check_tower() {
     const Tower t = build_tower();
     expect_eq(pin(4, t.l4), 0, "a tower of tables is pinned by its top");
-    for (Page* page : {t.l1, t.l2, t.l3, t.l4})
-        expect_error(make_writable(page), "every table in it is protected");
+    for (Page* page : {t.l1, t.l2, t.l3, t.l4}) expect_error(make_writable(page), "every table in it is protected");
     expect_error(pin(1, t.l2), "an L2 in use is no L1");
     expect_eq(pin(1, t.l1), 0, "an L1 in use can be pinned as well");
     expect_error(pin(1, t.data), "the writable page below is no table");

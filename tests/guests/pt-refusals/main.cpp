@@ -45,8 +45,7 @@ void refuse(int level, unsigned slot, u64 value, std::string_view text) {
 void check_l1() {
     for (int level = 1; level <= 4; ++level) {
         refuse(1, 1, pte(mfn_of(tables[level]), pte_rw), "a writable view of a table");
-        expect_eq(set_entry(&tables[1]->word[1], pte(mfn_of(tables[level]), pte_ro)), 0,
-                  "a read-only view is fine");
+        expect_eq(set_entry(&tables[1]->word[1], pte(mfn_of(tables[level]), pte_ro)), 0, "a read-only view is fine");
         expect_eq(set_entry(&tables[1]->word[1], 0), 0, "and goes");
     }
     refuse(1, 1, pte(root_mfn(), pte_rw), "a writable view of the live L4");
@@ -64,8 +63,7 @@ void check_l1() {
     mmu_update_t update = {machine_address(&tables[1]->word[1]), pte(frames[0], pte_rw)};
     expect_error(mmu_update_op(&update, 1, nullptr, DOMID_XEN), "a writable view of the M2P as DOMID_XEN");
     update.val = pte(frames[0], pte_ro);
-    expect_eq(mmu_update_op(&update, 1, nullptr, DOMID_XEN), 0,
-              "a read-only view as DOMID_XEN is dom0's right");
+    expect_eq(mmu_update_op(&update, 1, nullptr, DOMID_XEN), 0, "a read-only view as DOMID_XEN is dom0's right");
     expect_eq(set_entry(&tables[1]->word[1], 0), 0, "and goes");
 }
 
@@ -95,8 +93,7 @@ void check_addresses() {
     expect_error(update_va_mapping(HYPERVISOR_VIRT_START + (3ull << 39), entry), "in the frame table");
     expect_error(update_va_mapping(0x8000000000000000, entry), "of a non-canonical address");
     expect_error(update_va_mapping(0x7f0000000000, entry), "without an L1");
-    expect_error(update_va_mapping(std::bit_cast<u64>(tables[2]), pte(mfn_of(tables[2]), pte_rw)),
-                 "of a table");
+    expect_error(update_va_mapping(std::bit_cast<u64>(tables[2]), pte(mfn_of(tables[2]), pte_rw)), "of a table");
     mmu_update_t update = {stray_mfn << 12, 0};
     expect_error(mmu_update_op(&update, 1), "mmu_update inside a frame of nobody");
     update.ptr = 1ull << 50;

@@ -24,9 +24,7 @@ void check_instructions() {
     expect(!catch_trap([rw] { entry(0) = rw; }).taken, "MOV of an entry");
     expect_eq(entry(0) & visible, rw & visible, "arrives");
     u64 value = ro;
-    expect(!catch_trap([&value] { asm volatile("xchgq %0, %1"
-                                               : "+r"(value), "+m"(table->word[0])); }).taken,
-           "XCHG");
+    expect(!catch_trap([&value] { asm volatile("xchgq %0, %1" : "+r"(value), "+m"(table->word[0])); }).taken, "XCHG");
     expect_eq(value & visible, rw & visible, "gives the old entry");
     expect_eq(entry(0) & visible, ro & visible, "and stores the new one");
 
@@ -45,13 +43,9 @@ void check_instructions() {
                                          : "+m"(table->word[0])); }).taken,
            "LOCK BTR of the write bit");
     expect_eq(entry(0) & visible, rw & ~pte_write & visible, "clears it");
-    expect(!catch_trap([] { asm volatile("lock andb $0xdf, %0"
-                                         : "+m"(table->word[0])); }).taken,
-           "a byte LOCK AND");
+    expect(!catch_trap([] { asm volatile("lock andb $0xdf, %0" : "+m"(table->word[0])); }).taken, "a byte LOCK AND");
     expect_eq(entry(0) & pte_accessed, 0, "clears the accessed bit");
-    expect(!catch_trap([] { asm volatile("movq $0, %0"
-                                         : "=m"(table->word[0])); }).taken,
-           "MOV of an immediate");
+    expect(!catch_trap([] { asm volatile("movq $0, %0" : "=m"(table->word[0])); }).taken, "MOV of an immediate");
     expect_eq(entry(0), 0, "clears the entry");
     expect(!catch_trap([rw] {
                 asm volatile("movq %1, %0" : "=m"(table->word[511]) : "r"(rw));
@@ -83,8 +77,7 @@ void check_refusals() {
 }
 
 void check_without_assist() {
-    expect_eq(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_disable, VMASST_TYPE_writable_pagetables), 0,
-              "off");
+    expect_eq(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_disable, VMASST_TYPE_writable_pagetables), 0, "off");
     // The incumbent emulates for the hardware domain all the same: both are lawful, a half-done one is not.
     const Trap trap = catch_trap([] { entry(2) = pte(mfn_of(data), pte_ro); });
     if (trap.taken)
@@ -94,8 +87,7 @@ void check_without_assist() {
     Line() << (trap.taken ? "without the assist: fault" : "without the assist: emulated");
     expect_error(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, 63), "an unknown assist");
     expect_error(hypercall(__HYPERVISOR_vm_assist, 7, VMASST_TYPE_writable_pagetables), "an unknown command");
-    expect_eq(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0,
-              "on again");
+    expect_eq(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0, "on again");
 }
 
 USER_CODE void user_write() {
@@ -119,8 +111,7 @@ GUEST("pt-writable") {
     data = alloc_page();
     require_eq(make_readonly(table), 0, "a page for an L1");
     require_eq(pin(1, table), 0, "an L1");
-    require_eq(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0,
-               "vm_assist");
+    require_eq(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, VMASST_TYPE_writable_pagetables), 0, "vm_assist");
     check_instructions();
     check_refusals();
     check_without_assist();

@@ -21,9 +21,7 @@ constexpr u64 call_gate = 0x0000ec00e0080000;         // call gate, DPL 3, into 
 constexpr u64 task_state = 0x0000e90000000067;        // available TSS, DPL 3
 constexpr u64 local_table = 0x0000e20000000fff;       // LDT
 
-long set_gdt(const xen_pfn_t* frames, unsigned entries) {
-    return hypercall(__HYPERVISOR_set_gdt, frames, entries);
-}
+long set_gdt(const xen_pfn_t* frames, unsigned entries) { return hypercall(__HYPERVISOR_set_gdt, frames, entries); }
 
 long update_descriptor(const u64* slot, u64 value) {
     return hypercall(__HYPERVISOR_update_descriptor, machine_address(slot), value);
@@ -56,10 +54,8 @@ void check_gdt() {
     expect_eq(table->word[6], 0, "without a trace");
     expect_error(hypercall(__HYPERVISOR_update_descriptor, (mfn_of(table) << 12) + 3, data_descriptor),
                  "an address that is not aligned");
-    expect_error(hypercall(__HYPERVISOR_update_descriptor, root_mfn() << 12, data_descriptor),
-                 "a page table");
-    expect_error(hypercall(__HYPERVISOR_update_descriptor, 1ull << 50, data_descriptor),
-                 "an address of nothing");
+    expect_error(hypercall(__HYPERVISOR_update_descriptor, root_mfn() << 12, data_descriptor), "a page table");
+    expect_error(hypercall(__HYPERVISOR_update_descriptor, 1ull << 50, data_descriptor), "an address of nothing");
     asm volatile("movw %w0, %%es" : : "r"(0));
     expect_eq(set_gdt(nullptr, 0), 0, "no GDT at all");
     expect_eq(make_writable(table), 0, "frees the page");
@@ -98,9 +94,7 @@ void check_ldt() {
     expect_eq(make_writable(table), 0, "and frees the page");
 }
 
-long set_segment_base(unsigned which, u64 base) {
-    return hypercall(__HYPERVISOR_set_segment_base, which, base);
-}
+long set_segment_base(unsigned which, u64 base) { return hypercall(__HYPERVISOR_set_segment_base, which, base); }
 
 u64 read_gs() {
     u64 value;

@@ -47,8 +47,7 @@ void check_fields() {
 
     domid_t self = DOMID_SELF;
     expect_eq(memory_op(XENMEM_current_reservation, &self), info.nr_pages, "nr_pages is the reservation");
-    expect(static_cast<u64>(memory_op(XENMEM_maximum_reservation, &self)) >= info.nr_pages,
-           "and below the limit");
+    expect(static_cast<u64>(memory_op(XENMEM_maximum_reservation, &self)) >= info.nr_pages, "and below the limit");
 }
 
 void check_image() {
@@ -68,8 +67,7 @@ void check_translation() {
 }
 
 bool is_page_table(u64 address) {
-    return address >= boot_info().pt_base &&
-           address < boot_info().pt_base + boot_info().nr_pt_frames * page_size;
+    return address >= boot_info().pt_base && address < boot_info().pt_base + boot_info().nr_pt_frames * page_size;
 }
 
 void check_mapping() {
@@ -77,8 +75,7 @@ void check_mapping() {
     u64 address = virtual_base;
     u64 wrong_frames = 0, writable_tables = 0, readonly_pages = 0;
     for (;; address += page_size) {
-        if (entry_of(address, 3) == nullptr || entry_of(address, 2) == nullptr ||
-            entry_of(address, 1) == nullptr)
+        if (entry_of(address, 3) == nullptr || entry_of(address, 2) == nullptr || entry_of(address, 1) == nullptr)
             break;
         const u64 entry = *entry_of(address);
         if ((entry & pte_present) == 0) break;
@@ -86,8 +83,7 @@ void check_mapping() {
         const bool writable = (entry & pte_write) != 0;
         wrong_frames += (entry & pte_frame_mask) >> 12 != p2m((address - virtual_base) >> 12);
         writable_tables += is_page_table(address) && writable;
-        readonly_pages +=
-            !is_page_table(address) && !writable && address >= std::bit_cast<u64>(&image_end[0]);
+        readonly_pages += !is_page_table(address) && !writable && address >= std::bit_cast<u64>(&image_end[0]);
     }
     expect_eq(wrong_frames, 0, "the boot mapping follows the p2m");
     expect_eq(writable_tables, 0, "page tables are mapped read-only");
@@ -100,8 +96,7 @@ void check_order() {
     const start_info_t& info = boot_info();
     const u64 start = std::bit_cast<u64>(&info);
     expect(info.mfn_list >= std::bit_cast<u64>(&image_end[0]), "the p2m list follows the kernel");
-    expect(start >= info.mfn_list + info.nr_pages * 8 && start % page_size == 0,
-           "start_info follows the list");
+    expect(start >= info.mfn_list + info.nr_pages * 8 && start % page_size == 0, "start_info follows the list");
     expect(info.pt_base >= start + page_size, "the page tables follow start_info");
     expect(entry_registers.rsp > info.pt_base + info.nr_pt_frames * page_size, "the boot stack is last");
     expect(mmuext(MMUEXT_PIN_L4_TABLE, root_mfn()) != 0, "the first page table is pinned already");

@@ -16,17 +16,17 @@ using namespace guest;
 namespace {
 
 // Fills the registers with patterns, makes the call and gathers every difference in `changed`.
-#define CALL_AND_COMPARE(call, number, result, changed, carry)                                               \
-    asm volatile("pushq %%rbp\n"                                                                             \
-                 "movq $0x1bb, %%rbx\n movq $0x1b9, %%rbp\n movq $0x10d, %%r9\n movq $0x112, %%r12\n"        \
-                 "movq $0x113, %%r13\n movq $0x114, %%r14\n movq $0x115, %%r15\n"                            \
-                 "stc\n" call "\n setc %%dl\n"                                                               \
-                 "xorq $0x1bb, %%rbx\n xorq $0x1b9, %%rbp\n orq %%rbp, %%rbx\n"                              \
-                 "xorq $0x10d, %%r9\n orq %%r9, %%rbx\n xorq $0x112, %%r12\n orq %%r12, %%rbx\n"             \
-                 "xorq $0x113, %%r13\n orq %%r13, %%rbx\n xorq $0x114, %%r14\n orq %%r14, %%rbx\n"           \
-                 "xorq $0x115, %%r15\n orq %%r15, %%rbx\n popq %%rbp"                                        \
-                 : "=a"(result), "=b"(changed), "=d"(carry)                                                  \
-                 : "0"(number), "D"(0), "S"(0)                                                               \
+#define CALL_AND_COMPARE(call, number, result, changed, carry)                                                       \
+    asm volatile("pushq %%rbp\n"                                                                                     \
+                 "movq $0x1bb, %%rbx\n movq $0x1b9, %%rbp\n movq $0x10d, %%r9\n movq $0x112, %%r12\n"                \
+                 "movq $0x113, %%r13\n movq $0x114, %%r14\n movq $0x115, %%r15\n"                                    \
+                 "stc\n" call "\n setc %%dl\n"                                                                       \
+                 "xorq $0x1bb, %%rbx\n xorq $0x1b9, %%rbp\n orq %%rbp, %%rbx\n"                                      \
+                 "xorq $0x10d, %%r9\n orq %%r9, %%rbx\n xorq $0x112, %%r12\n orq %%r12, %%rbx\n"                     \
+                 "xorq $0x113, %%r13\n orq %%r13, %%rbx\n xorq $0x114, %%r14\n orq %%r14, %%rbx\n"                   \
+                 "xorq $0x115, %%r15\n orq %%r15, %%rbx\n popq %%rbp"                                                \
+                 : "=a"(result), "=b"(changed), "=d"(carry)                                                          \
+                 : "0"(number), "D"(0), "S"(0)                                                                       \
                  : "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc")
 
 void check_registers() {
@@ -53,8 +53,7 @@ void check_registers() {
 
 void check_numbers() {
     // 11, 43 to 47 and 56 to 63 are unused; 64 and above do not exist at all.
-    for (u64 number :
-         {11ull, 43ull, 47ull, 57ull, 63ull, 64ull, 65ull, 1000ull, 0x80000000ull, 0xffffffffull})
+    for (u64 number : {11ull, 43ull, 47ull, 57ull, 63ull, 64ull, 65ull, 1000ull, 0x80000000ull, 0xffffffffull})
         expect_eq(bare_hypercall(number), -XEN_ENOSYS, "a number without a hypercall");
     expect_eq(hypercall(63), -XEN_ENOSYS, "the last stub of the page");
     const long high = bare_hypercall(0x100000000ull | __HYPERVISOR_xen_version);
@@ -66,8 +65,7 @@ void check_page() {
     unsigned filled = 0;
     for (unsigned number = 0; number < 64; ++number) filled += stub[number * 32] != 0xcc;
     expect(filled >= 48, "the page is filled with stubs");
-    expect((*entry_of(std::bit_cast<u64>(stub)) & (pte_present | pte_nx)) == pte_present,
-           "it can be executed");
+    expect((*entry_of(std::bit_cast<u64>(stub)) & (pte_present | pte_nx)) == pte_present, "it can be executed");
 }
 
 // A page that the guest fills in later by writing the address to an MSR, as xen/arch-x86/cpuid.h describes.
@@ -82,10 +80,7 @@ void check_msr_page() {
     expect(page->word[0] != 0, "and the page is filled");
     if (!trap.taken && page->word[0] != 0) {
         u64 result = std::bit_cast<u64>(page) + __HYPERVISOR_xen_version * 32;
-        asm volatile("call *%0"
-                     : "+a"(result)
-                     : "D"(0), "S"(0)
-                     : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory");
+        asm volatile("call *%0" : "+a"(result) : "D"(0), "S"(0) : "rcx", "rdx", "r8", "r9", "r10", "r11", "memory");
         expect_eq(result, 4 << 16 | 17, "and it works");
     }
 }

@@ -29,8 +29,7 @@ void check_faults() {
     expect_eq(undefined.frame.cs & 0xffff, kernel_cs_in_frame, "a frame of the kernel shows ring 0");
     expect_eq(undefined.frame.ss & ~3ull, FLAT_KERNEL_SS & ~3ull, "and the flat stack segment");
     expect_eq(*reinterpret_cast<u16*>(undefined.frame.rip), 0x0b0f, "rip is at the instruction");
-    expect(catch_trap([] { asm volatile(".byte 0x0f, 0xff, 0xc0"); }).is(vector_ud),
-           "#UD by an undefined opcode");
+    expect(catch_trap([] { asm volatile(".byte 0x0f, 0xff, 0xc0"); }).is(vector_ud), "#UD by an undefined opcode");
     expect(catch_trap([] { read(non_canonical); }).is(vector_gp, 0), "#GP(0) by a non-canonical address");
     expect(catch_trap([] { asm volatile("hlt"); }).taken == false || last_trap().is(vector_gp, 0),
            "HLT is #GP(0) or emulated");
@@ -95,8 +94,7 @@ void check_return() {
     u64 registers[4] = {0x1111111122222222, 0x3333333344444444, 0x5555555566666666, 0x7777777788888888};
     bool carry = false;
     asm volatile("stc; int3; setc %4"
-                 : "+a"(registers[0]), "+c"(registers[1]), "+S"(registers[2]), "+D"(registers[3]),
-                   "=r"(carry));
+                 : "+a"(registers[0]), "+c"(registers[1]), "+S"(registers[2]), "+D"(registers[3]), "=r"(carry));
     expect(registers[0] == 0x1111111122222222 && registers[1] == 0x3333333344444444 &&
                registers[2] == 0x5555555566666666 && registers[3] == 0x7777777788888888,
            "registers live through a trap");

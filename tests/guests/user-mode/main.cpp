@@ -23,9 +23,7 @@ USER_CODE void do_read_kernel() {
     asm volatile("movq %0, %%rax; movq (%%rax), %%rax; ud2" : : "i"(virtual_base + 0x100000) : "rax");
 }
 
-USER_CODE void do_write_text() {
-    asm volatile("leaq 0f(%%rip), %%rax; 0: movq %%rax, (%%rax); ud2" ::: "rax");
-}
+USER_CODE void do_write_text() { asm volatile("leaq 0f(%%rip), %%rax; 0: movq %%rax, (%%rax); ud2" ::: "rax"); }
 
 USER_CODE void do_read_nothing() { asm volatile("xorl %%eax, %%eax; movq (%%rax), %%rax; ud2" ::: "rax"); }
 
@@ -45,8 +43,7 @@ void check_traps() {
     expect(breakpoint.frame.from_user(), "the frame shows user mode");
     expect_eq(breakpoint.frame.cs & 0xffff, FLAT_USER_CS, "cs of user mode");
     expect_eq(breakpoint.frame.ss & 0xffff, FLAT_USER_SS, "ss of user mode");
-    expect(breakpoint.frame.rsp > user_stack && breakpoint.frame.rsp <= user_stack + page_size,
-           "the user's rsp");
+    expect(breakpoint.frame.rsp > user_stack && breakpoint.frame.rsp <= user_stack + page_size, "the user's rsp");
     expect((breakpoint.frame.rflags & flag_if) != 0, "events were on");
 
     const Trap call = run_user(do_syscall);
@@ -59,8 +56,7 @@ void check_traps() {
     expect(run_user(do_read_kernel).is(vector_pf), "the kernel's pages are not there");
     expect((last_trap().frame.error & 4) != 0, "a fault of the user has error bit 2");
     expect(run_user(do_write_text).is(vector_pf, 7), "a write to read-only text: error 7");
-    expect(run_user(do_read_nothing).is(vector_pf, 4) && last_trap().cr2 == 0,
-           "a read of address 0: error 4");
+    expect(run_user(do_read_nothing).is(vector_pf, 4) && last_trap().cr2 == 0, "a read of address 0: error 4");
     expect(run_user(do_privileged).is(vector_gp, 0), "MOV from CR3 is not emulated for the user");
     expect(run_user(do_port).is(vector_gp, 0), "IN is not emulated for the user");
     expect(run_user(do_read_m2p).is(vector_pf), "the M2P is hidden from the user");
@@ -96,8 +92,7 @@ void check_entry() {
     UserState state = {.rip = entry, .rcx = 0xccc, .r11 = 0x111, .rax = 0xaaa, .rdi = 0xddd};
     state.rflags = flag_if | 1 | 0x80; // CF and SF
     expect(run_user(state).is(vector_bp), "iret into user mode");
-    expect(seen[0] == 0xaaa && seen[1] == 0xccc && seen[2] == 0x111 && seen[3] == 0xddd,
-           "iret loads registers");
+    expect(seen[0] == 0xaaa && seen[1] == 0xccc && seen[2] == 0x111 && seen[3] == 0xddd, "iret loads registers");
     expect_eq(seen[4] & 0x81, 0x81, "iret loads flags");
 
     state.iret_flags = VGCF_in_syscall;

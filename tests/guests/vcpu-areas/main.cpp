@@ -39,11 +39,9 @@ void check_runstate() {
     expect(area.state_entry_time <= system_time(), "the entry time is not in the future");
     vcpu_runstate_info_t copy = {};
     expect_eq(vcpu_op(VCPUOP_get_runstate_info, 0, &copy), 0, "VCPUOP_get_runstate_info");
-    expect(copy.state == RUNSTATE_running && copy.time[RUNSTATE_blocked] == area.time[RUNSTATE_blocked],
-           "agrees");
+    expect(copy.state == RUNSTATE_running && copy.time[RUNSTATE_blocked] == area.time[RUNSTATE_blocked], "agrees");
     op.addr.p = HYPERVISOR_VIRT_START;
-    expect_eq(vcpu_op(VCPUOP_register_runstate_memory_area, 0, &op), -XEN_EFAULT,
-              "an area in the hypervisor");
+    expect_eq(vcpu_op(VCPUOP_register_runstate_memory_area, 0, &op), -XEN_EFAULT, "an area in the hypervisor");
     require_eq(update_va_mapping(std::bit_cast<u64>(page), 0), 0, "the area's page goes");
     set_timer(system_time() + 5'000'000);
     sched_op(SCHEDOP_block);
