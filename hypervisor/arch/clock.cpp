@@ -109,11 +109,9 @@ u64 find_khz(const References& references) {
     }
     hpet = references.hpet;
     pm_port = references.pm_timer_port;
-    Reference candidates[3] = {
-        {"HPET", read_hpet, 0xffffffff, 0, 10'000'000},
-        {"ACPI timer", read_pm, 0xffffff, 279'365'114, 20'000'000},
-        {"PIT", read_pit, 0xffff, 838'095'345, 20'000'000},
-    };
+    Reference candidates[3] = {{"HPET", read_hpet, 0xffffffff, 0, 10'000'000},
+                               {"ACPI timer", read_pm, 0xffffff, 279'365'114, 20'000'000},
+                               {"PIT", read_pit, 0xffff, 838'095'345, 20'000'000}};
     for (Reference& reference : candidates) {
         if (reference.read == read_hpet) {
             if (hpet == nullptr || hpet[1] == 0 || hpet[1] > 100'000'000) continue;

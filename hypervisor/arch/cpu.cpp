@@ -31,8 +31,7 @@ CpuVendor find_vendor() {
     const CpuidLeaf leaf = cpuid(0);
     const u32 name[3] = {leaf.ebx, leaf.edx, leaf.ecx};
     if (std::memcmp(name, "GenuineIntel", 12) == 0) return CpuVendor::intel;
-    if (std::memcmp(name, "AuthenticAMD", 12) == 0 || std::memcmp(name, "HygonGenuine", 12) == 0)
-        return CpuVendor::amd;
+    if (std::memcmp(name, "AuthenticAMD", 12) == 0 || std::memcmp(name, "HygonGenuine", 12) == 0) return CpuVendor::amd;
     return CpuVendor::other;
 }
 

@@ -6,8 +6,8 @@
 namespace streak::arch {
 
 namespace cr0 {
-inline constexpr u64 pe = 1u << 0, mp = 1u << 1, em = 1u << 2, ts = 1u << 3, et = 1u << 4, ne = 1u << 5,
-                     wp = 1u << 16, am = 1u << 18, nw = 1u << 29, cd = 1u << 30, pg = 1u << 31;
+inline constexpr u64 pe = 1u << 0, mp = 1u << 1, em = 1u << 2, ts = 1u << 3, et = 1u << 4, ne = 1u << 5, wp = 1u << 16,
+                     am = 1u << 18, nw = 1u << 29, cd = 1u << 30, pg = 1u << 31;
 }
 namespace cr4 {
 inline constexpr u64 vme = 1u << 0, pvi = 1u << 1, tsd = 1u << 2, de = 1u << 3, pse = 1u << 4, pae = 1u << 5,
@@ -17,12 +17,12 @@ inline constexpr u64 vme = 1u << 0, pvi = 1u << 1, tsd = 1u << 2, de = 1u << 3, 
 }
 
 // NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
-#define STREAK_CONTROL_REGISTER(n)                                                                                   \
-    [[nodiscard]] inline u64 read_cr##n() {                                                                          \
-        u64 value;                                                                                                   \
-        asm volatile("mov %%cr" #n ", %0" : "=r"(value));                                                            \
-        return value;                                                                                                \
-    }                                                                                                                \
+#define STREAK_CONTROL_REGISTER(n)                                                                                     \
+    [[nodiscard]] inline u64 read_cr##n() {                                                                            \
+        u64 value;                                                                                                     \
+        asm volatile("mov %%cr" #n ", %0" : "=r"(value));                                                              \
+        return value;                                                                                                  \
+    }                                                                                                                  \
     inline void write_cr##n(u64 value) { asm volatile("mov %0, %%cr" #n ::"r"(value) : "memory"); }
 STREAK_CONTROL_REGISTER(0)
 STREAK_CONTROL_REGISTER(2)
@@ -31,12 +31,12 @@ STREAK_CONTROL_REGISTER(4)
 #undef STREAK_CONTROL_REGISTER
 
 // NOLINTNEXTLINE(cppcoreguidelines-macro-usage)
-#define STREAK_DEBUG_REGISTER(n)                                                                                     \
-    [[nodiscard]] inline u64 read_dr##n() {                                                                          \
-        u64 value;                                                                                                   \
-        asm volatile("mov %%db" #n ", %0" : "=r"(value));                                                            \
-        return value;                                                                                                \
-    }                                                                                                                \
+#define STREAK_DEBUG_REGISTER(n)                                                                                       \
+    [[nodiscard]] inline u64 read_dr##n() {                                                                            \
+        u64 value;                                                                                                     \
+        asm volatile("mov %%db" #n ", %0" : "=r"(value));                                                              \
+        return value;                                                                                                  \
+    }                                                                                                                  \
     inline void write_dr##n(u64 value) { asm volatile("mov %0, %%db" #n ::"r"(value)); }
 STREAK_DEBUG_REGISTER(0)
 STREAK_DEBUG_REGISTER(1)

@@ -26,8 +26,7 @@ inline constexpr u64 direct_map_base = 0xffff830000000000;
 inline constexpr u64 direct_map_end = hypervisor_end;
 
 /// Where RAM (and ACPI tables) at a machine address can be read and written.
-template <class T = void>
-[[nodiscard]] inline T* direct_map(Maddr address) {
+template <class T = void> [[nodiscard]] inline T* direct_map(Maddr address) {
     return reinterpret_cast<T*>(direct_map_base + address.raw());
 }
 
@@ -43,11 +42,9 @@ template <class T = void>
     constexpr u64 low_bytes = 0x0000800000000000, high_bytes = 0 - hypervisor_end;
     return size <= high_bytes && (va - hypervisor_end <= high_bytes - size || va <= low_bytes - size);
 }
-static_assert(guest_range_ok(0, 8) && guest_range_ok(0x00007ffffffffff8, 8) &&
-              !guest_range_ok(0x00007ffffffffff9, 8));
+static_assert(guest_range_ok(0, 8) && guest_range_ok(0x00007ffffffffff8, 8) && !guest_range_ok(0x00007ffffffffff9, 8));
 static_assert(guest_range_ok(hypervisor_end, 8) && !guest_range_ok(hypervisor_end - 1, 8));
-static_assert(!guest_range_ok(hypervisor_start, 1) && !guest_range_ok(~0ull, 8) &&
-              !guest_range_ok(0x800000000000, 1));
+static_assert(!guest_range_ok(hypervisor_start, 1) && !guest_range_ok(~0ull, 8) && !guest_range_ok(0x800000000000, 1));
 static_assert(!guest_range_ok(1, ~0ull) && !guest_range_ok(hypervisor_end, ~0ull));
 
 [[nodiscard]] constexpr u64 gdt_window(CpuId cpu) { return percpu_window_base + cpu.raw() * percpu_window_size; }

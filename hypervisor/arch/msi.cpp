@@ -110,8 +110,7 @@ Result<Source> find_msix(Address device, unsigned entry) {
     const unsigned capability = pci::find_capability(device, pci::capability_msix);
     if (capability == 0) return fail(Errno::ENODEV);
     const u32 entries = (pci::read16(device, capability + msix_control) & msix_size_mask) + 1u;
-    if (entry >= entries || !(pci::read16(device, pci::reg_command) & pci::command_memory))
-        return fail(Errno::EINVAL);
+    if (entry >= entries || !(pci::read16(device, pci::reg_command) & pci::command_memory)) return fail(Errno::EINVAL);
     const u32 place = pci::read32(device, capability + msix_table);
     TRY_ASSIGN(bar, bar_address(device, place & 7));
     TRY_ASSIGN(words, map_table(Maddr(bar.raw() + (place & ~7u)), entries));

@@ -135,8 +135,7 @@ void panic_machine() {
     uart::ensure_output();
     vga::take_over();
     // From the caller on; its frame pointer is what this frame saved.
-    dump_backtrace(reinterpret_cast<u64>(__builtin_return_address(0)),
-                   *static_cast<u64*>(__builtin_frame_address(0)));
+    dump_backtrace(reinterpret_cast<u64>(__builtin_return_address(0)), *static_cast<u64*>(__builtin_frame_address(0)));
     print_build_id();
     log_emergency("CPU {} of {}, vCPU {:#x}, stack {:016x}", me, online_cpu_count(),
                   reinterpret_cast<u64>(this_cpu().current), this_cpu().stack_top);

@@ -71,9 +71,7 @@ struct alignas(page_size) PerCpu {
 
 /// Ask a CPU to do `work` at its next exit to a guest; sends an IPI when it is another CPU.
 void raise_work(CpuId cpu, Work work);
-inline void raise_local_work(Work work) {
-    this_cpu().work.fetch_or(static_cast<u32>(work), std::memory_order_relaxed);
-}
+inline void raise_local_work(Work work) { this_cpu().work.fetch_or(static_cast<u32>(work), std::memory_order_relaxed); }
 
 } // namespace streak::arch
 

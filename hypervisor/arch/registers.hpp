@@ -32,27 +32,18 @@ inline constexpr u64 cf = 1u << 0, fixed = 1u << 1, tf = 1u << 8, if_ = 1u << 9,
                      id = 1u << 21;
 }
 
+/// The exceptions that the hypervisor tells apart (Intel SDM 3A 6.15).
 enum class Trap : u8 {
-    divide_error = 0,
     debug = 1,
     nmi = 2,
     breakpoint = 3,
     overflow = 4,
-    bound = 5,
     invalid_opcode = 6,
     no_device = 7,
     double_fault = 8,
-    invalid_tss = 10,
-    no_segment = 11,
-    stack_fault = 12,
     general_protection = 13,
     page_fault = 14,
-    fpu_error = 16,
-    alignment_check = 17,
     machine_check = 18,
-    simd_error = 19,
-    virtualisation = 20,
-    control_protection = 21,
 };
 
 } // namespace streak::arch

@@ -171,8 +171,7 @@ void raise_work(CpuId cpu, Work work) {
     const u32 bit = static_cast<u32>(work);
     PerCpu& target = percpu(cpu);
     // When the bit is set already, its CPU is on the way to look, or the interrupt is.
-    if ((target.work.fetch_or(bit) & bit) == 0 && &target != &this_cpu())
-        lapic::send_ipi(target.apic_id, work_vector);
+    if ((target.work.fetch_or(bit) & bit) == 0 && &target != &this_cpu()) lapic::send_ipi(target.apic_id, work_vector);
 }
 
 } // namespace streak::arch

@@ -25,9 +25,7 @@ extern const char indirect_thunks[];
 constexpr u64 rdcl_no = 1u << 0, mds_no = 1u << 5; ///< MSR_ARCH_CAPABILITIES
 constexpr u64 lfence_serialises = 1u << 1;         ///< MSR_DE_CFG
 
-bool choose(Switch wanted, bool by_default) {
-    return wanted == Switch::by_default ? by_default : wanted == Switch::on;
-}
+bool choose(Switch wanted, bool by_default) { return wanted == Switch::by_default ? by_default : wanted == Switch::on; }
 
 u64 msr_or_zero(u32 index) {
     u64 value = 0;
@@ -91,8 +89,8 @@ void choose_measures(const loader::Speculation& wanted) {
     set_thunks(thunk);
     const auto absent = [](bool there) { return there ? "" : " (absent)"; };
     log_info("speculation: XPTI dom0 {}, domU {} ({} Meltdown); PCID {}{}; IBPB {}{}; VERW {}{}; thunk {}",
-             on_off(m.xpti_dom0), on_off(m.xpti_domu), meltdown ? "may have" : "hasn't", on_off(m.pcid),
-             absent(f.pcid), on_off(m.ibpb), absent(f.ibpb), on_off(m.verw), absent(f.md_clear),
+             on_off(m.xpti_dom0), on_off(m.xpti_domu), meltdown ? "may have" : "hasn't", on_off(m.pcid), absent(f.pcid),
+             on_off(m.ibpb), absent(f.ibpb), on_off(m.verw), absent(f.md_clear),
              thunk == Thunk::retpoline ? "retpoline"
              : thunk == Thunk::lfence  ? "lfence"
                                        : "jmp");

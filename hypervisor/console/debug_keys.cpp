@@ -24,8 +24,7 @@ struct DebugKey {
 };
 extern const std::array<DebugKey, 10> keys;
 
-template <class F>
-void for_each_domain(F&& visit) {
+template <class F> void for_each_domain(F&& visit) {
     for (DomainRef d = next_domain(DomId(0)); d; d = next_domain(d->id + 1)) visit(*d);
 }
 
@@ -99,8 +98,7 @@ void print_grants() {
 
 void print_timers() {
     log_info("now {} ns, TSC {} kHz", clock::now(), clock::tsc_khz());
-    smp::online().for_each(
-        [](CpuId cpu) { log_info("CPU {}: next timer at {} ns", cpu, timers::next_deadline(cpu)); });
+    smp::online().for_each([](CpuId cpu) { log_info("CPU {}: next timer at {} ns", cpu, timers::next_deadline(cpu)); });
 }
 
 void print_interrupts() {
@@ -118,18 +116,16 @@ void reboot_machine() {
     machine::reboot();
 }
 
-constinit const std::array<DebugKey, 10> keys{{
-    {'h', "this list", print_help},
-    {'q', "domains and vCPUs", print_domains},
-    {'d', "registers of all vCPUs", print_registers},
-    {'r', "run queues", print_run_queues},
-    {'m', "memory", print_memory},
-    {'e', "event channels", print_ports},
-    {'g', "grant tables", print_grants},
-    {'a', "timers", print_timers},
-    {'i', "interrupts", print_interrupts},
-    {'R', "reboot the machine", reboot_machine},
-}};
+constinit const std::array<DebugKey, 10> keys{{{'h', "this list", print_help},
+                                               {'q', "domains and vCPUs", print_domains},
+                                               {'d', "registers of all vCPUs", print_registers},
+                                               {'r', "run queues", print_run_queues},
+                                               {'m', "memory", print_memory},
+                                               {'e', "event channels", print_ports},
+                                               {'g', "grant tables", print_grants},
+                                               {'a', "timers", print_timers},
+                                               {'i', "interrupts", print_interrupts},
+                                               {'R', "reboot the machine", reboot_machine}}};
 
 } // namespace
 

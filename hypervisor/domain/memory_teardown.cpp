@@ -63,8 +63,7 @@ Result<> relinquish_memory(Domain& domain) {
     }
     constexpr unsigned frames_per_step = 512;
     unsigned done = 0;
-    PageInfo* page =
-        domain.relinquish_at ? std::exchange(domain.relinquish_at, nullptr) : next_frame(domain, nullptr);
+    PageInfo* page = domain.relinquish_at ? std::exchange(domain.relinquish_at, nullptr) : next_frame(domain, nullptr);
     while (page) {
         if (++done > frames_per_step || !unpin_if_pinned(domain, *page)) {
             domain.relinquish_at = page; // its reference keeps it on the list

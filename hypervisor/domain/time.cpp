@@ -13,14 +13,12 @@ namespace streak::time {
 namespace {
 
 /// One member of an ABI structure in guest-visible memory, stored once and in program order.
-template <class T>
-void publish(T& member, T value) {
+template <class T> void publish(T& member, T value) {
     std::atomic_ref<T>(member).store(value, std::memory_order_release);
 }
 
 /// Runs `f` with the vCPU's kernel tables loaded: registered addresses belong to the guest's kernel.
-template <class F>
-void with_kernel_tables(const Vcpu& vcpu, F&& f) {
+template <class F> void with_kernel_tables(const Vcpu& vcpu, F&& f) {
     const bool other = vcpu.in_kernel == 0 && vcpu.cr3_user != vcpu.cr3_kernel;
     if (other) tlb::load_cr3(vcpu.cr3_kernel);
     f();

@@ -28,8 +28,7 @@ constexpr unsigned attempts = 5;
 constexpr u16 cache_flags = GTF_PWT | GTF_PCD | GTF_PAT;
 constexpr u16 max_pins = 0xffff;
 
-template <class T>
-[[nodiscard]] std::remove_const_t<T> load(T& shared) {
+template <class T> [[nodiscard]] std::remove_const_t<T> load(T& shared) {
     return std::atomic_ref<std::remove_const_t<T>>(const_cast<std::remove_const_t<T>&>(shared))
         .load(std::memory_order_acquire);
 }
@@ -103,9 +102,7 @@ bool Table::mark_v2(GrantRef ref, const Use& use) {
     return false;
 }
 
-inline bool Table::mark(GrantRef ref, const Use& use) {
-    return version_ == 1 ? mark_v1(ref, use) : mark_v2(ref, use);
-}
+inline bool Table::mark(GrantRef ref, const Use& use) { return version_ == 1 ? mark_v1(ref, use) : mark_v2(ref, use); }
 
 inline void Table::unmark(GrantRef ref, u16 flags) {
     u16& word = version_ == 1 ? v1(ref).flags : status_word(ref);

@@ -31,11 +31,10 @@ enum class Status : i16 {
     bad_copy_arg = GNTST_bad_copy_arg,
     address_too_big = GNTST_address_too_big,
     eagain = GNTST_eagain,
-    no_space = GNTST_no_space,
+    no_space = GNTST_no_space
 };
 
-template <class T = void>
-using Outcome = std::expected<T, Status>;
+template <class T = void> using Outcome = std::expected<T, Status>;
 
 /// A granted piece of memory, or (transitive) another domain's grant in its place.
 struct Granted {
@@ -140,8 +139,7 @@ private:
         return static_cast<grant_entry_v2_t*>(frames_[ref.raw() / entries_v2])[ref.raw() % entries_v2];
     }
     [[nodiscard]] grant_status_t& status_word(GrantRef ref) const {
-        return static_cast<grant_status_t*>(
-            statuses_[ref.raw() / statuses_per_frame])[ref.raw() % statuses_per_frame];
+        return static_cast<grant_status_t*>(statuses_[ref.raw() / statuses_per_frame])[ref.raw() % statuses_per_frame];
     }
     [[nodiscard]] u32 bucket_count() const { return max_frames_ * entries_v1 / actives_per_bucket; }
     [[nodiscard]] Active* active(GrantRef ref) const {

@@ -7,8 +7,7 @@ namespace streak::hypercall {
 
 /// The continuation of a call with a list of `T`, its length and a place for the number done: the second
 /// argument's top bit says that earlier parts have been counted there already.
-template <class T>
-struct Batch {
+template <class T> struct Batch {
     static constexpr u32 continued = 1u << 31;
 
     GuestHandle<T> list;

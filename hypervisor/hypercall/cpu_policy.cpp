@@ -24,8 +24,7 @@ constexpr LeafRange ranges[] = {{0, 0},          {1, 0},          {2, 0},       
                                 {0x80000000, 0}, {0x80000001, 0}, {0x80000002, 0}, {0x80000003, 0}, {0x80000004, 0},
                                 {0x80000005, 0}, {0x80000006, 0}, {0x80000007, 0}, {0x80000008, 0}, {0x80000021, 0}};
 
-template <class F>
-[[nodiscard]] Result<> for_each_leaf(F&& visit) {
+template <class F> [[nodiscard]] Result<> for_each_leaf(F&& visit) {
     for (const LeafRange& r : ranges)
         for (u32 sub = 0; sub < std::max(r.subleaves, 1u); ++sub) TRY(visit(r.leaf, r.subleaves ? sub : no_subleaf));
     return {};

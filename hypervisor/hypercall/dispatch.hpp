@@ -13,8 +13,7 @@ namespace streak::hypercall {
 
 using Entry = Return (*)(u64, u64, u64, u64, u64, u64);
 
-template <class T>
-[[nodiscard]] constexpr T decode(u64 raw) {
+template <class T> [[nodiscard]] constexpr T decode(u64 raw) {
     if constexpr (std::is_integral_v<T>)
         return static_cast<T>(raw);
     else if constexpr (requires { typename T::rep; })
@@ -23,26 +22,22 @@ template <class T>
         return T(raw);
 }
 
-template <auto Handler>
-struct Adapter;
+template <auto Handler> struct Adapter;
 
-template <class... Args, Return (*Handler)(Args...)>
-struct Adapter<Handler> {
+template <class... Args, Return (*Handler)(Args...)> struct Adapter<Handler> {
     static Return call(u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5) {
         const u64 raw[] = {a0, a1, a2, a3, a4, a5};
         return unpack(raw, std::index_sequence_for<Args...>{});
     }
 
 private:
-    template <std::size_t... I>
-    [[gnu::always_inline]] static Return unpack(const u64* raw, std::index_sequence<I...>) {
+    template <std::size_t... I> [[gnu::always_inline]] static Return unpack(const u64* raw, std::index_sequence<I...>) {
         return Handler(decode<Args>(raw[I])...);
     }
 };
 
 /// The table's entry for a handler.
-template <auto Handler>
-inline constexpr Entry entry = &Adapter<Handler>::call;
+template <auto Handler> inline constexpr Entry entry = &Adapter<Handler>::call;
 
 inline constexpr unsigned table_size = arch::hypercall_table_size;
 

@@ -10,7 +10,7 @@ namespace {
 using xsm::Hook;
 
 struct Operation {
-    DomctlHandler handler = nullptr;
+    DomctlHandler* handler = nullptr;
     Hook hook{};
 };
 

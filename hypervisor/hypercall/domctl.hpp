@@ -9,52 +9,26 @@
 
 namespace streak::hypercall {
 
-using DomctlHandler = Result<> (*)(Domain& domain, xen_domctl_t& op);
+using DomctlHandler = Result<>(Domain& domain, xen_domctl_t& op);
 
 // Life (domctl_life.cpp)
 [[nodiscard]] Result<> domctl_create(xen_domctl_t& op);
-[[nodiscard]] Result<> domctl_destroy(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_pause(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_unpause(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_resume(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_max_vcpus(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_max_mem(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_handle(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_target(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_address_size(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_address_size(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_hypercall_init(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_time_offset(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_tsc_info(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_tsc_info(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_send_trigger(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_virq_handler(Domain&, xen_domctl_t&);
+DomctlHandler domctl_destroy, domctl_pause, domctl_unpause, domctl_resume, domctl_max_vcpus, domctl_max_mem,
+    domctl_set_handle, domctl_set_target, domctl_set_address_size, domctl_get_address_size, domctl_hypercall_init,
+    domctl_set_time_offset, domctl_set_tsc_info, domctl_get_tsc_info, domctl_send_trigger, domctl_set_virq_handler;
 
 // Reports (domctl_info.cpp)
-[[nodiscard]] Result<> domctl_get_info(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_vcpu_info(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_page_types(Domain&, xen_domctl_t&);
+DomctlHandler domctl_get_info, domctl_get_vcpu_info, domctl_page_types;
 /// The same record for SYSCTL_getdomaininfolist.
 [[nodiscard]] xen_domctl_getdomaininfo_t describe(Domain& domain);
 
 // Scheduling (domctl_sched.cpp)
-[[nodiscard]] Result<> domctl_set_affinity(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_affinity(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_node_affinity(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_node_affinity(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_scheduler_op(Domain&, xen_domctl_t&);
+DomctlHandler domctl_set_affinity, domctl_get_affinity, domctl_set_node_affinity, domctl_get_node_affinity,
+    domctl_scheduler_op;
 
 // Processor state (domctl_context.cpp)
-[[nodiscard]] Result<> domctl_set_context(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_context(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_ext_context(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_ext_context(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_xstate(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_xstate(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_msrs(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_msrs(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_set_cpu_policy(Domain&, xen_domctl_t&);
-[[nodiscard]] Result<> domctl_get_cpu_policy(Domain&, xen_domctl_t&);
+DomctlHandler domctl_set_context, domctl_get_context, domctl_set_ext_context, domctl_get_ext_context, domctl_set_xstate,
+    domctl_get_xstate, domctl_set_msrs, domctl_get_msrs, domctl_set_cpu_policy, domctl_get_cpu_policy;
 
 /// A vCPU of another domain. EINVAL: the caller's own; ENOENT: no such vCPU (the ABI's ESRCH where `missing` says so).
 [[nodiscard]] inline Result<Vcpu*> vcpu_of_other(const Domain& domain, u32 id, Errno missing = Errno::EINVAL) {

@@ -134,8 +134,7 @@ Result<> domctl_get_xstate(Domain& d, xen_domctl_t& op) {
         request.xfeature_mask = arch::cpu_features.xcr0;
         return {};
     }
-    if (request.size != xstate_bytes() || request.xfeature_mask != arch::cpu_features.xcr0)
-        return fail(Errno::EINVAL);
+    if (request.size != xstate_bytes() || request.xfeature_mask != arch::cpu_features.xcr0) return fail(Errno::EINVAL);
     const Stopped stopped(d);
     const u64 all = arch::cpu_features.xcr0;
     TRY(to.as<XstateHeader>().write({.xcr0 = vcpu->pv.xcr0, .xcr0_accumulated = all}));

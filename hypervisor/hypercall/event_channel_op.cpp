@@ -27,8 +27,7 @@ using xsm::Hook;
 }
 
 /// Tells the guest about its new port; a port it can't learn of is closed again.
-template <class T>
-[[nodiscard]] Return give(RawHandle arg, const T& op, Domain& domain, EvtchnPort port) {
+template <class T> [[nodiscard]] Return give(RawHandle arg, const T& op, Domain& domain, EvtchnPort port) {
     if (auto written = arg.as<T>().write(op); !written) {
         (void)events::close(domain, port);
         return fail(written.error());

@@ -96,8 +96,7 @@ private:
     }
 
     [[nodiscard]] Outcome<> use(Domain& owner, const Granted& g, u16 offset, u16 length) {
-        if (offset < g.offset || u32{offset} + length > u32{g.offset} + g.length)
-            return refuse(Status::general_error);
+        if (offset < g.offset || u32{offset} + length > u32{g.offset} + g.length) return refuse(Status::general_error);
         return take(owner, g.frame, Status::general_error);
     }
 

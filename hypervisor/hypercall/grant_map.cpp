@@ -40,8 +40,7 @@ void put_handle(GrantHandle handle) {
 }
 
 /// Takes the frame's references for each kind and writes the page-table entry. False: nothing is held.
-[[nodiscard]] bool map_pinned(const gnttab_map_grant_ref_t& op, const Domain& granter,
-                              const grant::Granted& granted) {
+[[nodiscard]] bool map_pinned(const gnttab_map_grant_ref_t& op, const Domain& granter, const grant::Granted& granted) {
     const bool write = !(op.flags & GNTMAP_readonly);
     const bool device = op.flags & GNTMAP_device_map;
     if (device && !grants::take_frame(granter, granted.frame, write)) return false;
@@ -174,8 +173,7 @@ template <class Change>
 }
 
 /// Goes through a list in rounds, with one flush for each.
-template <class T, class One>
-[[nodiscard]] Return unmap_list(GuestHandle<T> list, u32 count, One one) {
+template <class T, class One> [[nodiscard]] Return unmap_list(GuestHandle<T> list, u32 count, One one) {
     EndedList ended;
     for (u32 i = 0; i < count; ++i) {
         if (i != 0 && i % grant_round == 0) {

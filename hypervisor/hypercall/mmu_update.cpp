@@ -82,8 +82,8 @@ Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_
 }
 
 /// Up to run_length requests under one hold of the lock; `at` counts those done.
-[[gnu::noinline]] Result<> run(GuestHandle<mmu_update_t> requests, u32 count, const Target& target,
-                               mm::OwedTable& owed, u32& at) {
+[[gnu::noinline]] Result<> run(GuestHandle<mmu_update_t> requests, u32 count, const Target& target, mm::OwedTable& owed,
+                               u32& at) {
     LockedTables tables(target.tables);
     u32 i = at;
     const u32 end = count - i > run_length ? i + run_length : count;

@@ -20,8 +20,7 @@ namespace {
 bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
 
 /// Repeats a step under the page lock until it is done, or something more urgent came up. ERESTART.
-template <class Step>
-Result<> preemptible(Domain& domain, Step step) {
+template <class Step> Result<> preemptible(Domain& domain, Step step) {
     for (;;) {
         Result<> result = [&] {
             LockedTables tables(domain);
@@ -71,8 +70,7 @@ Result<> unpin(const mmuext_op_t& op, const PageOwner& owner) {
 
 /// The type references of base pointers: takes the new one, lets `install` use it, releases the old one.
 /// What can't be released at once is owed and settled before the vCPU's next such call.
-template <class Install>
-Result<> switch_base(u64& base, u64 wanted, Install install) {
+template <class Install> Result<> switch_base(u64& base, u64 wanted, Install install) {
     Vcpu& vcpu = current();
     mm::PageInfo* page = mm::page_of(to_mfn(Maddr(wanted)));
     if (wanted != 0 && (!page || wanted != (wanted & mm::pte::address_mask))) return fail(Errno::EINVAL);

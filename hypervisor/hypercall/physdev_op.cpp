@@ -174,8 +174,7 @@ Return setup_gsi(RawHandle arg) {
 }
 
 /// dom0 tells of a PCI function; nothing is kept about it (there is no IOMMU to set up).
-template <class T>
-Return note_device(RawHandle arg) {
+template <class T> Return note_device(RawHandle arg) {
     TRY(may(Hook::physdev_setup, caller()));
     TRY(arg.as<T>().read());
     return 0;

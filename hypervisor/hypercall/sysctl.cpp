@@ -113,9 +113,7 @@ using xsm::Hook;
         TRY(may(Hook::sysctl_list_domains, caller()));
         return list_domains(op.u.getdomaininfolist);
     case XEN_SYSCTL_cpupool_op: TRY(may(Hook::sysctl_pools, caller())); return pool_operation(op.u.cpupool_op);
-    case XEN_SYSCTL_scheduler_op:
-        TRY(may(Hook::sysctl_pools, caller()));
-        return scheduler_operation(op.u.scheduler_op);
+    case XEN_SYSCTL_scheduler_op: TRY(may(Hook::sysctl_pools, caller())); return scheduler_operation(op.u.scheduler_op);
     default: break;
     }
     TRY(may(Hook::sysctl_machine, caller()));

@@ -65,8 +65,7 @@ Result<> numa_info(xen_sysctl_numainfo& op) {
     if (room == 0) return {};
     const mm::MemoryTotals memory = mm::memory_totals();
     if (!memory_out.is_null())
-        TRY(memory_out.write(
-            {.memsize = memory.total_frames * page_size, .memfree = memory.free_frames * page_size}));
+        TRY(memory_out.write({.memsize = memory.total_frames * page_size, .memfree = memory.free_frames * page_size}));
     if (!distance.is_null()) TRY(distance.write(to_itself));
     return {};
 }

@@ -14,8 +14,7 @@ Return update_descriptor(u64 maddr, u64 descriptor) {
     if (!page) return fail(Errno::EINVAL);
     const u64 word = page->type.load(std::memory_order_relaxed);
     const bool in_use = mm::type_bits::type(word) == mm::PageType::segment_descriptor;
-    TRY(mm::get_page_and_type(*page, caller().id,
-                              in_use ? mm::PageType::segment_descriptor : mm::PageType::writable));
+    TRY(mm::get_page_and_type(*page, caller().id, in_use ? mm::PageType::segment_descriptor : mm::PageType::writable));
     u64* const slot = mm::page_memory<u64>(*page) + maddr % page_size / sizeof(u64);
     __atomic_store_n(slot, descriptor, __ATOMIC_RELAXED);
     mm::put_page_and_type(*page);

@@ -85,8 +85,7 @@ Return set_periodic_timer(Vcpu& v, GuestHandle<vcpu_set_periodic_timer_t> arg) {
 Return set_singleshot_timer(Vcpu& v, GuestHandle<vcpu_set_singleshot_timer_t> arg) {
     if (&v != &current()) return fail(Errno::EINVAL);
     TRY_ASSIGN(request, arg.read());
-    if ((request.flags & VCPU_SSHOTTMR_future) != 0 && request.timeout_abs_ns < clock::now())
-        return fail(Errno::ETIME);
+    if ((request.flags & VCPU_SSHOTTMR_future) != 0 && request.timeout_abs_ns < clock::now()) return fail(Errno::ETIME);
     time::set_singleshot(v, request.timeout_abs_ns);
     return 0;
 }

@@ -9,15 +9,13 @@ namespace streak::hypercall {
 
 namespace {
 
-template <std::size_t N>
-void put(char (&to)[N], std::string_view text) {
+template <std::size_t N> void put(char (&to)[N], std::string_view text) {
     const std::size_t n = text.size() < N - 1 ? text.size() : N - 1;
     std::memset(to, 0, N);
     std::memcpy(to, text.data(), n);
 }
 
-template <class T, std::size_t N>
-Return give_text(RawHandle to, std::string_view text) {
+template <class T, std::size_t N> Return give_text(RawHandle to, std::string_view text) {
     char buffer[N];
     put(buffer, text);
     TRY(to.as<std::array<char, N>>().write(std::bit_cast<std::array<char, N>>(buffer)));
@@ -37,9 +35,8 @@ Return give_compile_info(RawHandle to) {
 /// Feature bits of a 64-bit PV guest (xen/features.h).
 u32 features(const Domain& d) {
     const auto bit = [](unsigned n) { return 1u << n; };
-    u32 map = bit(XENFEAT_pae_pgdir_above_4gb) | bit(XENFEAT_mmu_pt_update_preserve_ad) |
-              bit(XENFEAT_highmem_assist) | bit(XENFEAT_gnttab_map_avail_bits) |
-              bit(XENFEAT_memory_op_vnode_supported) | bit(XENFEAT_direct_mapped);
+    u32 map = bit(XENFEAT_pae_pgdir_above_4gb) | bit(XENFEAT_mmu_pt_update_preserve_ad) | bit(XENFEAT_highmem_assist) |
+              bit(XENFEAT_gnttab_map_avail_bits) | bit(XENFEAT_memory_op_vnode_supported) | bit(XENFEAT_direct_mapped);
     if (d.privileged) map |= bit(XENFEAT_dom0);
     return map;
 }

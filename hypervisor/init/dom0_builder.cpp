@@ -144,8 +144,8 @@ Domain& build_dom0(const Dom0Request& request) {
     const auto layout = loader::plan_layout(*kernel, {loader::StartAs::dom0, request.pages, request.initrd.size()});
     if (!layout) refuse_kernel(layout.error());
 
-    auto created = lifecycle::create(
-        {.id = dom0_id, .privileged = true, .max_vcpus = request.vcpus, .max_frames = request.pages});
+    auto created =
+        lifecycle::create({.id = dom0_id, .privileged = true, .max_vcpus = request.vcpus, .max_frames = request.pages});
     if (!created) panic("the control domain can't be created (error {})", static_cast<i32>(created.error()));
     Domain& d = **created;
     allow_ports(d);

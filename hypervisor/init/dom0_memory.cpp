@@ -17,8 +17,7 @@ constexpr u64 table_flags = present | writable | user | accessed;
 unsigned order_for(u64 bytes) { return std::bit_width((std::max<u64>(bytes, 1) - 1) >> page_shift); }
 
 /// Calls `step(frame memory, bytes)` for each piece of [offset, offset + bytes) that lies in one frame.
-template <class Step>
-void for_each_piece(const GuestFrames& frames, Pfn first, u64 offset, u64 bytes, Step step) {
+template <class Step> void for_each_piece(const GuestFrames& frames, Pfn first, u64 offset, u64 bytes, Step step) {
     while (bytes != 0) {
         const u64 in_page = offset % page_size;
         const u64 n = std::min(bytes, page_size - in_page);

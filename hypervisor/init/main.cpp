@@ -60,8 +60,7 @@ void report_options(const loader::Options& options) {
 }
 
 void start_memory(const BootInfo& info) {
-    mm::reserve_boot_range(Maddr(arch::image_load_address),
-                           static_cast<u64>(arch::__image_end - arch::__image_start));
+    mm::reserve_boot_range(Maddr(arch::image_load_address), static_cast<u64>(arch::__image_end - arch::__image_start));
     for (const loader::BootModule& m : info.modules) mm::reserve_boot_range(Maddr(m.start), m.size());
     mm::init_memory(machine_ranges(info));
 }

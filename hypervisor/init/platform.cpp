@@ -69,17 +69,14 @@ void start_interrupts(const acpi::Madt& madt) {
 
 void start_clock() {
     clock::References references;
-    if (tables.hpet)
-        references.hpet = static_cast<volatile u32*>(mm::map_mmio(Maddr(tables.hpet->address), page_size));
+    if (tables.hpet) references.hpet = static_cast<volatile u32*>(mm::map_mmio(Maddr(tables.hpet->address), page_size));
     if (tables.fadt && tables.fadt->pm_timer.space == acpi::Register::Space::io)
         references.pm_timer_port = static_cast<u16>(tables.fadt->pm_timer.address);
     clock::init(references);
     lapic::calibrate_timer();
 }
 
-u16 port_of(const acpi::Register& r) {
-    return r.space == acpi::Register::Space::io ? static_cast<u16>(r.address) : 0;
-}
+u16 port_of(const acpi::Register& r) { return r.space == acpi::Register::Space::io ? static_cast<u16>(r.address) : 0; }
 
 void set_power_ports() {
     machine::PowerPorts ports;

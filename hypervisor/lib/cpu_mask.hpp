@@ -51,8 +51,7 @@ public:
         return *this;
     }
 
-    template <class F>
-    void for_each(F&& f) const {
+    template <class F> void for_each(F&& f) const {
         for (unsigned i = 0; i < words; ++i)
             for (u64 w = bits_[i].load(std::memory_order_relaxed); w != 0; w &= w - 1)
                 f(CpuId(i * 64 + static_cast<u32>(std::countr_zero(w))));

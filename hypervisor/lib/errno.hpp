@@ -69,23 +69,22 @@ enum class Errno : std::int32_t {
     ERESTART = 85, ///< internal: the call is to be made again; no guest ever sees it
 };
 
-template <class T = void>
-using Result = std::expected<T, Errno>;
+template <class T = void> using Result = std::expected<T, Errno>;
 
 [[nodiscard]] constexpr std::unexpected<Errno> fail(Errno error) { return std::unexpected(error); }
 
 } // namespace streak
 
 /// Leaves the function with the error of the expression, when it has one.
-#define TRY(...)                                                                                                     \
-    do {                                                                                                             \
-        if (auto try_result_ = (__VA_ARGS__); !try_result_) [[unlikely]]                                             \
-            return std::unexpected(try_result_.error());                                                             \
+#define TRY(...)                                                                                                       \
+    do {                                                                                                               \
+        if (auto try_result_ = (__VA_ARGS__); !try_result_) [[unlikely]]                                               \
+            return std::unexpected(try_result_.error());                                                               \
     } while (0)
 
 /// `variable` becomes the value of the expression, or the function is left with its error.
-#define TRY_ASSIGN(variable, ...)                                                                                    \
-    auto variable##_result_ = (__VA_ARGS__);                                                                         \
-    if (!variable##_result_) [[unlikely]]                                                                            \
-        return std::unexpected(variable##_result_.error());                                                          \
+#define TRY_ASSIGN(variable, ...)                                                                                      \
+    auto variable##_result_ = (__VA_ARGS__);                                                                           \
+    if (!variable##_result_) [[unlikely]]                                                                              \
+        return std::unexpected(variable##_result_.error());                                                            \
     auto& variable = *variable##_result_

@@ -7,12 +7,10 @@
 
 namespace streak {
 
-template <class Signature>
-class FunctionRef;
+template <class Signature> class FunctionRef;
 
 /// A callable somebody else owns, passed by reference: no allocation, no ownership, two words.
-template <class Out, class... In>
-class FunctionRef<Out(In...)> {
+template <class Out, class... In> class FunctionRef<Out(In...)> {
 public:
     template <class Callable>
         requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef> &&

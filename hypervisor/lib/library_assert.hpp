@@ -11,8 +11,8 @@ namespace streak {
 }
 
 #undef __glibcxx_assert_impl
-#define __glibcxx_assert_impl(condition)                                                                             \
-    if (__builtin_expect(!bool(condition), false)) {                                                                 \
-        __glibcxx_constexpr_assert(false);                                                                           \
-        ::streak::library_check_failed();                                                                            \
+#define __glibcxx_assert_impl(condition)                                                                               \
+    if (__builtin_expect(!bool(condition), false)) {                                                                   \
+        __glibcxx_constexpr_assert(false);                                                                             \
+        ::streak::library_check_failed();                                                                              \
     }

@@ -18,10 +18,9 @@ struct LogArg {
     u64 number{};
     std::string_view text{};
 
-    template <std::unsigned_integral T>
-    LogArg(T v) : kind(Kind::unsigned_number), number(v) {}
-    template <std::signed_integral T>
-    LogArg(T v) : kind(Kind::signed_number), number(static_cast<u64>(static_cast<i64>(v))) {}
+    template <std::unsigned_integral T> LogArg(T v) : kind(Kind::unsigned_number), number(v) {}
+    template <std::signed_integral T> LogArg(T v)
+        : kind(Kind::signed_number), number(static_cast<u64>(static_cast<i64>(v))) {}
     LogArg(char c) : kind(Kind::character), number(static_cast<u8>(c)) {}
     LogArg(std::string_view s) : kind(Kind::string), text(s) {}
     LogArg(const char* s) : kind(Kind::string), text(s) {}
@@ -64,8 +63,7 @@ void add_log_sink(LogSink& sink);
 /// Forgets what has been logged so far.
 void clear_log();
 
-template <class... Args>
-void log_at(LogLevel level, std::string_view format, const Args&... args) {
+template <class... Args> void log_at(LogLevel level, std::string_view format, const Args&... args) {
     if constexpr (sizeof...(Args) == 0) {
         log_line(level, format, nullptr, 0);
     } else {
@@ -74,25 +72,10 @@ void log_at(LogLevel level, std::string_view format, const Args&... args) {
     }
 }
 
-template <class... A>
-void log_emergency(std::string_view f, const A&... a) {
-    log_at(LogLevel::emergency, f, a...);
-}
-template <class... A>
-void log_error(std::string_view f, const A&... a) {
-    log_at(LogLevel::error, f, a...);
-}
-template <class... A>
-void log_warning(std::string_view f, const A&... a) {
-    log_at(LogLevel::warning, f, a...);
-}
-template <class... A>
-void log_info(std::string_view f, const A&... a) {
-    log_at(LogLevel::info, f, a...);
-}
-template <class... A>
-void log_debug(std::string_view f, const A&... a) {
-    log_at(LogLevel::debug, f, a...);
-}
+template <class... A> void log_emergency(std::string_view f, const A&... a) { log_at(LogLevel::emergency, f, a...); }
+template <class... A> void log_error(std::string_view f, const A&... a) { log_at(LogLevel::error, f, a...); }
+template <class... A> void log_warning(std::string_view f, const A&... a) { log_at(LogLevel::warning, f, a...); }
+template <class... A> void log_info(std::string_view f, const A&... a) { log_at(LogLevel::info, f, a...); }
+template <class... A> void log_debug(std::string_view f, const A&... a) { log_at(LogLevel::debug, f, a...); }
 
 } // namespace streak

@@ -13,8 +13,7 @@ namespace streak {
 [[noreturn]] void panic_machine();
 
 /// Ends the machine with a formatted reason, e.g. `panic("no memory for {}", what)`.
-template <class... Args>
-[[noreturn]] void panic(const char* format, const Args&... args) {
+template <class... Args> [[noreturn]] void panic(const char* format, const Args&... args) {
     log_emergency(format, args...);
     panic_message(nullptr, 0, nullptr);
 }
@@ -22,8 +21,8 @@ template <class... Args>
 } // namespace streak
 
 /// Always compiled in. Only for conditions that no guest, file or user can make false.
-#define ASSERT(condition)                                                                                            \
-    do {                                                                                                             \
-        if (!(condition)) [[unlikely]]                                                                               \
-            ::streak::panic_message(__FILE__, __LINE__, "assertion failed: " #condition);                            \
+#define ASSERT(condition)                                                                                              \
+    do {                                                                                                               \
+        if (!(condition)) [[unlikely]]                                                                                 \
+            ::streak::panic_message(__FILE__, __LINE__, "assertion failed: " #condition);                              \
     } while (0)

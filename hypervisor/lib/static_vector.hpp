@@ -7,8 +7,7 @@
 namespace streak {
 
 /// A vector with room for N elements and no heap.
-template <class T, std::size_t N>
-class StaticVector {
+template <class T, std::size_t N> class StaticVector {
 public:
     [[nodiscard]] bool push_back(const T& value) {
         if (size_ == N) return false;

@@ -25,13 +25,11 @@ struct [[gnu::packed, gnu::may_alias]] Word16 {
 
 using Byte = unsigned char;
 
-template <class Word>
-[[gnu::always_inline]] inline auto load(const Byte* at) {
+template <class Word> [[gnu::always_inline]] inline auto load(const Byte* at) {
     return reinterpret_cast<const Word*>(at)->value;
 }
 
-template <class Word, class Value>
-[[gnu::always_inline]] inline void store(Byte* at, Value value) {
+template <class Word, class Value> [[gnu::always_inline]] inline void store(Byte* at, Value value) {
     reinterpret_cast<Word*>(at)->value = value;
 }
 

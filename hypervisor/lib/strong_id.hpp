@@ -8,8 +8,7 @@ namespace streak {
 
 /// A number of the ABI or the hardware with a type of its own, so that a machine
 /// frame can't be passed where a guest frame is meant. `Tag` only names the type.
-template <class Tag, class Rep>
-class StrongId {
+template <class Tag, class Rep> class StrongId {
 public:
     using rep = Rep;
 

@@ -25,9 +25,7 @@ namespace {
 
 u32 count() { return symbol_count; }
 
-Symbol at(u32 index) {
-    return {symbol_names + symbol_names_index[index], raw(__image_start) + symbol_offsets[index]};
-}
+Symbol at(u32 index) { return {symbol_names + symbol_names_index[index], raw(__image_start) + symbol_offsets[index]}; }
 
 std::optional<Symbol> find(u64 address) {
     if (!is_text(address) || symbol_count == 0) return {};

@@ -54,13 +54,11 @@ LoadResult<Root> read_root(Bytes bytes) {
 
 void read_mcfg(Bytes table, Tables& tables) {
     constexpr std::uint64_t first_entry = sizeof(RawHeader) + 8;
-    for (std::uint64_t at = first_entry; const auto raw = read_at<RawMcfgEntry>(table, at);
-         at += sizeof(RawMcfgEntry))
+    for (std::uint64_t at = first_entry; const auto raw = read_at<RawMcfgEntry>(table, at); at += sizeof(RawMcfgEntry))
         tables.mcfg.push(McfgEntry{raw->address, raw->segment, raw->first_bus, raw->last_bus});
 }
 
-template <class T>
-void store(std::optional<T>& to, LoadResult<T> parsed, Tables& tables) {
+template <class T> void store(std::optional<T>& to, LoadResult<T> parsed, Tables& tables) {
     if (parsed)
         to = *parsed;
     else

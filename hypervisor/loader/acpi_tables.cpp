@@ -6,10 +6,7 @@ namespace streak::loader::acpi {
 
 namespace {
 
-template <class T>
-T field(Bytes table, std::uint64_t offset) {
-    return read_at<T>(table, offset).value_or(T{});
-}
+template <class T> T field(Bytes table, std::uint64_t offset) { return read_at<T>(table, offset).value_or(T{}); }
 
 // --- MADT (5.2.12) -------------------------------------------------------------------------------
 
@@ -21,7 +18,7 @@ enum MadtType : std::uint8_t {
     madt_lapic_nmi = 4,
     madt_lapic_address = 5,
     madt_x2apic = 9,
-    madt_x2apic_nmi = 10,
+    madt_x2apic_nmi = 10
 };
 
 LocalApic local_apic(std::uint32_t uid, std::uint32_t id, std::uint32_t flags) {

@@ -7,8 +7,7 @@
 namespace streak::loader {
 
 /// A list with a fixed capacity. What doesn't fit is counted, so that it can be reported.
-template <class T, std::size_t capacity>
-class Bounded {
+template <class T, std::size_t capacity> class Bounded {
 public:
     bool push(const T& item) {
         if (count_ == capacity) {

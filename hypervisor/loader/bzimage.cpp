@@ -26,18 +26,16 @@ struct Magic {
 };
 
 using namespace std::string_view_literals;
-constexpr Magic magics[] = {
-    {Format::elf, "\x7F"
-                  "ELF"sv},
-    {Format::gzip, "\x1F\x8B"sv},
-    {Format::xz, "\xFD"
-                 "7zXZ\0"sv},
-    {Format::zstd, "\x28\xB5\x2F\xFD"sv},
-    {Format::lz4, "\x02\x21\x4C\x18"sv}, // legacy frame
-    {Format::lzo, "\x89LZO\0\r\n\x1A\n"sv},
-    {Format::lzma, "\x5D\0\0"sv},
-    {Format::bzip2, "BZh"sv},
-};
+constexpr Magic magics[] = {{Format::elf, "\x7F"
+                                          "ELF"sv},
+                            {Format::gzip, "\x1F\x8B"sv},
+                            {Format::xz, "\xFD"
+                                         "7zXZ\0"sv},
+                            {Format::zstd, "\x28\xB5\x2F\xFD"sv},
+                            {Format::lz4, "\x02\x21\x4C\x18"sv}, // legacy frame
+                            {Format::lzo, "\x89LZO\0\r\n\x1A\n"sv},
+                            {Format::lzma, "\x5D\0\0"sv},
+                            {Format::bzip2, "BZh"sv}};
 
 bool is_bzimage(Bytes file) {
     return read_at<std::uint16_t>(file, boot_flag_at) == boot_flag &&

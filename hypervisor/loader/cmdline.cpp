@@ -53,8 +53,7 @@ std::optional<bool> parse_bool(std::string_view text) {
     return std::nullopt;
 }
 
-template <class Integer>
-bool set_number(std::string_view text, Integer& to) {
+template <class Integer> bool set_number(std::string_view text, Integer& to) {
     const auto value = parse_number(text);
     if (!value || *value > static_cast<Integer>(~Integer{0})) return false;
     to = static_cast<Integer>(*value);
@@ -81,8 +80,7 @@ bool set_switch(std::string_view text, Switch& to) {
 bool set_level(std::string_view text, LogLevel& to) {
     constexpr std::pair<std::string_view, LogLevel> names[] = {
         {"none", LogLevel::none}, {"error", LogLevel::error}, {"warning", LogLevel::warning},
-        {"info", LogLevel::info}, {"debug", LogLevel::debug}, {"all", LogLevel::all},
-    };
+        {"info", LogLevel::info}, {"debug", LogLevel::debug}, {"all", LogLevel::all}};
     const auto name = cut(text, "/");
     for (const auto& [known, level] : names)
         if (name == known) {

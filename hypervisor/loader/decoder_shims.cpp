@@ -30,8 +30,7 @@ namespace {
 constexpr std::uint32_t crc32_polynomial = 0xEDB88320;         // IEEE 802.3, reflected
 constexpr std::uint64_t crc64_polynomial = 0xC96C5795D7870F42; // ECMA-182, reflected
 
-template <class Word, unsigned slices>
-struct CrcTables {
+template <class Word, unsigned slices> struct CrcTables {
     Word slice[slices][256];
 
     void fill(Word polynomial) {

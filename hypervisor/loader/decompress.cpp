@@ -33,8 +33,8 @@ LoadResult<std::size_t> decompress_xz(Bytes in, Out out, Arena& arena) {
     const lzma_allocator allocator{xz_allocate, xz_free, &arena};
     std::uint64_t memory_limit = ~0ull; // the arena is the limit
     std::size_t consumed = 0, written = 0;
-    const auto result = lzma_stream_buffer_decode(&memory_limit, 0, &allocator, raw(in), &consumed, in.size(),
-                                                  raw(out), &written, out.size());
+    const auto result = lzma_stream_buffer_decode(&memory_limit, 0, &allocator, raw(in), &consumed, in.size(), raw(out),
+                                                  &written, out.size());
     switch (result) {
     case LZMA_OK: return written;
     case LZMA_MEM_ERROR: return arena_error("xz", arena);

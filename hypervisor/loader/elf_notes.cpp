@@ -12,27 +12,25 @@ struct FeatureName {
     unsigned bit;
 };
 
-#define FEATURE(name)                                                                                                \
+#define FEATURE(name)                                                                                                  \
     FeatureName { #name, XENFEAT_##name }
-constexpr FeatureName feature_names[] = {
-    FEATURE(writable_page_tables),
-    FEATURE(writable_descriptor_tables),
-    FEATURE(auto_translated_physmap),
-    FEATURE(supervisor_mode_kernel),
-    FEATURE(pae_pgdir_above_4gb),
-    FEATURE(mmu_pt_update_preserve_ad),
-    FEATURE(highmem_assist),
-    FEATURE(gnttab_map_avail_bits),
-    FEATURE(hvm_callback_vector),
-    FEATURE(hvm_safe_pvclock),
-    FEATURE(hvm_pirqs),
-    FEATURE(dom0),
-    FEATURE(memory_op_vnode_supported),
-    FEATURE(ARM_SMCCC_supported),
-    FEATURE(linux_rsdp_unrestricted),
-    FEATURE(not_direct_mapped),
-    FEATURE(direct_mapped),
-};
+constexpr FeatureName feature_names[] = {FEATURE(writable_page_tables),
+                                         FEATURE(writable_descriptor_tables),
+                                         FEATURE(auto_translated_physmap),
+                                         FEATURE(supervisor_mode_kernel),
+                                         FEATURE(pae_pgdir_above_4gb),
+                                         FEATURE(mmu_pt_update_preserve_ad),
+                                         FEATURE(highmem_assist),
+                                         FEATURE(gnttab_map_avail_bits),
+                                         FEATURE(hvm_callback_vector),
+                                         FEATURE(hvm_safe_pvclock),
+                                         FEATURE(hvm_pirqs),
+                                         FEATURE(dom0),
+                                         FEATURE(memory_op_vnode_supported),
+                                         FEATURE(ARM_SMCCC_supported),
+                                         FEATURE(linux_rsdp_unrestricted),
+                                         FEATURE(not_direct_mapped),
+                                         FEATURE(direct_mapped)};
 #undef FEATURE
 
 void read_feature(std::string_view word, XenNotes& notes) {
@@ -72,8 +70,7 @@ std::string_view text(const ElfNote& note) {
 }
 
 /// Stores the number of a note into `to` (an optional or a flag).
-template <class To>
-LoadResult<> take_number(const ElfNote& note, std::string_view item, To& to) {
+template <class To> LoadResult<> take_number(const ElfNote& note, std::string_view item, To& to) {
     const auto value = number(note, item);
     if (!value) return std::unexpected(value.error());
     if constexpr (std::is_same_v<To, bool>)
@@ -142,8 +139,7 @@ LoadResult<> find_extent(PvKernel& kernel) {
         low = std::min(low, kernel.address_of(segment));
         high = std::max(high, kernel.address_of(segment) + segment.mem_size);
     });
-    if (below < kernel.paddr_offset)
-        return refuse(LoadErrc::outside_image, "PADDR_OFFSET", below, kernel.paddr_offset);
+    if (below < kernel.paddr_offset) return refuse(LoadErrc::outside_image, "PADDR_OFFSET", below, kernel.paddr_offset);
     if (low < kernel.virt_base) return refuse(LoadErrc::address_range, "kernel start", kernel.virt_base, low);
     if (!guest_range(kernel.virt_base, high))
         return refuse(LoadErrc::address_range, "kernel end", HYPERVISOR_VIRT_START, high);

@@ -43,8 +43,7 @@ struct LoadError {
     std::string_view found_text{};
 };
 
-template <class T = void>
-using LoadResult = std::expected<T, LoadError>;
+template <class T = void> using LoadResult = std::expected<T, LoadError>;
 
 [[nodiscard]] constexpr std::unexpected<LoadError> refuse(LoadErrc code, std::string_view item,
                                                           std::uint64_t expected = 0, std::uint64_t found = 0) {

@@ -22,8 +22,7 @@ class Reader {
 public:
     explicit Reader(Bytes data, std::uint64_t at) : data_(data), at_(at) {}
 
-    template <class T>
-    T number() {
+    template <class T> T number() {
         const auto value = read_at<T>(data_, at_);
         at_ += sizeof(T);
         failed_ = failed_ || !value;
@@ -103,8 +102,7 @@ LoadResult<std::size_t> decompress_lzop(Bytes in, std::span<std::byte> out) {
         if (reader.failed()) return refuse(LoadErrc::truncated, "lzop block", reader.at(), in.size());
         if (packed_size > size || size > largest_block)
             return refuse(LoadErrc::corrupt, "lzop block size", largest_block, size);
-        if (size > out.size() - written)
-            return refuse(LoadErrc::output_too_small, "lzop", out.size(), written + size);
+        if (size > out.size() - written) return refuse(LoadErrc::output_too_small, "lzop", out.size(), written + size);
         const auto target = out.subspan(written, size);
         if (!unpack(block, target)) return refuse(LoadErrc::corrupt, "lzop block", size, written);
         const auto sum = adler32(1, reinterpret_cast<const Bytef*>(target.data()), size);

@@ -19,7 +19,7 @@ enum Tag : std::uint32_t { // Multiboot2 specification 2.0, 3.6.x
     tag_efi_memory_map = 17,
     tag_efi_boot_services = 18,
     tag_efi64_image_handle = 20,
-    tag_load_base = 21,
+    tag_load_base = 21
 };
 
 constexpr std::uint32_t header_bytes = 8; // of the information, and of every tag

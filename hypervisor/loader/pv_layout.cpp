@@ -70,8 +70,7 @@ void place_unmapped(PvLayout& layout, const PvKernel& kernel, const LayoutReques
     }
     if (kernel.notes.init_p2m) {
         layout.p2m = Region{*kernel.notes.init_p2m, Pfn(next), pages_of(request.nr_pages * sizeof(xen_pfn_t))};
-        layout.p2m_levels =
-            count_more_tables(layout.p2m.address, layout.p2m.end(), layout.virt_base, layout.virt_end);
+        layout.p2m_levels = count_more_tables(layout.p2m.address, layout.p2m.end(), layout.virt_base, layout.virt_end);
         next += layout.p2m.pages;
         layout.p2m_tables = Region{0, Pfn(next), layout.p2m_levels.total()};
         next += layout.p2m_tables.pages;

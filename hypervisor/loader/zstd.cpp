@@ -23,9 +23,8 @@ struct LengthCode {
     std::uint8_t extra;
 };
 
-template <std::size_t codes>
-constexpr std::array<LengthCode, codes> length_codes(std::uint32_t base, unsigned plain,
-                                                     const std::uint8_t (&extra)[codes]) {
+template <std::size_t codes> constexpr std::array<LengthCode, codes> length_codes(std::uint32_t base, unsigned plain,
+                                                                                  const std::uint8_t (&extra)[codes]) {
     std::array<LengthCode, codes> table{};
     for (std::size_t i = 0; i < codes; ++i) {
         const std::uint8_t bits = i < plain ? 0 : extra[i - plain];
@@ -86,8 +85,7 @@ private:
                                    p4 = 0x85EBCA77C2B2AE63, p5 = 0x27D4EB2F165667C5;
 
     static std::uint64_t mix(std::uint64_t lane, std::uint64_t word) { return std::rotl(lane + word * p2, 31) * p1; }
-    template <class T>
-    static T load(Bytes data, std::size_t at) {
+    template <class T> static T load(Bytes data, std::size_t at) {
         T value;
         __builtin_memcpy(&value, data.data() + at, sizeof value);
         return value;

@@ -141,9 +141,8 @@ bool HuffmanTable::build(std::span<std::uint8_t> weights) {
     for (unsigned weight = 1; weight <= log; ++weight)
         for (unsigned symbol = 0; symbol < weights.size(); ++symbol)
             if (weights[symbol] == weight)
-                to =
-                    std::fill_n(to, 1u << (weight - 1),
-                                Code{static_cast<std::uint8_t>(symbol), static_cast<std::uint8_t>(log + 1 - weight)});
+                to = std::fill_n(to, 1u << (weight - 1),
+                                 Code{static_cast<std::uint8_t>(symbol), static_cast<std::uint8_t>(log + 1 - weight)});
     return true;
 }
 

@@ -122,8 +122,8 @@ void map_frame_tables() {
                 map_, [&](const MemoryRange& r) { return r.type == e820_ram && r.start < end && r.end > start; });
         if (!used) continue;
         frame_chunks[chunk / 64] |= 1ull << (chunk % 64);
-        map_range(arch::frame_table_base + chunk * size_2m, take(size_2m, size_2m, ~0ull), size_2m,
-                  Access::read_write, false);
+        map_range(arch::frame_table_base + chunk * size_2m, take(size_2m, size_2m, ~0ull), size_2m, Access::read_write,
+                  false);
     }
     for (u64 group = 0; group * 4 < frame_table_frames / frames_per_chunk; ++group) {
         if (!group_in_use(group)) continue;

@@ -12,8 +12,7 @@ namespace streak::mm {
 
 /// A pointer that a guest handed in. It can't be dereferenced or compared with a host pointer:
 /// elements are copied, once, and bounded.
-template <class T>
-class GuestHandle {
+template <class T> class GuestHandle {
     static_assert(std::is_trivially_copyable_v<T> || std::is_void_v<T>);
 
 public:
@@ -22,10 +21,7 @@ public:
 
     [[nodiscard]] constexpr bool is_null() const { return address_ == 0; }
     [[nodiscard]] constexpr Vaddr address() const { return Vaddr(address_); }
-    template <class U>
-    [[nodiscard]] constexpr GuestHandle<U> as() const {
-        return GuestHandle<U>(address_);
-    }
+    template <class U> [[nodiscard]] constexpr GuestHandle<U> as() const { return GuestHandle<U>(address_); }
     [[nodiscard]] constexpr GuestHandle offset(u64 elements) const {
         return GuestHandle(address_ + elements * sizeof(T));
     }
@@ -57,9 +53,8 @@ private:
 };
 
 /// The typed handle of an ABI structure's XEN_GUEST_HANDLE member.
-#define GUEST_HANDLE(member)                                                                                         \
-    ::streak::mm::GuestHandle<std::remove_pointer_t<decltype((member).p)>>(                                          \
-        reinterpret_cast<::streak::u64>((member).p))
+#define GUEST_HANDLE(member)                                                                                           \
+    ::streak::mm::GuestHandle<std::remove_pointer_t<decltype((member).p)>>(reinterpret_cast<::streak::u64>((member).p))
 
 /// For handlers of void pointers (sub-operation dependent).
 using RawHandle = GuestHandle<u8>;

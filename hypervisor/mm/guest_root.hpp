@@ -8,8 +8,7 @@ namespace streak::mm {
 /// Page-table isolation: copies what a guest's validated L4 table may show to the guest into `root`, whose other
 /// hypervisor slots stay. An entry that leads to the table itself leads to the root instead, and one to another L4
 /// table is left out: the tables of the hypervisor can be reached through those.
-template <class Env>
-void show_guest_entries(Env& env, u64* root, Mfn root_frame, const PageInfo& l4) {
+template <class Env> void show_guest_entries(Env& env, u64* root, Mfn root_frame, const PageInfo& l4) {
     const u64* const table = env.entries(l4);
     constexpr unsigned m2p_slot = arch::first_hypervisor_slot;
     const auto copy = [&](unsigned i, unsigned end) {

@@ -13,8 +13,7 @@ namespace streak::mm {
 void deallocate(void* memory, u64 bytes);
 
 /// An owned object on the hypervisor heap.
-template <class T>
-class Owned {
+template <class T> class Owned {
 public:
     Owned() = default;
     explicit Owned(T* object) : object_(object) {}
@@ -42,8 +41,7 @@ private:
 };
 
 /// nullptr inside when memory is out.
-template <class T, class... Args>
-[[nodiscard]] Owned<T> make_owned(Args&&... args) {
+template <class T, class... Args> [[nodiscard]] Owned<T> make_owned(Args&&... args) {
     void* memory = allocate(sizeof(T));
     return Owned<T>(memory ? ::new (memory) T(std::forward<Args>(args)...) : nullptr);
 }

@@ -68,8 +68,7 @@ extern u64 frame_table_frames;
     return Mfn(static_cast<u64>(&page - reinterpret_cast<const PageInfo*>(arch::frame_table_base)));
 }
 
-template <class T = void>
-[[nodiscard]] inline T* page_memory(const PageInfo& page) {
+template <class T = void> [[nodiscard]] inline T* page_memory(const PageInfo& page) {
     return arch::direct_map<T>(to_maddr(mfn_of(page)));
 }
 

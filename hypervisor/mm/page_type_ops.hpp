@@ -14,14 +14,12 @@
 namespace streak::mm {
 
 /// Takes a general reference if `page` is in use and belongs to `owner`.
-template <class Env>
-[[nodiscard]] inline bool take_reference(Env& env, PageInfo& page, DomId owner) {
+template <class Env> [[nodiscard]] inline bool take_reference(Env& env, PageInfo& page, DomId owner) {
     u64 count = page.count.load(std::memory_order_relaxed);
     do {
         if ((count & count_bits::mask) == 0 || page.owner != owner.raw()) [[unlikely]]
             return false;
-    } while (
-        !page.count.compare_exchange_weak(count, count + 1, std::memory_order_acquire, std::memory_order_relaxed));
+    } while (!page.count.compare_exchange_weak(count, count + 1, std::memory_order_acquire, std::memory_order_relaxed));
     // The owner is stable only now.
     if (page.owner == owner.raw()) [[likely]]
         return true;
@@ -30,8 +28,7 @@ template <class Env>
 }
 
 /// Ends a change of type that was announced by `busy`: waits for stale translations to go, judges contents.
-template <class Env>
-[[nodiscard]] bool complete_type_change(Env& env, PageInfo& page, PageType type, PageType before) {
+template <class Env> [[nodiscard]] bool complete_type_change(Env& env, PageInfo& page, PageType type, PageType before) {
     if (before != PageType::none && before != type) env.flush_stale(page);
     if (type == PageType::segment_descriptor && !env.descriptors_ok(page)) {
         page.type.store(0, std::memory_order_release);
@@ -42,8 +39,7 @@ template <class Env>
 }
 
 /// take_shared_type() for all but one more use of the present type.
-template <class Env>
-[[nodiscard, gnu::noinline]] bool take_new_type(Env& env, PageInfo& page, PageType type) {
+template <class Env> [[nodiscard, gnu::noinline]] bool take_new_type(Env& env, PageInfo& page, PageType type) {
     u64 word = page.type.load(std::memory_order_relaxed);
     for (;;) {
         const bool same = (word & type_bits::type_mask) == type_bits::of(type);
@@ -80,8 +76,7 @@ template <class Env>
 
 /// drop_shared_type() when it may be the last one. The stamp is written first: whoever sees the count at zero
 /// sees it.
-template <class Env>
-[[gnu::noinline]] void drop_last_type(Env& env, PageInfo& page) {
+template <class Env> [[gnu::noinline]] void drop_last_type(Env& env, PageInfo& page) {
     u64 word = page.type.load(std::memory_order_relaxed);
     do {
         if (type_bits::count(word) == 1) page.tlb_stamp = env.stamp();
@@ -89,8 +84,7 @@ template <class Env>
 }
 
 /// Drops a writable or segment-descriptor reference.
-template <class Env>
-[[gnu::always_inline]] inline void drop_shared_type(Env& env, PageInfo& page) {
+template <class Env> [[gnu::always_inline]] inline void drop_shared_type(Env& env, PageInfo& page) {
     u64 word = page.type.load(std::memory_order_relaxed);
     if (type_bits::count(word) == 1 ||
         !page.type.compare_exchange_strong(word, word - 1, std::memory_order_release, std::memory_order_relaxed))
@@ -99,8 +93,7 @@ template <class Env>
 
 /// Makes an unused frame a table of `type` with one reference and nothing validated. The caller holds the
 /// owner's page lock. False when the frame is in use.
-template <class Env>
-[[nodiscard]] bool begin_table(Env& env, PageInfo& page, PageType type) {
+template <class Env> [[nodiscard]] bool begin_table(Env& env, PageInfo& page, PageType type) {
     u64 word = page.type.load(std::memory_order_relaxed);
     do {
         if ((word & type_bits::busy) || type_bits::count(word) != 0) return false;
@@ -113,8 +106,7 @@ template <class Env>
 }
 
 /// The last reference to a table whose contents hold no references any more goes.
-template <class Env>
-void end_table(Env& env, PageInfo& page) {
+template <class Env> void end_table(Env& env, PageInfo& page) {
     page.progress = 0;
     page.tlb_stamp = env.stamp();
     page.type.store(page.type.load(std::memory_order_relaxed) & type_bits::type_mask, std::memory_order_release);

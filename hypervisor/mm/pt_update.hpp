@@ -14,8 +14,7 @@ namespace streak::mm {
 /// entry under way. One for each vCPU; whoever finds one there completes or undoes it first.
 using OwedTable = PageInfo*;
 
-template <class Env>
-class TableUpdater : public PageTables<Env> {
+template <class Env> class TableUpdater : public PageTables<Env> {
     using Base = PageTables<Env>;
 
 public:
@@ -153,9 +152,8 @@ private:
     }
 
     /// The same frame with other rights or attributes.
-    template <class Write>
-    [[nodiscard, gnu::always_inline]] Result<> change_access(u64& slot, u64 old, u64 entry, DomId frames_of,
-                                                             Write&& write) {
+    template <class Write> [[nodiscard, gnu::always_inline]] Result<> change_access(u64& slot, u64 old, u64 entry,
+                                                                                    DomId frames_of, Write&& write) {
         const bool more = (entry & ~old) & pte::writable, less = (old & ~entry) & pte::writable;
         PageInfo* page = more || less ? this->env().page(pte::frame(entry)) : nullptr;
         if (page && more &&

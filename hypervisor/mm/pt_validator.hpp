@@ -30,8 +30,7 @@ inline constexpr u16 child_owned = 1u << 15;
 inline constexpr u16 failed = 1u << 14; ///< contents were found bad: only undoing is left
 } // namespace pt_progress
 
-template <class Env>
-class PageTables {
+template <class Env> class PageTables {
 public:
     static constexpr int l1_cost = 64, default_budget = 64 * l1_cost;
     static constexpr unsigned group_size = 8;
@@ -174,8 +173,7 @@ private:
 
     /// Somebody who doesn't own the only reference needs the table validated.
     [[nodiscard, gnu::noinline]] Result<> complete_for_others(PageInfo& page, unsigned level) {
-        if (!(page.type.load(std::memory_order_relaxed) & type_bits::partial) ||
-            (page.progress & pt_progress::failed))
+        if (!(page.type.load(std::memory_order_relaxed) & type_bits::partial) || (page.progress & pt_progress::failed))
             return fail(Errno::EINVAL);
         const Result<> valid = validate(page, level);
         return over(valid) ? fail(Errno::EAGAIN) : valid;

@@ -53,8 +53,7 @@ Result<> check_addresses(const Context& c) {
 
 Result<> check_descriptor_tables(const Context& c) {
     if (c.gdt_ents > max_gdt_entries || c.ldt_ents > max_ldt_entries) return fail(Errno::EINVAL);
-    if (c.ldt_ents != 0 &&
-        (c.ldt_base % page_size != 0 || !arch::guest_range_ok(c.ldt_base, c.ldt_ents * sizeof(u64))))
+    if (c.ldt_ents != 0 && (c.ldt_base % page_size != 0 || !arch::guest_range_ok(c.ldt_base, c.ldt_ents * sizeof(u64))))
         return fail(Errno::EINVAL);
     return {};
 }
@@ -95,30 +94,20 @@ Result<> take_tables(Vcpu& v, const Context& c) {
 
 // ---- What can't fail ----
 
+/// r15 to rdi come first in both structures, in the same order.
+constexpr std::size_t general_registers = offsetof(arch::Registers, error_code);
+static_assert(offsetof(cpu_user_regs_t, r15) == 0 && offsetof(cpu_user_regs_t, error_code) == general_registers &&
+              offsetof(cpu_user_regs_t, rdi) == offsetof(arch::Registers, rdi));
+
 void commit_registers(Vcpu& v, const cpu_user_regs_t& from) {
     arch::Registers& r = v.regs;
-    r = {.r15 = from.r15,
-         .r14 = from.r14,
-         .r13 = from.r13,
-         .r12 = from.r12,
-         .rbp = from.rbp,
-         .rbx = from.rbx,
-         .r11 = from.r11,
-         .r10 = from.r10,
-         .r9 = from.r9,
-         .r8 = from.r8,
-         .rax = from.rax,
-         .rcx = from.rcx,
-         .rdx = from.rdx,
-         .rsi = from.rsi,
-         .rdi = from.rdi,
-         .error_code = 0,
-         .vector = 0,
-         .rip = from.rip,
-         .cs = u64(from.cs) | 3,
-         .rflags = (from.rflags & guest_flags) | flags::if_ | flags::fixed,
-         .rsp = from.rsp,
-         .ss = u64(from.ss) | 3};
+    r = {};
+    std::memcpy(&r, &from, general_registers);
+    r.rip = from.rip;
+    r.cs = u64(from.cs) | 3;
+    r.rflags = (from.rflags & guest_flags) | flags::if_ | flags::fixed;
+    r.rsp = from.rsp;
+    r.ss = u64(from.ss) | 3;
     v.pv.iopl = (from.rflags >> iopl_shift) & 3;
     v.pv.ds = guest_selector(from.ds);
     v.pv.es = guest_selector(from.es);
@@ -169,9 +158,7 @@ void commit(Vcpu& v, const Context& c) {
 
 void read_registers(const Vcpu& v, cpu_user_regs_t& to) {
     const arch::Registers& r = v.regs;
-    to.r15 = r.r15, to.r14 = r.r14, to.r13 = r.r13, to.r12 = r.r12, to.r11 = r.r11, to.r10 = r.r10;
-    to.r9 = r.r9, to.r8 = r.r8, to.rbp = r.rbp, to.rbx = r.rbx, to.rax = r.rax, to.rcx = r.rcx;
-    to.rdx = r.rdx, to.rsi = r.rsi, to.rdi = r.rdi;
+    std::memcpy(&to, &r, general_registers);
     to.rip = r.rip, to.rsp = r.rsp;
     to.rflags = (r.rflags & ~flags::iopl) | static_cast<u64>(v.pv.iopl) << iopl_shift;
     to.cs = static_cast<u16>(r.cs), to.ss = static_cast<u16>(r.ss);

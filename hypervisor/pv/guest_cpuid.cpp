@@ -132,20 +132,19 @@ CpuidLeaf hypervisor_leaf(const Vcpu& v, u32 index, u32 subleaf) {
 
 } // namespace
 
-constinit const std::array<FeatureWord, std::tuple_size_v<FeatureMask>> feature_words{{
-    {1, 0, FeatureWord::Register::edx},
-    {1, 0, FeatureWord::Register::ecx},
-    {0x80000001, 0, FeatureWord::Register::edx},
-    {0x80000001, 0, FeatureWord::Register::ecx},
-    {0xd, 1, FeatureWord::Register::eax},
-    {7, 0, FeatureWord::Register::ebx},
-    {7, 0, FeatureWord::Register::ecx},
-    {0x80000007, 0, FeatureWord::Register::edx},
-    {0x80000008, 0, FeatureWord::Register::ebx},
-    {7, 0, FeatureWord::Register::edx},
-    {7, 1, FeatureWord::Register::eax},
-    {0x80000021, 0, FeatureWord::Register::eax},
-}};
+constinit const std::array<FeatureWord, std::tuple_size_v<FeatureMask>> feature_words{
+    {{1, 0, FeatureWord::Register::edx},
+     {1, 0, FeatureWord::Register::ecx},
+     {0x80000001, 0, FeatureWord::Register::edx},
+     {0x80000001, 0, FeatureWord::Register::ecx},
+     {0xd, 1, FeatureWord::Register::eax},
+     {7, 0, FeatureWord::Register::ebx},
+     {7, 0, FeatureWord::Register::ecx},
+     {0x80000007, 0, FeatureWord::Register::edx},
+     {0x80000008, 0, FeatureWord::Register::ebx},
+     {7, 0, FeatureWord::Register::edx},
+     {7, 1, FeatureWord::Register::eax},
+     {0x80000021, 0, FeatureWord::Register::eax}}};
 
 void mask_features(const FeatureMask& mask, u32 leaf, u32 subleaf, CpuidLeaf& values) {
     for (std::size_t i = 0; i < mask.size(); ++i)

@@ -20,8 +20,7 @@ constexpr std::array<u8, 14> call_code{0x51, 0x41, 0x53, 0xb8, 0, 0, 0, 0, 0x0f,
 // The frame of iret has rax, r11 and rcx on top: push rcx; push r11; push rax; mov eax, n; syscall
 constexpr std::array<u8, 11> iret_code{0x51, 0x41, 0x53, 0x50, 0xb8, 0, 0, 0, 0, 0x0f, 0x05};
 
-template <std::size_t N>
-void put(u8* at, std::array<u8, N> code, std::size_t number_offset, u32 number) {
+template <std::size_t N> void put(u8* at, std::array<u8, N> code, std::size_t number_offset, u32 number) {
     std::memcpy(code.data() + number_offset, &number, sizeof number);
     std::copy(code.begin(), code.end(), at);
 }

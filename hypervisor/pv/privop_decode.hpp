@@ -32,7 +32,7 @@ enum class PrivOp : u8 {
     read_tscp,
     set_xcr,
     cpuid,
-    invalidate_caches,
+    invalidate_caches
 };
 
 enum class SegmentOverride : u8 { none, fs, gs };

@@ -175,8 +175,7 @@ u64 operand(const PtwrInstruction& i, const arch::Registers& regs) {
 }
 
 namespace flag {
-constexpr u64 carry = 1u << 0, parity = 1u << 2, adjust = 1u << 4, zero = 1u << 6, sign = 1u << 7,
-              overflow = 1u << 11;
+constexpr u64 carry = 1u << 0, parity = 1u << 2, adjust = 1u << 4, zero = 1u << 6, sign = 1u << 7, overflow = 1u << 11;
 constexpr u64 arithmetic = carry | parity | adjust | zero | sign | overflow;
 } // namespace flag
 

@@ -14,8 +14,7 @@ struct HeapNode {
 
 /// An intrusive priority queue without memory of its own: insertion and look at the minimum in constant
 /// time, removal of any element in amortised logarithmic time. `Less` orders two nodes.
-template <class Less>
-class PairingHeap {
+template <class Less> class PairingHeap {
 public:
     [[nodiscard]] HeapNode* top() const { return root_; }
     [[nodiscard]] bool empty() const { return root_ == nullptr; }
@@ -44,8 +43,7 @@ public:
     }
 
     /// Calls `f(node)` for each element, in no useful order, until it returns true; that element or null.
-    template <class F>
-    HeapNode* find(F&& f) const {
+    template <class F> HeapNode* find(F&& f) const {
         HeapNode* node = root_;
         while (node != nullptr) {
             if (f(*node)) return node;

@@ -127,8 +127,7 @@ Entity* RunQueue::find(FunctionRef<bool(Entity&)> fits) const {
     return static_cast<Entity*>(ready_.find([&](HeapNode& node) { return fits(static_cast<Entity&>(node)); }));
 }
 
-CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferred, const CpuMask& online,
-                 LoadOf load) {
+CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferred, const CpuMask& online, LoadOf load) {
     CpuMask candidates = allowed;
     candidates &= online;
     if (candidates.empty()) candidates = online;
@@ -137,8 +136,7 @@ CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferre
     CpuId best = previous;
     u32 best_cost = ~0u;
     candidates.for_each([&](CpuId cpu) {
-        const u32 cost =
-            std::min(load(cpu), 1u << 20) * 4 + (preferred.test(cpu) ? 0 : 2) + (cpu == previous ? 0 : 1);
+        const u32 cost = std::min(load(cpu), 1u << 20) * 4 + (preferred.test(cpu) ? 0 : 2) + (cpu == previous ? 0 : 1);
         if (cost < best_cost) {
             best = cpu;
             best_cost = cost;

@@ -105,8 +105,8 @@ using LoadOf = FunctionRef<u32(CpuId)>;
 
 /// Where an entity that becomes runnable should wait: an allowed, online CPU; preferred ones, its previous one
 /// and idle ones first. Without an allowed CPU online: any online one.
-[[nodiscard]] CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferred,
-                               const CpuMask& online, LoadOf load);
+[[nodiscard]] CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferred, const CpuMask& online,
+                               LoadOf load);
 
 /// The CPU whose queue an idle CPU should take from: the one with most entities waiting (`waiting` > 0), or
 /// max_cpus when there is none.

@@ -17,8 +17,7 @@ using namespace streak::evtchn;
 
 namespace {
 
-constexpr u32 pending = 1u << EVTCHN_FIFO_PENDING, masked = 1u << EVTCHN_FIFO_MASKED,
-              linked = 1u << EVTCHN_FIFO_LINKED;
+constexpr u32 pending = 1u << EVTCHN_FIFO_PENDING, masked = 1u << EVTCHN_FIFO_MASKED, linked = 1u << EVTCHN_FIFO_LINKED;
 
 /// A guest with FIFO delivery that keeps to the ABI: it takes events from its queues as the ABI says.
 struct Guest {

@@ -31,8 +31,7 @@ Blob table(std::string_view signature, const Blob& body, std::uint8_t revision =
     return blob;
 }
 
-template <class... Fields>
-Blob packed(Fields... fields) {
+template <class... Fields> Blob packed(Fields... fields) {
     Blob blob;
     (append(blob, fields), ...);
     return blob;
@@ -63,8 +62,8 @@ Blob madt_body() {
           packed(u8{9}, u8{16}, u16{0}, u32{0x100}, u32{1}, u32{7}),
           packed(u8{1}, u8{12}, u8{4}, u8{0}, u32{0xFEC00000}, u32{0}),
           packed(u8{2}, u8{10}, u8{0}, u8{9}, u32{9}, u16{0xD}), packed(u8{3}, u8{8}, u16{5}, u32{2}),
-          packed(u8{4}, u8{6}, u8{0xFF}, u16{5}, u8{1}),
-          packed(u8{10}, u8{12}, u16{0}, u32{~0u}, u8{0}, u8{0}, u16{0}), packed(u8{77}, u8{3}, u8{1})})
+          packed(u8{4}, u8{6}, u8{0xFF}, u16{5}, u8{1}), packed(u8{10}, u8{12}, u16{0}, u32{~0u}, u8{0}, u8{0}, u16{0}),
+          packed(u8{77}, u8{3}, u8{1})})
         body.insert(body.end(), entry.begin(), entry.end());
     return body;
 }

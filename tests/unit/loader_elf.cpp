@@ -127,8 +127,8 @@ TEST_CASE("what can't be started is refused with what was expected", "[loader][e
     SECTION("hypercall page outside") {
         CHECK(error_of(linux_like().number(XEN_ELFNOTE_HYPERCALL_PAGE, 0xffffffff81008000).build()) ==
               LoadErrc::outside_image);
-        CHECK(read_pv_kernel(linux_like().number(XEN_ELFNOTE_HYPERCALL_PAGE, 0xffffffff81007000).build(),
-                             StartAs::dom0));
+        CHECK(
+            read_pv_kernel(linux_like().number(XEN_ELFNOTE_HYPERCALL_PAGE, 0xffffffff81007000).build(), StartAs::dom0));
     }
     SECTION("in the hypervisor's range") {
         CHECK(error_of(linux_like().number(XEN_ELFNOTE_VIRT_BASE, 0xffff800000000000).build()) ==
@@ -172,8 +172,7 @@ TEST_CASE("every truncation and many mutations are survived", "[loader][elf][hos
     auto elf = linux_like();
     elf.extra_section = "__xen_guest";
     const auto good = elf.build();
-    for (std::size_t size = 0; size < good.size(); ++size)
-        (void)read_pv_kernel(Bytes(good).first(size), StartAs::dom0);
+    for (std::size_t size = 0; size < good.size(); ++size) (void)read_pv_kernel(Bytes(good).first(size), StartAs::dom0);
     std::mt19937 random(4711);
     for (int round = 0; round < 20000; ++round) {
         auto file = good;

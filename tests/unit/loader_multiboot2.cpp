@@ -14,8 +14,7 @@ namespace {
 struct InfoBuilder {
     Blob blob = Blob(8);
 
-    template <class... Fields>
-    InfoBuilder& tag(std::uint32_t type, std::string_view text, Fields... fields) {
+    template <class... Fields> InfoBuilder& tag(std::uint32_t type, std::string_view text, Fields... fields) {
         const std::size_t at = blob.size();
         append(blob, type);
         append(blob, std::uint32_t{0});
@@ -99,9 +98,7 @@ TEST_CASE("damaged information is refused", "[loader][multiboot2]") {
         CHECK(BootInfo::parse(blob).error().item == "end tag");
     }
     SECTION("memory map entries of size 0") { CHECK(!BootInfo::parse(InfoBuilder{}.tag(6, "", 0u, 0u).build())); }
-    SECTION("module that ends before it starts") {
-        CHECK(!BootInfo::parse(InfoBuilder{}.tag(3, "", 2u, 1u).build()));
-    }
+    SECTION("module that ends before it starts") { CHECK(!BootInfo::parse(InfoBuilder{}.tag(3, "", 2u, 1u).build())); }
 }
 
 TEST_CASE("more modules than fit are counted", "[loader][multiboot2]") {

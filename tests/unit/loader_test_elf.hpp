@@ -15,8 +15,7 @@ namespace loader_test {
 
 using Blob = std::vector<std::byte>;
 
-template <class T>
-void append(Blob& blob, const T& value) {
+template <class T> void append(Blob& blob, const T& value) {
     const auto* from = reinterpret_cast<const std::byte*>(&value);
     blob.insert(blob.end(), from, from + sizeof value);
 }
@@ -26,8 +25,7 @@ inline void append_text(Blob& blob, std::string_view text) {
     blob.insert(blob.end(), from, from + text.size());
 }
 
-template <class T>
-void put(Blob& blob, std::size_t at, const T& value) {
+template <class T> void put(Blob& blob, std::size_t at, const T& value) {
     std::memcpy(blob.data() + at, &value, sizeof value);
 }
 

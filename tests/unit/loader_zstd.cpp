@@ -101,8 +101,9 @@ TEST_CASE("zstd: long distances, sizes left out", "[loader][zstd]") {
     append(data, sample(Kind::text, 2'000'000, 8));
     append(data, Blob(data.begin(), data.begin() + 300'000));
     for (const bool size_in_header : {true, false}) {
-        const auto back = unpack(
-            pack(data, {.level = 19, .checksum = true, .size_in_header = size_in_header, .window_log = 27}), data.size());
+        const auto back =
+            unpack(pack(data, {.level = 19, .checksum = true, .size_in_header = size_in_header, .window_log = 27}),
+                   data.size());
         REQUIRE(back);
         CHECK(*back == data);
     }

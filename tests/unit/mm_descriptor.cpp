@@ -27,9 +27,8 @@ TEST_CASE("descriptors: empty and absent ones stay as they are", "[mm]") {
 
 TEST_CASE("descriptors: Linux' segments are accepted at the guest's level", "[mm]") {
     // Kernel code 32 and 64, kernel data, user code 32, user data, user code 64, node number.
-    for (const u64 wanted :
-         {0x00cf9b000000ffffull, 0x00af9b000000ffffull, 0x00cf93000000ffffull, 0x00cffb000000ffffull,
-          0x00cff3000000ffffull, 0x00affb000000ffffull, 0x0040f50000000001ull}) {
+    for (const u64 wanted : {0x00cf9b000000ffffull, 0x00af9b000000ffffull, 0x00cf93000000ffffull, 0x00cffb000000ffffull,
+                             0x00cff3000000ffffull, 0x00affb000000ffffull, 0x0040f50000000001ull}) {
         u64 descriptor = wanted;
         CHECK(mm::fix_descriptor(descriptor));
         CHECK(dpl(descriptor) == 3);

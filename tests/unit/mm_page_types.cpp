@@ -509,8 +509,7 @@ TEST_CASE("page types: what an isolated guest's root shows") {
     auto t = w.whole();
     REQUIRE(t.change_upper(p[20], 300, w.m.entry(0, pte::present), plain, owed));
     CHECK(w.m.l4_changes == 3);
-    CHECK(t.change_upper(p[20], 301, w.m.entry(0, pte::present | pte::writable), plain, owed).error() ==
-          Errno::EINVAL);
+    CHECK(t.change_upper(p[20], 301, w.m.entry(0, pte::present | pte::writable), plain, owed).error() == Errno::EINVAL);
     CHECK(w.m.l4_changes == 3);
 
     constexpr Mfn root_frame{0x4711};

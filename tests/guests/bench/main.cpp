@@ -21,8 +21,7 @@ namespace {
 constexpr unsigned rounds = 8;
 
 /// Prints the least number of instructions per operation; `batch` operations happen in each call.
-template <typename F>
-void bench(std::string_view name, F operation, unsigned times = 100, unsigned batch = 1) {
+template <typename F> void bench(std::string_view name, F operation, unsigned times = 100, unsigned batch = 1) {
     u64 least = ~0ull;
     for (unsigned round = 0; round < rounds; ++round) {
         const u64 start = rdtsc();

@@ -77,8 +77,7 @@ xen_sysctl_physinfo physinfo() {
 }
 
 /// Lets others run until the condition holds, half a second at most.
-template <class F>
-bool wait_for(F&& holds) {
+template <class F> bool wait_for(F&& holds) {
     for (const u64 end = system_time() + 500 * ms; system_time() < end; sched_op(SCHEDOP_yield))
         if (holds()) return true;
     return holds();
@@ -114,8 +113,7 @@ struct Guest {
     u32 port = 0; ///< dom0's end of the event channel
     xen_pfn_t frames[memory_frames];
 
-    template <class T>
-    T* mapped(FrameUse use) {
+    template <class T> T* mapped(FrameUse use) {
         const u64 address = window + use * page_size;
         require_eq(map_foreign(address, id, frames[use]), 0, "a frame of the other domain is mapped");
         return reinterpret_cast<T*>(address);

@@ -101,8 +101,7 @@ void check_pointers() {
     const u64 before = sample_m2p();
     for (const Call& call : calls) {
         for (u64 address : addresses) {
-            if (call.number == __HYPERVISOR_set_trap_table && address == 0)
-                continue; // clears the table by definition
+            if (call.number == __HYPERVISOR_set_trap_table && address == 0) continue; // clears the table by definition
             const long result = call.command < 0 ? hypercall(call.number, address, call.third, 0, DOMID_SELF)
                                                  : hypercall(call.number, call.command, address, call.third);
             if (fits(address)) continue;

@@ -96,8 +96,8 @@ GUEST("hypercall-fuzz") {
         succeeded += result >= 0;
         if (result < -1000 && number != __HYPERVISOR_get_debugreg) {
             ++strange;
-            Line() << "hypercall " << number << "(" << Hex{a[0]} << ", " << Hex{a[1]} << ", " << Hex{a[2]}
-                   << ") gives " << Hex{static_cast<u64>(result)};
+            Line() << "hypercall " << number << "(" << Hex{a[0]} << ", " << Hex{a[1]} << ", " << Hex{a[2]} << ") gives "
+                   << Hex{static_cast<u64>(result)};
         }
     }
     Line() << done << " calls, " << succeeded << " succeeded";

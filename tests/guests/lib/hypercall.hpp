@@ -10,8 +10,7 @@ namespace guest {
 
 extern "C" char hypercall_page[4096];
 
-template <typename T>
-u64 to_word(T value) {
+template <typename T> u64 to_word(T value) {
     if constexpr (std::is_pointer_v<T> || std::is_null_pointer_v<T>)
         return std::bit_cast<u64>(value);
     else
@@ -19,8 +18,7 @@ u64 to_word(T value) {
 }
 
 /// Calls hypercall `number` through the hypercall page; missing arguments are zero.
-template <typename... A>
-long hypercall(unsigned number, A... arguments) {
+template <typename... A> long hypercall(unsigned number, A... arguments) {
     static_assert(sizeof...(A) <= 5);
     u64 a[6] = {to_word(arguments)...};
     u64 result = std::bit_cast<u64>(&hypercall_page[number * 32]);
@@ -34,8 +32,7 @@ long hypercall(unsigned number, A... arguments) {
 }
 
 /// The same by a SYSCALL instruction of our own, as newer kernels do it.
-template <typename... A>
-long bare_hypercall(u64 number, A... arguments) {
+template <typename... A> long bare_hypercall(u64 number, A... arguments) {
     static_assert(sizeof...(A) <= 5);
     u64 a[6] = {to_word(arguments)...};
     register u64 r10 asm("r10") = a[3];
@@ -63,9 +60,7 @@ inline long vcpu_op(int command, unsigned vcpu, void* argument = nullptr) {
 inline long sched_op(int command, void* argument = nullptr) {
     return hypercall(__HYPERVISOR_sched_op, command, argument);
 }
-inline long physdev_call(int command, void* argument) {
-    return hypercall(__HYPERVISOR_physdev_op, command, argument);
-}
+inline long physdev_call(int command, void* argument) { return hypercall(__HYPERVISOR_physdev_op, command, argument); }
 inline long mmuext_ops(mmuext_op_t* ops, unsigned count, u32* done = nullptr, domid_t domain = DOMID_SELF) {
     return hypercall(__HYPERVISOR_mmuext_op, ops, count, done, domain);
 }

@@ -5,8 +5,8 @@
 
 namespace guest {
 
-inline constexpr u64 pte_present = 0x001, pte_write = 0x002, pte_user = 0x004, pte_accessed = 0x020,
-                     pte_dirty = 0x040, pte_pse = 0x080, pte_nx = 1ull << 63;
+inline constexpr u64 pte_present = 0x001, pte_write = 0x002, pte_user = 0x004, pte_accessed = 0x020, pte_dirty = 0x040,
+                     pte_pse = 0x080, pte_nx = 1ull << 63;
 inline constexpr u64 pte_ro = pte_present | pte_user | pte_accessed;
 inline constexpr u64 pte_rw = pte_ro | pte_write | pte_dirty;
 inline constexpr u64 pte_frame_mask = 0x000ffffffffff000;

@@ -24,12 +24,8 @@ public:
     Line& operator<<(std::string_view text);
     Line& operator<<(const char* text) { return *this << std::string_view(text); }
     Line& operator<<(Hex number);
-    template <std::signed_integral T>
-    Line& operator<<(T number) {
-        return decimal(number);
-    }
-    template <std::unsigned_integral T>
-    Line& operator<<(T number) {
+    template <std::signed_integral T> Line& operator<<(T number) { return decimal(number); }
+    template <std::unsigned_integral T> Line& operator<<(T number) {
         return unsigned_decimal(static_cast<u64>(number));
     }
 

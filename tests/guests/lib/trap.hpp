@@ -78,8 +78,7 @@ long register_callback(u16 type, const char* entry, u16 flags = 0);
 const Trap& last_trap();
 
 /// Runs `function` and reports the trap that ended it, if one did.
-template <typename F>
-Trap catch_trap(F function) {
+template <typename F> Trap catch_trap(F function) {
     auto thunk = [](void* argument) { (*static_cast<F*>(argument))(); };
     return guarded_call(thunk, &function) ? last_trap() : Trap{};
 }

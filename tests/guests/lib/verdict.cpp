@@ -25,8 +25,8 @@ bool expect_value(std::int64_t actual, std::int64_t wanted, std::string_view tex
     ++checks;
     if (actual == wanted) return true;
     ++failures;
-    Line() << "FAIL: " << text << ": got " << actual << " (" << Hex{static_cast<u64>(actual)} << "), wanted "
-           << wanted << " (" << Hex{static_cast<u64>(wanted)} << ")";
+    Line() << "FAIL: " << text << ": got " << actual << " (" << Hex{static_cast<u64>(actual)} << "), wanted " << wanted
+           << " (" << Hex{static_cast<u64>(wanted)} << ")";
     return false;
 }
 

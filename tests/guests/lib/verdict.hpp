@@ -7,8 +7,8 @@
 #include "tests/guests/lib/print.hpp"
 
 /// Names the guest and opens its body: GUEST("traps") { … }.
-#define GUEST(name)                                                                                                  \
-    extern "C" const char guest_name[] = name;                                                                       \
+#define GUEST(name)                                                                                                    \
+    extern "C" const char guest_name[] = name;                                                                         \
     void guest::run()
 
 namespace guest {
@@ -24,14 +24,12 @@ bool expect(bool holds, std::string_view text);
 /// As expect(actual == wanted), printing both values when they differ.
 bool expect_value(std::int64_t actual, std::int64_t wanted, std::string_view text);
 
-template <typename A, typename B>
-bool expect_eq(A actual, B wanted, std::string_view text) {
+template <typename A, typename B> bool expect_eq(A actual, B wanted, std::string_view text) {
     return expect_value(static_cast<std::int64_t>(actual), static_cast<std::int64_t>(wanted), text);
 }
 
 /// As expect_eq, but the test cannot go on without it.
-template <typename A, typename B>
-void require_eq(A actual, B wanted, std::string_view text);
+template <typename A, typename B> void require_eq(A actual, B wanted, std::string_view text);
 
 /// Accepts any error (a negative number of errno size), not success and not a stray value.
 bool expect_error(long result, std::string_view text);
@@ -45,8 +43,7 @@ bool expect_error(long result, std::string_view text);
 /// Ends the test: it could not be carried out.
 [[noreturn]] void error(std::string_view reason);
 
-template <typename A, typename B>
-void require_eq(A actual, B wanted, std::string_view text) {
+template <typename A, typename B> void require_eq(A actual, B wanted, std::string_view text) {
     if (!expect_eq(actual, wanted, text)) conclude();
 }
 

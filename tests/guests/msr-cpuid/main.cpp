@@ -88,8 +88,7 @@ void check_others() {
     expect_eq(rdmsr(msr_efer), efer, "nor EFER");
 }
 
-template <typename F>
-u64 read_control(F read, std::string_view text) {
+template <typename F> u64 read_control(F read, std::string_view text) {
     u64 value = 0;
     expect(!catch_trap([&] { value = read(); }).taken, text);
     return value;

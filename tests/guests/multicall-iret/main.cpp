@@ -102,9 +102,8 @@ void check_updates() {
     require_eq(map(window, mfn_of(data), pte_rw), 0, "a window");
     data->word[0] = 1;
     other->word[0] = 2;
-    multicall_entry_t calls[] = {
-        call(__HYPERVISOR_update_va_mapping, window, pte(mfn_of(other), pte_rw), UVMF_INVLPG),
-        call(__HYPERVISOR_update_va_mapping, window, pte(root_mfn(), pte_rw), UVMF_INVLPG)};
+    multicall_entry_t calls[] = {call(__HYPERVISOR_update_va_mapping, window, pte(mfn_of(other), pte_rw), UVMF_INVLPG),
+                                 call(__HYPERVISOR_update_va_mapping, window, pte(root_mfn(), pte_rw), UVMF_INVLPG)};
     expect_eq(multicall(calls, 2), 0, "updates in a batch");
     expect_eq(calls[0].result, 0, "a good one");
     expect_error(calls[1].result, "a refused one");

@@ -70,8 +70,8 @@ void step() {
             accepted += set_entry(&page->word[random(4)], random_entry(), random(2) * 2) == 0;
         break;
     case 5:
-        accepted += update_va_mapping(std::bit_cast<u64>(page), pte(mfn_of(page), random(2) ? pte_rw : pte_ro),
-                                      random(6)) == 0;
+        accepted +=
+            update_va_mapping(std::bit_cast<u64>(page), pte(mfn_of(page), random(2) ? pte_rw : pte_ro), random(6)) == 0;
         break;
     }
 }

@@ -23,8 +23,7 @@ Tower build_tower() {
     t.l2->word[0] = pte(mfn_of(t.l1), pte_rw);
     t.l3->word[0] = pte(mfn_of(t.l2), pte_rw);
     t.l4->word[0] = pte(mfn_of(t.l3), pte_rw);
-    for (Page* page : {t.l1, t.l2, t.l3, t.l4})
-        require_eq(make_readonly(page), 0, "a future table is made read-only");
+    for (Page* page : {t.l1, t.l2, t.l3, t.l4}) require_eq(make_readonly(page), 0, "a future table is made read-only");
     return t;
 }
 

@@ -139,8 +139,7 @@ void check_flush() {
     require_eq(map(window, mfn_of(&pages[0]), pte_rw), 0, "a window");
     for (unsigned round = 0; round < 100; ++round) {
         const unsigned which = round & 1;
-        expect_eq(update_va_mapping(window, pte(mfn_of(&pages[which]), pte_rw), UVMF_INVLPG | UVMF_ALL), 0,
-                  "remapped");
+        expect_eq(update_va_mapping(window, pte(mfn_of(&pages[which]), pte_rw), UVMF_INVLPG | UVMF_ALL), 0, "remapped");
         store(command, 1);
         if (!expect(reaches(command, 0), "the second vCPU looks") ||
             !expect_eq(answer, 0x100 + which, "and sees the new page"))

@@ -16,17 +16,17 @@ using namespace guest;
 namespace {
 
 // Fills the registers with patterns, makes the call and gathers every difference in `changed`.
-#define CALL_AND_COMPARE(call, number, result, changed, carry)                                                       \
-    asm volatile("pushq %%rbp\n"                                                                                     \
-                 "movq $0x1bb, %%rbx\n movq $0x1b9, %%rbp\n movq $0x10d, %%r9\n movq $0x112, %%r12\n"                \
-                 "movq $0x113, %%r13\n movq $0x114, %%r14\n movq $0x115, %%r15\n"                                    \
-                 "stc\n" call "\n setc %%dl\n"                                                                       \
-                 "xorq $0x1bb, %%rbx\n xorq $0x1b9, %%rbp\n orq %%rbp, %%rbx\n"                                      \
-                 "xorq $0x10d, %%r9\n orq %%r9, %%rbx\n xorq $0x112, %%r12\n orq %%r12, %%rbx\n"                     \
-                 "xorq $0x113, %%r13\n orq %%r13, %%rbx\n xorq $0x114, %%r14\n orq %%r14, %%rbx\n"                   \
-                 "xorq $0x115, %%r15\n orq %%r15, %%rbx\n popq %%rbp"                                                \
-                 : "=a"(result), "=b"(changed), "=d"(carry)                                                          \
-                 : "0"(number), "D"(0), "S"(0)                                                                       \
+#define CALL_AND_COMPARE(call, number, result, changed, carry)                                                         \
+    asm volatile("pushq %%rbp\n"                                                                                       \
+                 "movq $0x1bb, %%rbx\n movq $0x1b9, %%rbp\n movq $0x10d, %%r9\n movq $0x112, %%r12\n"                  \
+                 "movq $0x113, %%r13\n movq $0x114, %%r14\n movq $0x115, %%r15\n"                                      \
+                 "stc\n" call "\n setc %%dl\n"                                                                         \
+                 "xorq $0x1bb, %%rbx\n xorq $0x1b9, %%rbp\n orq %%rbp, %%rbx\n"                                        \
+                 "xorq $0x10d, %%r9\n orq %%r9, %%rbx\n xorq $0x112, %%r12\n orq %%r12, %%rbx\n"                       \
+                 "xorq $0x113, %%r13\n orq %%r13, %%rbx\n xorq $0x114, %%r14\n orq %%r14, %%rbx\n"                     \
+                 "xorq $0x115, %%r15\n orq %%r15, %%rbx\n popq %%rbp"                                                  \
+                 : "=a"(result), "=b"(changed), "=d"(carry)                                                            \
+                 : "0"(number), "D"(0), "S"(0)                                                                         \
                  : "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc")
 
 void check_registers() {

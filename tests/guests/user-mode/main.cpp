@@ -33,9 +33,7 @@ USER_CODE void do_port() { asm volatile("inb $0x71, %%al; ud2" ::: "rax"); }
 
 USER_CODE void do_software_interrupt() { asm volatile("int $0x80; ud2"); }
 
-USER_CODE void do_read_m2p() {
-    asm volatile("movabsq $0xffff800000000000, %%rax; movq (%%rax), %%rax; ud2" ::: "rax");
-}
+USER_CODE void do_read_m2p() { asm volatile("movabsq $0xffff800000000000, %%rax; movq (%%rax), %%rax; ud2" ::: "rax"); }
 
 void check_traps() {
     const Trap breakpoint = run_user(do_breakpoint);

@@ -11,8 +11,7 @@ using namespace guest;
 
 namespace {
 
-template <unsigned N>
-bool ends(const char (&text)[N]) {
+template <unsigned N> bool ends(const char (&text)[N]) {
     for (char c : text)
         if (c == 0) return true;
     return false;
