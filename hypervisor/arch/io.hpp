@@ -29,12 +29,9 @@ inline void out32(u16 port, u32 value) { asm volatile("outl %0, %w1" ::"a"(value
     return bytes == 1 ? in8(port) : bytes == 2 ? in16(port) : in32(port);
 }
 inline void out_sized(u16 port, unsigned bytes, u32 value) {
-    if (bytes == 1)
-        out8(port, static_cast<u8>(value));
-    else if (bytes == 2)
-        out16(port, static_cast<u16>(value));
-    else
-        out32(port, value);
+    if (bytes == 1) out8(port, static_cast<u8>(value));
+    else if (bytes == 2) out16(port, static_cast<u16>(value));
+    else out32(port, value);
 }
 
 } // namespace streak::arch

@@ -284,10 +284,8 @@ void unmask(Irq irq) {
     d->masked = false;
     if (!d->msi && !d->in_service) ioapic::set_mask(irq.raw(), false);
     const bool missed = std::exchange(d->missed, false);
-    if (missed)
-        run_handler(irq, *d);
-    else
-        d->lock.unlock();
+    if (missed) run_handler(irq, *d);
+    else d->lock.unlock();
 }
 
 void guest_eoi(Irq irq) {

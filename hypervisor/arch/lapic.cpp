@@ -51,10 +51,8 @@ constinit u64 timer_khz_ = 0;
 u32 read(Reg reg) { return x2apic_ ? static_cast<u32>(arch::read_msr(0x800 + reg / 16)) : registers_[reg / 4]; }
 
 void write(Reg reg, u32 value) {
-    if (x2apic_)
-        arch::write_msr(0x800 + reg / 16, value);
-    else
-        registers_[reg / 4] = value;
+    if (x2apic_) arch::write_msr(0x800 + reg / 16, value);
+    else registers_[reg / 4] = value;
 }
 
 /// Writes the interrupt command register. In xAPIC mode a former command must have left first.

@@ -22,8 +22,7 @@ u16 sleep_value(u16 port, u8 type) {
 }
 
 void reset_by_acpi() {
-    if (ports_.reset_space == 1)
-        arch::out8(static_cast<u16>(ports_.reset_address), ports_.reset_value);
+    if (ports_.reset_space == 1) arch::out8(static_cast<u16>(ports_.reset_address), ports_.reset_value);
     else if (ports_.reset_space == 0 && ports_.reset_address != 0 && ports_.reset_register != nullptr)
         *ports_.reset_register = ports_.reset_value;
 }

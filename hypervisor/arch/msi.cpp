@@ -121,10 +121,8 @@ Result<Source> find_msix(Address device, unsigned entry) {
 }
 
 void enable(const Source& s, const irq::MsiMessage& message, unsigned log2_messages) {
-    if (s.table)
-        enable_msix(s, message);
-    else
-        enable_msi(s, message, log2_messages);
+    if (s.table) enable_msix(s, message);
+    else enable_msi(s, message, log2_messages);
 }
 
 void disable(const Source& s) {

@@ -31,8 +31,7 @@ constexpr unsigned max_frames = 32;
 void print_code_address(u64 address) {
     if (const auto symbol = symbols::find(address))
         log_emergency("  {:016x}  {}+{:#x}", address, symbol->name, address - symbol->address);
-    else
-        log_emergency("  {:016x}", address);
+    else log_emergency("  {:016x}", address);
 }
 
 void print_build_id() {

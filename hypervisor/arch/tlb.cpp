@@ -87,10 +87,8 @@ void flush_local(Flush kind, Vaddr address) {
         return;
     }
     const u32 time = flush_time();
-    if (kind == Flush::guest)
-        arch::write_cr3(arch::read_cr3());
-    else
-        flush_global();
+    if (kind == Flush::guest) arch::write_cr3(arch::read_cr3());
+    else flush_global();
     note_flush(time);
 }
 
@@ -132,10 +130,8 @@ void serve_mailbox() {
     if (!pending.test(me)) [[likely]]
         return;
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (request_resets_clock)
-        note_flush(0);
-    else
-        flush_local(request_kind, request_address);
+    if (request_resets_clock) note_flush(0);
+    else flush_local(request_kind, request_address);
     pending.clear(me);
 }
 

@@ -78,10 +78,8 @@ void put(char c) {
         return;
     }
     if (column == columns) new_line();
-    if (mode == Mode::text)
-        *cell(column, row) = static_cast<u16>(attribute << 8 | static_cast<u8>(c));
-    else
-        show(column, row, c);
+    if (mode == Mode::text) *cell(column, row) = static_cast<u16>(attribute << 8 | static_cast<u8>(c));
+    else show(column, row, c);
     ++column;
 }
 
@@ -129,12 +127,10 @@ void start_text(u64 address, u32 width, u32 height) {
 
 void init(const std::optional<loader::Framebuffer>& found, void* pixels) {
     constexpr u8 rgb = 1, ega_text = 2;
-    if (!found)
-        start_text(text_memory, 80, 25);
+    if (!found) start_text(text_memory, 80, 25);
     else if (found->type == ega_text && found->address < 0x100000 && found->width != 0 && found->height > 1)
         start_text(found->address, found->width, found->height);
-    else if (found->type != rgb || !start_pixels(*found, pixels))
-        return;
+    else if (found->type != rgb || !start_pixels(*found, pixels)) return;
     add_log_sink(sink);
 }
 

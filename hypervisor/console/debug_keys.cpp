@@ -64,8 +64,7 @@ void print_registers() {
 void print_run_queues() {
     smp::online().for_each([](CpuId cpu) {
         const scheduler::QueueInfo q = scheduler::queue_info(cpu);
-        if (q.current->is_idle())
-            log_info("CPU {}: idle, {} waiting, {} throttled", cpu, q.waiting, q.throttled);
+        if (q.current->is_idle()) log_info("CPU {}: idle, {} waiting, {} throttled", cpu, q.waiting, q.throttled);
         else
             log_info("CPU {}: d{}v{}, {} waiting, {} throttled", cpu, q.current->domain->id, q.current->id, q.waiting,
                      q.throttled);

@@ -28,10 +28,8 @@ void leave_if_forbidden(CpuQueue& q, Vcpu& vcpu) {
     if (forbidden && vcpu.sched.queued) q.queue.dequeue(vcpu.sched);
     q.lock.unlock();
     if (!forbidden) return;
-    if (runs)
-        arch::raise_work(cpu, arch::Work::schedule);
-    else
-        wake(vcpu);
+    if (runs) arch::raise_work(cpu, arch::Work::schedule);
+    else wake(vcpu);
 }
 
 /// A vCPU's part of its domain's cap, in thousandths of a CPU.

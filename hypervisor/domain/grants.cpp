@@ -153,10 +153,8 @@ Result<> set_version(Domain& domain, u32 version) {
     Table& table = *domain.grants;
     if (table.version() == version) return {};
     TRY(table.can_set_version(version));
-    if (version == 2)
-        TRY(add_statuses(domain, table.frame_count()));
-    else
-        TRY(drop_statuses(domain));
+    if (version == 2) TRY(add_statuses(domain, table.frame_count()));
+    else TRY(drop_statuses(domain));
     table.set_version(version);
     return {};
 }
@@ -184,10 +182,8 @@ mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write) {
 
 void drop_frame(Mfn frame, bool write) {
     mm::PageInfo& page = mm::page_of_unchecked(frame);
-    if (write)
-        mm::put_page_and_type(page);
-    else
-        mm::put_page(page);
+    if (write) mm::put_page_and_type(page);
+    else mm::put_page(page);
 }
 
 } // namespace streak::grants

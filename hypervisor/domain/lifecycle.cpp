@@ -185,10 +185,8 @@ void free_domain(Domain& d) {
     events::destroy(d);
     if (d.shared_info) {
         // All of the guest's tables are gone, and with them every mapping of the page.
-        if (mm::unshare_heap_page(d.shared_info))
-            mm::free_pages(d.shared_info, 0);
-        else
-            log_error("d{}: its shared page is still mapped somewhere and stays allocated", d.id);
+        if (mm::unshare_heap_page(d.shared_info)) mm::free_pages(d.shared_info, 0);
+        else log_error("d{}: its shared page is still mapped somewhere and stays allocated", d.id);
     }
     mm::Owned<Domain>(&d).reset();
 }

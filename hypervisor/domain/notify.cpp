@@ -47,8 +47,7 @@ void unmask(Domain& domain, evtchn::Port& port, EvtchnPort number) {
 }
 
 void clear_pending(Domain& domain, evtchn::Port& port, EvtchnPort number) {
-    if (domain.fifo)
-        domain.fifo->clear_pending(port, number);
+    if (domain.fifo) domain.fifo->clear_pending(port, number);
     else if (number.raw() < evtchn::PortTable::max_2level)
         evtchn::two_level::clear_pending(*domain.shared_info, number);
 }

@@ -48,10 +48,8 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
     if (!irqs.eoi_map) return;
     std::atomic_ref word(irqs.eoi_map[pirq / 8]);
     const u8 bit = static_cast<u8>(1u << (pirq % 8));
-    if (needs_eoi)
-        word.fetch_or(bit);
-    else
-        word.fetch_and(static_cast<u8>(~bit));
+    if (needs_eoi) word.fetch_or(bit);
+    else word.fetch_and(static_cast<u8>(~bit));
 }
 
 /// `count` unused numbers in a row: lines from below, MSIs from above, as the incumbent gives them.

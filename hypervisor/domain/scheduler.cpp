@@ -68,10 +68,8 @@ Vcpu& choose(CpuQueue& q, Vcpu& previous, CpuId here, u64 now) {
         q.queue.enqueue(s, now, false);
     }
     Vcpu* next = nullptr;
-    if (sched::Entity* first = q.queue.pop(now))
-        next = sched_of(*first).vcpu;
-    else
-        next = steal(q, here);
+    if (sched::Entity* first = q.queue.pop(now)) next = sched_of(*first).vcpu;
+    else next = steal(q, here);
     if (next == nullptr) return *arch::this_cpu().idle;
     next->sched.slice_end = 0;
     if (!next->sched.hard.test(here)) // it was woken here because it was still being saved: once only

@@ -108,10 +108,8 @@ void wake(Vcpu& vcpu) {
 void block_current() {
     Vcpu& v = current();
     v.sched.state.block();
-    if (event_pending(v) || v.exit_work.load() != 0)
-        v.sched.state.wake();
-    else
-        arch::raise_local_work(arch::Work::schedule);
+    if (event_pending(v) || v.exit_work.load() != 0) v.sched.state.wake();
+    else arch::raise_local_work(arch::Work::schedule);
 }
 
 void poll_current(FunctionRef<bool()> is_pending) {

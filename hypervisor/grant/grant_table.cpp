@@ -210,10 +210,8 @@ Outcome<> Table::commit_transfer(GrantRef ref, DomId from) {
 }
 
 void Table::finish_transfer(GrantRef ref, Mfn frame) {
-    if (version_ == 1)
-        std::atomic_ref(v1(ref).frame).store(static_cast<u32>(frame.raw()));
-    else
-        std::atomic_ref(v2(ref).full_page.frame).store(frame.raw());
+    if (version_ == 1) std::atomic_ref(v1(ref).frame).store(static_cast<u32>(frame.raw()));
+    else std::atomic_ref(v2(ref).full_page.frame).store(frame.raw());
     std::atomic_ref(*header(ref)).fetch_or(GTF_transfer_completed);
 }
 

@@ -45,10 +45,8 @@ constexpr u32 word_ecx1 = 1;
 Result<> write_policy(const FeatureMask& features, u32& leaves, GuestHandle<xen_cpuid_leaf_t> to, u32& msrs,
                       GuestHandle<xen_msr_entry_t> msrs_to) {
     const u32 room = std::exchange(leaves, policy_leaves);
-    if (msrs_to.is_null())
-        msrs = policy_msrs;
-    else
-        msrs = 0; // none differs between guests
+    if (msrs_to.is_null()) msrs = policy_msrs;
+    else msrs = 0; // none differs between guests
     if (to.is_null()) return {};
     u32 n = 0;
     TRY(for_each_leaf([&](u32 leaf, u32 subleaf) -> Result<> {

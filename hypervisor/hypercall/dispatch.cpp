@@ -70,8 +70,6 @@ using namespace streak;
 
 extern "C" void handle_failed_hypercall(u32 error) {
     arch::Registers& r = current().regs;
-    if (static_cast<Errno>(error) == Errno::ERESTART)
-        r.rip -= hypercall::syscall_bytes;
-    else
-        r.rax = static_cast<u64>(-static_cast<i64>(error));
+    if (static_cast<Errno>(error) == Errno::ERESTART) r.rip -= hypercall::syscall_bytes;
+    else r.rax = static_cast<u64>(-static_cast<i64>(error));
 }

@@ -14,12 +14,9 @@ namespace streak::hypercall {
 using Entry = Return (*)(u64, u64, u64, u64, u64, u64);
 
 template <class T> [[nodiscard]] constexpr T decode(u64 raw) {
-    if constexpr (std::is_integral_v<T>)
-        return static_cast<T>(raw);
-    else if constexpr (requires { typename T::rep; })
-        return T(static_cast<typename T::rep>(raw));
-    else
-        return T(raw);
+    if constexpr (std::is_integral_v<T>) return static_cast<T>(raw);
+    else if constexpr (requires { typename T::rep; }) return T(static_cast<typename T::rep>(raw));
+    else return T(raw);
 }
 
 template <auto Handler> struct Adapter;

@@ -57,10 +57,8 @@ Result<> domctl_set_context(Domain& d, xen_domctl_t& op) {
     TRY(from.read_array({context.get(), 1}));
     TRY(pv::set_context(*vcpu, *context));
     vcpu->initialised = true;
-    if ((context->flags & VGCF_online) != 0)
-        scheduler::bring_up(*vcpu);
-    else
-        scheduler::take_down(*vcpu);
+    if ((context->flags & VGCF_online) != 0) scheduler::bring_up(*vcpu);
+    else scheduler::take_down(*vcpu);
     return {};
 }
 

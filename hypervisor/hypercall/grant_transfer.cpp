@@ -42,10 +42,8 @@ using xsm::Hook;
     }
     const Status moved = move_frame(caller(), receiver, *page);
     LockGuard guard(receiver.grant_lock);
-    if (moved == Status::okay)
-        receiver.grants->finish_transfer(GrantRef(op.ref), Mfn(op.mfn));
-    else
-        receiver.grants->cancel_transfer(GrantRef(op.ref));
+    if (moved == Status::okay) receiver.grants->finish_transfer(GrantRef(op.ref), Mfn(op.mfn));
+    else receiver.grants->cancel_transfer(GrantRef(op.ref));
     return moved;
 }
 

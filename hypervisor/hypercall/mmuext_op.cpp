@@ -75,10 +75,8 @@ template <class Install> Result<> switch_base(u64& base, u64 wanted, Install ins
     mm::PageInfo* page = mm::page_of(to_mfn(Maddr(wanted)));
     if (wanted != 0 && (!page || wanted != (wanted & mm::pte::address_mask))) return fail(Errno::EINVAL);
     return preemptible(*vcpu.domain, [&](LockedTables& tables) -> Result<> {
-        if (wanted != 0)
-            TRY(tables->acquire(*page, 4, vcpu.owed_table));
-        else
-            TRY(tables->settle(vcpu.owed_table));
+        if (wanted != 0) TRY(tables->acquire(*page, 4, vcpu.owed_table));
+        else TRY(tables->settle(vcpu.owed_table));
         const u64 old = std::exchange(base, wanted);
         install();
         if (old != 0) tables->release(mm::page_of_unchecked(to_mfn(Maddr(old))), vcpu.owed_table);
@@ -134,10 +132,8 @@ Result<> fill_page(u64 mfn, const PageOwner& owner, const mm::PageInfo* source) 
     mm::PageInfo* page = mm::page_of(Mfn(mfn));
     if (!page) return fail(Errno::EINVAL);
     TRY(mm::get_page_and_type(*page, owner.frames, mm::PageType::writable));
-    if (source)
-        std::memcpy(mm::page_memory(*page), mm::page_memory(*source), page_size);
-    else
-        std::memset(mm::page_memory(*page), 0, page_size);
+    if (source) std::memcpy(mm::page_memory(*page), mm::page_memory(*source), page_size);
+    else std::memset(mm::page_memory(*page), 0, page_size);
     mm::put_page_and_type(*page);
     return {};
 }

@@ -49,10 +49,8 @@ Return poll(GuestHandle<sched_poll_t> arg) {
 
     Vcpu& v = current();
     events::begin_poll(v, EvtchnPort(wanted.size() == 1 ? wanted[0] : 0));
-    if (poll.timeout != 0)
-        timers::set(v.sched.poll, poll.timeout);
-    else
-        timers::stop(v.sched.poll);
+    if (poll.timeout != 0) timers::set(v.sched.poll, poll.timeout);
+    else timers::stop(v.sched.poll);
     scheduler::poll_current([&] {
         return std::ranges::any_of(wanted, [&](u32 port) { return events::is_pending(domain, EvtchnPort(port)); });
     });

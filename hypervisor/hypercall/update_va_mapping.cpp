@@ -28,10 +28,8 @@ Result<> flush_as_told(u64 va, u64 flags) {
     const u64 kind = flags & UVMF_FLUSHTYPE_MASK, targets = flags & ~UVMF_FLUSHTYPE_MASK;
     if (kind == UVMF_NONE) return {};
     const tlb::Flush what = kind == UVMF_INVLPG ? tlb::Flush::page : tlb::Flush::guest;
-    if (targets == UVMF_LOCAL)
-        tlb::flush_local(what, Vaddr(va));
-    else if (targets == UVMF_ALL)
-        tlb::flush(caller().dirty_cpus, what, Vaddr(va));
+    if (targets == UVMF_LOCAL) tlb::flush_local(what, Vaddr(va));
+    else if (targets == UVMF_ALL) tlb::flush(caller().dirty_cpus, what, Vaddr(va));
     else {
         TRY_ASSIGN(cpus, cpus_of_vcpus(GuestHandle<u8>(targets)));
         tlb::flush(cpus, what, Vaddr(va));

@@ -69,14 +69,10 @@ struct Spec {
 Spec parse_spec(std::string_view text) {
     Spec spec;
     for (const char c : text) {
-        if (c == 'x')
-            spec.hexadecimal = true;
-        else if (c == '#')
-            spec.prefix = true;
-        else if (c == '0' && spec.width == 0)
-            spec.zeros = true;
-        else if (c >= '0' && c <= '9')
-            spec.width = spec.width * 10 + static_cast<u32>(c - '0');
+        if (c == 'x') spec.hexadecimal = true;
+        else if (c == '#') spec.prefix = true;
+        else if (c == '0' && spec.width == 0) spec.zeros = true;
+        else if (c >= '0' && c <= '9') spec.width = spec.width * 10 + static_cast<u32>(c - '0');
     }
     return spec;
 }

@@ -59,10 +59,8 @@ void read_mcfg(Bytes table, Tables& tables) {
 }
 
 template <class T> void store(std::optional<T>& to, LoadResult<T> parsed, Tables& tables) {
-    if (parsed)
-        to = *parsed;
-    else
-        ++tables.damaged;
+    if (parsed) to = *parsed;
+    else ++tables.damaged;
 }
 
 /// Takes what is wanted out of one table of the directory.

@@ -27,10 +27,8 @@ std::string_view next_word(std::string_view& line) {
     bool quoted = false;
     std::size_t end = 0;
     for (; end < line.size(); ++end) {
-        if (line[end] == '"')
-            quoted = !quoted;
-        else if (!quoted && blanks.find(line[end]) != blanks.npos)
-            break;
+        if (line[end] == '"') quoted = !quoted;
+        else if (!quoted && blanks.find(line[end]) != blanks.npos) break;
     }
     const auto word = line.substr(0, end);
     line.remove_prefix(end);
@@ -95,14 +93,10 @@ bool set_console(std::string_view list, Options& options) {
     bool good = true;
     while (!list.empty()) {
         const auto name = cut(list, ",");
-        if (name == "com1" || name == "com1H" || name == "com1L")
-            options.console_serial = true;
-        else if (name == "com2" || name == "com2H" || name == "com2L")
-            options.console_com2 = true;
-        else if (name == "vga")
-            options.console_vga = true;
-        else if (name != "none" && !name.empty())
-            good = false;
+        if (name == "com1" || name == "com1H" || name == "com1L") options.console_serial = true;
+        else if (name == "com2" || name == "com2H" || name == "com2L") options.console_com2 = true;
+        else if (name == "vga") options.console_vga = true;
+        else if (name != "none" && !name.empty()) good = false;
     }
     return good;
 }
@@ -123,8 +117,7 @@ bool set_serial(std::string_view text, SerialOptions& serial) {
     serial.given = true;
     auto speed = cut(text, ",");
     speed = cut(speed, "/"); // baud/clock: the clock of a PC's UART is fixed
-    if (speed == "auto")
-        serial.baud = 0;
+    if (speed == "auto") serial.baud = 0;
     else if (!speed.empty() && (!set_number(speed, serial.baud) || serial.baud == 0 || serial.baud > 115200))
         return false;
     if (const auto frame = cut(text, ","); !frame.empty() && !set_frame(frame, serial)) return false;
@@ -206,10 +199,8 @@ bool set_measure(std::string_view part, Options& options) {
     if (name == "md-clear") return set_switch(value, s.md_clear);
     if (name == "bti-thunk") return set_thunk(value, s.thunk);
     const auto all = parse_bool(name);
-    if (!all)
-        options.unknown.push(part);
-    else if (*all)
-        s.ibpb = s.md_clear = Switch::by_default, s.thunk = Thunk::by_default;
+    if (!all) options.unknown.push(part);
+    else if (*all) s.ibpb = s.md_clear = Switch::by_default, s.thunk = Thunk::by_default;
     else {
         s.ibpb = s.md_clear = Switch::off, s.thunk = Thunk::jump;
         for (Switch* xpti : {&s.xpti_dom0, &s.xpti_domu})
@@ -284,10 +275,8 @@ void take_word(std::string_view word, Options& options) {
         option = find_option(after(name, 3));
         value = "off";
     }
-    if (option == nullptr)
-        options.unknown.push(word);
-    else if (!option->set(value, options))
-        options.invalid.push(word);
+    if (option == nullptr) options.unknown.push(word);
+    else if (!option->set(value, options)) options.invalid.push(word);
 }
 
 } // namespace

@@ -73,10 +73,8 @@ std::string_view text(const ElfNote& note) {
 template <class To> LoadResult<> take_number(const ElfNote& note, std::string_view item, To& to) {
     const auto value = number(note, item);
     if (!value) return std::unexpected(value.error());
-    if constexpr (std::is_same_v<To, bool>)
-        to = *value != 0;
-    else
-        to = *value;
+    if constexpr (std::is_same_v<To, bool>) to = *value != 0;
+    else to = *value;
     return {};
 }
 

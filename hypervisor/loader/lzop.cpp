@@ -26,12 +26,9 @@ public:
         const auto value = read_at<T>(data_, at_);
         at_ += sizeof(T);
         failed_ = failed_ || !value;
-        if constexpr (sizeof(T) == 1)
-            return value.value_or(0);
-        else if constexpr (sizeof(T) == 2)
-            return __builtin_bswap16(value.value_or(0));
-        else
-            return __builtin_bswap32(value.value_or(0));
+        if constexpr (sizeof(T) == 1) return value.value_or(0);
+        else if constexpr (sizeof(T) == 2) return __builtin_bswap16(value.value_or(0));
+        else return __builtin_bswap32(value.value_or(0));
     }
     Bytes block(std::uint64_t bytes) {
         const auto found = slice(data_, at_, bytes);

@@ -202,10 +202,8 @@ LoadResult<> Decoder::read_literals(Reader& in) {
     literal_count_ = *header >> (size_format % 2 == 0 ? 3 : 4);
     const auto body = in.take(kind == 0 ? literal_count_ : 1);
     if (!body || literal_count_ > max_block) return damaged("zstd literals", max_block, literal_count_);
-    if (kind == 0)
-        std::copy(body->begin(), body->end(), literals_);
-    else
-        std::fill_n(literals_, literal_count_, body->front());
+    if (kind == 0) std::copy(body->begin(), body->end(), literals_);
+    else std::fill_n(literals_, literal_count_, body->front());
     return {};
 }
 
@@ -242,10 +240,8 @@ inline std::size_t Decoder::distance(std::uint64_t value, bool no_literals) {
 inline bool Decoder::append_literals(std::size_t bytes) {
     if (bytes > literal_count_ - literals_used_) return false;
     const std::byte* const from = literals_ + literals_used_;
-    if (out_.size() - written_ >= bytes + slack)
-        copy_eights(out_.data() + written_, from, bytes);
-    else
-        std::copy_n(from, bytes, out_.data() + written_);
+    if (out_.size() - written_ >= bytes + slack) copy_eights(out_.data() + written_, from, bytes);
+    else std::copy_n(from, bytes, out_.data() + written_);
     literals_used_ += bytes;
     written_ += bytes;
     return true;
@@ -327,10 +323,8 @@ LoadResult<> Decoder::blocks(Reader& in) {
             continue;
         }
         if (const auto room = room_for(size); !room) return room;
-        if (kind == raw)
-            std::copy(body->begin(), body->end(), out_.data() + written_);
-        else
-            std::fill_n(out_.data() + written_, size, body->front());
+        if (kind == raw) std::copy(body->begin(), body->end(), out_.data() + written_);
+        else std::fill_n(out_.data() + written_, size, body->front());
         written_ += size;
     }
     return {};

@@ -56,10 +56,8 @@ void list_add(u32& head, PageInfo& page) {
 }
 
 void list_remove(u32& head, PageInfo& page) {
-    if (page.prev != no_frame)
-        at(page.prev).next = page.next;
-    else
-        head = page.next;
+    if (page.prev != no_frame) at(page.prev).next = page.next;
+    else head = page.next;
     if (page.next != no_frame) at(page.next).prev = page.prev;
 }
 
@@ -99,10 +97,8 @@ void merge_block(u64 frame, unsigned order) {
 
 void free_block(u64 frame, unsigned order) {
     free_frame_count += 1ull << order;
-    if (order == 0 && recent_count < recent_capacity)
-        recent[recent_count++] = static_cast<u32>(frame);
-    else
-        merge_block(frame, order);
+    if (order == 0 && recent_count < recent_capacity) recent[recent_count++] = static_cast<u32>(frame);
+    else merge_block(frame, order);
 }
 
 void merge_recent() {

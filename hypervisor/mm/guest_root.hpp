@@ -16,10 +16,8 @@ template <class Env> void show_guest_entries(Env& env, u64* root, Mfn root_frame
             u64 entry = __atomic_load_n(&table[i], __ATOMIC_RELAXED);
             if ((entry & pte::present) && i != m2p_slot) {
                 const PageInfo* const child = env.page(pte::frame(entry));
-                if (child == &l4)
-                    entry = pte::make(root_frame, entry & ~pte::address_mask);
-                else if (PageTables<Env>::is_linear(*child))
-                    entry = 0;
+                if (child == &l4) entry = pte::make(root_frame, entry & ~pte::address_mask);
+                else if (PageTables<Env>::is_linear(*child)) entry = 0;
             }
             __atomic_store_n(&root[i], entry, __ATOMIC_RELAXED);
         }

@@ -97,10 +97,8 @@ void map_range(u64 va, Maddr address, u64 bytes, Access access, bool gigabyte_pa
     while (bytes != 0) {
         unsigned level = 1;
         u64 step = page_size;
-        if (gigabyte_pages && ((va | pa) % size_1g) == 0 && bytes >= size_1g)
-            level = 3, step = size_1g;
-        else if (((va | pa) % size_2m) == 0 && bytes >= size_2m)
-            level = 2, step = size_2m;
+        if (gigabyte_pages && ((va | pa) % size_1g) == 0 && bytes >= size_1g) level = 3, step = size_1g;
+        else if (((va | pa) % size_2m) == 0 && bytes >= size_2m) level = 2, step = size_2m;
         *entry_for(va, level) = pa | bits_of(access) | (level > 1 ? large : 0);
         va += step;
         pa += step;

@@ -43,10 +43,8 @@ void normalise(MemoryMap& map) {
         const u32 type = type_of(map, edges[i]);
         if (type == 0) continue;
         MemoryRange* last = out.empty() ? nullptr : &out[out.size() - 1];
-        if (last && last->end == edges[i] && last->type == type)
-            last->end = edges[i + 1];
-        else
-            (void)out.push_back({edges[i], edges[i + 1], type});
+        if (last && last->end == edges[i] && last->type == type) last->end = edges[i + 1];
+        else (void)out.push_back({edges[i], edges[i + 1], type});
     }
     map = out;
 }

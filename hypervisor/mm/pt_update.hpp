@@ -47,8 +47,7 @@ public:
     [[gnu::noinline]] void release(PageInfo& page, OwedTable& owed) {
         if (this->drop(page)) [[likely]]
             this->env().put_page(page);
-        else
-            owed = &page;
+        else owed = &page;
     }
 
     /// MMUEXT_PIN_Ln_TABLE. A pinned table that is partial is what an earlier call left. EINVAL, ERESTART.
@@ -69,10 +68,8 @@ public:
     [[nodiscard, gnu::noinline]] Result<> unpin(PageInfo& page) {
         const u64 word = page.type.load(std::memory_order_relaxed);
         if (!(word & type_bits::pinned) || page.owner_id() != this->rules().domain) return fail(Errno::EINVAL);
-        if (type_bits::count(word) > 1)
-            page.type.store((word & ~type_bits::pinned) - 1, std::memory_order_release);
-        else
-            TRY(this->drop(page));
+        if (type_bits::count(word) > 1) page.type.store((word & ~type_bits::pinned) - 1, std::memory_order_release);
+        else TRY(this->drop(page));
         this->env().put_page(page);
         return {};
     }
@@ -134,10 +131,8 @@ private:
     }
 
     [[nodiscard, gnu::noinline]] Result<> keep_or_put(PageInfo& page, OwedTable& owed, Errno error) {
-        if (error == Errno::ERESTART)
-            owed = &page;
-        else
-            this->env().put_page(page);
+        if (error == Errno::ERESTART) owed = &page;
+        else this->env().put_page(page);
         return fail(error == Errno::EAGAIN ? Errno::ERESTART : error);
     }
 

@@ -260,10 +260,8 @@ private:
 
     /// Takes back the references of a partial table's entries from `progress` down to 0, then the type.
     [[nodiscard, gnu::noinline]] Result<> undo(PageInfo& page, unsigned level) {
-        if (level == 1)
-            undo_l1(page);
-        else
-            TRY(undo_upper(page, level));
+        if (level == 1) undo_l1(page);
+        else TRY(undo_upper(page, level));
         end_table(env_, page);
         return {};
     }

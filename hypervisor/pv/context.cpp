@@ -74,10 +74,8 @@ Result<> take_base(Vcpu& v, u64& base, u64 wanted) {
     if (wanted == base) return {};
     LockedTables tables(*v.domain);
     if (v.domain->dying) return fail(Errno::EINVAL);
-    if (wanted != 0)
-        TRY(tables->acquire(mm::page_of_unchecked(to_mfn(Maddr(wanted))), 4, v.owed_table));
-    else
-        TRY(tables->settle(v.owed_table));
+    if (wanted != 0) TRY(tables->acquire(mm::page_of_unchecked(to_mfn(Maddr(wanted))), 4, v.owed_table));
+    else TRY(tables->settle(v.owed_table));
     if (const u64 old = std::exchange(base, wanted))
         tables->release(mm::page_of_unchecked(to_mfn(Maddr(old))), v.owed_table);
     return {};
@@ -147,10 +145,8 @@ void commit(Vcpu& v, const Context& c) {
     pv.fs_base = c.fs_base;
     pv.gs_base_kernel = c.gs_base_kernel;
     pv.gs_base_user = c.gs_base_user;
-    if ((c.flags & VGCF_i387_valid) != 0)
-        arch::fpu_import(v.fpu, &c.fpu_ctxt);
-    else
-        arch::fpu_init_area(v.fpu);
+    if ((c.flags & VGCF_i387_valid) != 0) arch::fpu_import(v.fpu, &c.fpu_ctxt);
+    else arch::fpu_init_area(v.fpu);
     if (v.id == VcpuId(0)) v.domain->vm_assist = c.vm_assist & valid_vm_assists;
 }
 

@@ -26,10 +26,8 @@ namespace streak::pv {
 
 /// Goes to the other mode of the current vCPU.
 inline void toggle_guest_mode(Vcpu& v) {
-    if (v.in_kernel)
-        enter_user_mode(v);
-    else
-        enter_kernel_mode(v);
+    if (v.in_kernel) enter_user_mode(v);
+    else enter_kernel_mode(v);
 }
 
 /// Makes the kernel's address space current for a scope, whatever mode the guest is in.

@@ -30,10 +30,8 @@ template <std::size_t N> void put(u8* at, std::array<u8, N> code, std::size_t nu
 void write_hypercall_page(u8* page) {
     std::memset(page, int3, page_size);
     for (u32 n = 0; n < page_size / entry_bytes; ++n) {
-        if (n == __HYPERVISOR_iret)
-            put(page + n * entry_bytes, iret_code, 5, n);
-        else
-            put(page + n * entry_bytes, call_code, 4, n);
+        if (n == __HYPERVISOR_iret) put(page + n * entry_bytes, iret_code, 5, n);
+        else put(page + n * entry_bytes, call_code, 4, n);
     }
 }
 

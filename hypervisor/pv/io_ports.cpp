@@ -36,8 +36,7 @@ u32 read_channel2(const Domain& d, u16 port) {
 
 void write_channel2(const Domain& d, u16 port, u8 value) {
     if (!d.privileged) return;
-    if (port == pit_channel2 || (port == pit_command && selects_channel2(value)))
-        arch::out8(port, value);
+    if (port == pit_channel2 || (port == pit_command && selects_channel2(value))) arch::out8(port, value);
     else if (port == system_control_b)
         arch::out8(port, static_cast<u8>((arch::in8(port) & ~speaker_bits) | (value & speaker_bits)));
 }

@@ -96,12 +96,9 @@ bool write_amd(u32 index) {
 /// Kernel mode: its own GS base is the active one, the user's waits in PvState.
 bool write_base(Vcpu& v, u32 index, u64 value) {
     if (!arch::is_canonical(value)) return false;
-    if (index == msr::fs_base)
-        arch::write_fs_base(value);
-    else if (index == msr::gs_base)
-        arch::write_guest_gs_base(value);
-    else
-        v.pv.gs_base_user = value;
+    if (index == msr::fs_base) arch::write_fs_base(value);
+    else if (index == msr::gs_base) arch::write_guest_gs_base(value);
+    else v.pv.gs_base_user = value;
     return true;
 }
 

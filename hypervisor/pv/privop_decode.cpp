@@ -53,12 +53,9 @@ u8 take_prefixes(Cursor& at, bool long_mode, Prefixes& p) {
     for (;;) {
         const u8 byte = at.next();
         if (at.ended()) return 0;
-        if (long_mode && (byte & 0xf0) == 0x40)
-            p.rex = byte;
-        else if (take_prefix(byte, p))
-            p.rex = 0;
-        else
-            return byte;
+        if (long_mode && (byte & 0xf0) == 0x40) p.rex = byte;
+        else if (take_prefix(byte, p)) p.rex = 0;
+        else return byte;
     }
 }
 

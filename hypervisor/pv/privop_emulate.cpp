@@ -90,10 +90,8 @@ Outcome do_port(Vcpu& v, const Decoded& d) {
     Registers& r = v.regs;
     const u16 port = d.port_in_dx ? static_cast<u16>(r.rdx) : d.immediate;
     if (!port_permitted(v, port, d.operand_bytes)) return Outcome::refused;
-    if (d.op == PrivOp::in)
-        store(r.rax, read_port(*v.domain, port, d.operand_bytes), d.operand_bytes);
-    else
-        write_port(*v.domain, port, d.operand_bytes, static_cast<u32>(r.rax));
+    if (d.op == PrivOp::in) store(r.rax, read_port(*v.domain, port, d.operand_bytes), d.operand_bytes);
+    else write_port(*v.domain, port, d.operand_bytes, static_cast<u32>(r.rax));
     return Outcome::done;
 }
 

@@ -159,12 +159,9 @@ u64 mask_of(unsigned bytes) { return bytes == 8 ? ~0ull : (1ull << (8 * bytes)) 
 /// Writes a register operand: 32-bit writes clear the upper half, narrower ones keep the rest.
 void set_gpr(arch::Registers& r, const PtwrInstruction& i, unsigned number, u64 value) {
     u64& reg = gpr(r, i.high_byte ? number - 4 : number);
-    if (i.high_byte)
-        reg = (reg & ~0xff00ull) | (value & 0xff) << 8;
-    else if (i.bytes >= 4)
-        reg = value & mask_of(i.bytes);
-    else
-        reg = (reg & ~mask_of(i.bytes)) | (value & mask_of(i.bytes));
+    if (i.high_byte) reg = (reg & ~0xff00ull) | (value & 0xff) << 8;
+    else if (i.bytes >= 4) reg = value & mask_of(i.bytes);
+    else reg = (reg & ~mask_of(i.bytes)) | (value & mask_of(i.bytes));
 }
 
 u64 operand(const PtwrInstruction& i, const arch::Registers& regs) {

@@ -41,10 +41,8 @@ void inject(Vcpu& v, arch::Trap trap, u32 error_code) {
     const unsigned vector = static_cast<unsigned>(trap);
     const TrapEntry& entry = v.pv.traps[vector];
     if (entry.address == 0) return no_handler(v, vector, error_code);
-    if (has_error_code(vector))
-        bounce_with_error(v, entry.address, entry.masks_events, error_code);
-    else
-        bounce(v, entry.address, entry.masks_events);
+    if (has_error_code(vector)) bounce_with_error(v, entry.address, entry.masks_events, error_code);
+    else bounce(v, entry.address, entry.masks_events);
 }
 
 void inject_page_fault(Vcpu& v, u64 address, u32 error_code) {

@@ -66,10 +66,8 @@ private:
     }
 
     static void detach(HeapNode& node) {
-        if (node.back->child == &node)
-            node.back->child = node.next;
-        else
-            node.back->next = node.next;
+        if (node.back->child == &node) node.back->child = node.next;
+        else node.back->next = node.next;
         if (node.next != nullptr) node.next->back = node.back;
     }
 

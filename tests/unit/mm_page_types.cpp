@@ -109,10 +109,8 @@ struct Oracle {
         REQUIRE((e & pte::upper_forbidden) == 0);
         REQUIRE((p->type & type_bits::validated) != 0);
         REQUIRE(p->owner == table.owner);
-        if (type_bits::type(p->type) == PageType::l4)
-            REQUIRE((level == 4 && !(e & pte::writable)));
-        else
-            REQUIRE(type_bits::type(p->type) == static_cast<PageType>(level - 1));
+        if (type_bits::type(p->type) == PageType::l4) REQUIRE((level == 4 && !(e & pte::writable)));
+        else REQUIRE(type_bits::type(p->type) == static_cast<PageType>(level - 1));
     }
 
     void count_table(const PageInfo& p) {
@@ -192,8 +190,7 @@ struct World {
     void scribble() {
         PageInfo& p = m.pages[pick(frame_count)];
         if (type_bits::is_table(p.type) && type_bits::count(p.type) != 0) return;
-        if (pick(3) == 0)
-            m.entries(p)[slot()] = entry();
+        if (pick(3) == 0) m.entries(p)[slot()] = entry();
         else // something like a page table, so that some promotions succeed
             m.entries(p)[slot()] = m.entry(pick(frame_count), pte::present | (pick(3) ? 0 : pte::writable));
     }
@@ -208,8 +205,7 @@ struct World {
         const u64 e = entry();
         if (type_bits::type(word) == PageType::l1)
             (void)t.change_l1(m.entries(p)[slot()], e, pick(6) ? guest : other, write);
-        else
-            (void)t.change_upper(p, slot(), e, write, owed[pick(2)]);
+        else (void)t.change_upper(p, slot(), e, write, owed[pick(2)]);
     }
 
     void switch_base() {
@@ -237,8 +233,7 @@ struct World {
         if (!take_reference(m, p, guest)) return;
         if (take_shared_type(m, p, pick(4) ? PageType::writable : PageType::segment_descriptor))
             mapped_elsewhere.push_back(&p);
-        else
-            m.put_page(p);
+        else m.put_page(p);
     }
 
     void balloon() {
@@ -520,12 +515,9 @@ TEST_CASE("page types: what an isolated guest's root shows") {
     const u64* const l4 = w.m.entries(p[0]);
     for (unsigned i = 0; i < 512; ++i) {
         INFO("entry " << i);
-        if (i > 256 && i <= 271)
-            CHECK(root[i] == own); // what the root had, never the table's hypervisor entries
-        else if (i == 300)
-            CHECK(root[i] == ((l4[i] & ~pte::address_mask) | pte::make(root_frame, 0)));
-        else
-            CHECK(root[i] == l4[i]);
+        if (i > 256 && i <= 271) CHECK(root[i] == own); // what the root had, never the table's hypervisor entries
+        else if (i == 300) CHECK(root[i] == ((l4[i] & ~pte::address_mask) | pte::make(root_frame, 0)));
+        else CHECK(root[i] == l4[i]);
     }
     show_guest_entries(w.m, root.data(), root_frame, p[20]);
     CHECK(root[300] == 0); // would lead to the hypervisor's entries of frame 0

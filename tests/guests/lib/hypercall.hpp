@@ -11,10 +11,8 @@ namespace guest {
 extern "C" char hypercall_page[4096];
 
 template <typename T> u64 to_word(T value) {
-    if constexpr (std::is_pointer_v<T> || std::is_null_pointer_v<T>)
-        return std::bit_cast<u64>(value);
-    else
-        return static_cast<u64>(value);
+    if constexpr (std::is_pointer_v<T> || std::is_null_pointer_v<T>) return std::bit_cast<u64>(value);
+    else return static_cast<u64>(value);
 }
 
 /// Calls hypercall `number` through the hypercall page; missing arguments are zero.

@@ -42,10 +42,8 @@ void power_off() {
 }
 
 void conclude() {
-    if (failures != 0)
-        Line() << "VERDICT: FAILURE " << guest_name << ": " << failures << " of " << checks << " checks";
-    else
-        Line() << "VERDICT: SUCCESS " << guest_name << ": " << checks << " checks";
+    if (failures != 0) Line() << "VERDICT: FAILURE " << guest_name << ": " << failures << " of " << checks << " checks";
+    else Line() << "VERDICT: SUCCESS " << guest_name << ": " << checks << " checks";
     power_off();
 }
 

@@ -64,10 +64,8 @@ void step() {
         break;
     case 4:
         // A few slots only, so that entries meet; by hypercall, or directly where the page is plain memory.
-        if (writable(index))
-            page->word[random(4)] = random_entry();
-        else
-            accepted += set_entry(&page->word[random(4)], random_entry(), random(2) * 2) == 0;
+        if (writable(index)) page->word[random(4)] = random_entry();
+        else accepted += set_entry(&page->word[random(4)], random_entry(), random(2) * 2) == 0;
         break;
     case 5:
         accepted +=

@@ -80,10 +80,8 @@ void check_without_assist() {
     expect_eq(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_disable, VMASST_TYPE_writable_pagetables), 0, "off");
     // The incumbent emulates for the hardware domain all the same: both are lawful, a half-done one is not.
     const Trap trap = catch_trap([] { entry(2) = pte(mfn_of(data), pte_ro); });
-    if (trap.taken)
-        expect(trap.is(vector_pf, 3) && entry(2) == 0, "without it a write is a fault and does nothing");
-    else
-        expect_eq(entry(2) >> 12, mfn_of(data), "or it is emulated whole");
+    if (trap.taken) expect(trap.is(vector_pf, 3) && entry(2) == 0, "without it a write is a fault and does nothing");
+    else expect_eq(entry(2) >> 12, mfn_of(data), "or it is emulated whole");
     Line() << (trap.taken ? "without the assist: fault" : "without the assist: emulated");
     expect_error(hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, 63), "an unknown assist");
     expect_error(hypercall(__HYPERVISOR_vm_assist, 7, VMASST_TYPE_writable_pagetables), "an unknown command");

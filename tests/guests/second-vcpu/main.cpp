@@ -30,10 +30,8 @@ void store(u32& word, u32 value) { __atomic_store_n(&word, value, __ATOMIC_SEQ_C
 bool reaches(u32& word, u32 value) {
     const u64 until = system_time() + 5'000'000'000;
     while (load(word) != value)
-        if (system_time() > until)
-            return false;
-        else
-            sched_op(SCHEDOP_yield);
+        if (system_time() > until) return false;
+        else sched_op(SCHEDOP_yield);
     return true;
 }
 

@@ -61,8 +61,7 @@ void check_software_interrupts() {
     const Trap other = catch_trap([] { asm volatile("int $0x30"); });
     if (other.is(vector_gp, 0x302))
         Line() << "note: INT 0x30 came as #GP(0x302): the emulator's error code is wrong, not judged";
-    else
-        expect(other.is(0x30), "INT 0x30 with a handler");
+    else expect(other.is(0x30), "INT 0x30 with a handler");
 }
 
 void check_page_faults() {
