@@ -2,6 +2,7 @@
 #include "hypercall/memory_op.hpp"
 
 #include "arch/layout.hpp"
+#include "domain/grants.hpp"
 #include "hypercall/handlers.hpp"
 #include "mm/memory_map.hpp"
 
@@ -117,6 +118,46 @@ Return claim_pages(RawHandle argument) {
     return 0;
 }
 
+/// How many frames of a resource a domain may have: grant entries (id 0) or statuses (id 1). EOPNOTSUPP: other kinds,
+/// which belong to hardware-assisted guests; EINVAL: no such id.
+Result<u32> resource_frames(const Domain& d, const xen_mem_acquire_resource_t& r) {
+    if (r.type != XENMEM_resource_grant_table) return fail(Errno::EOPNOTSUPP);
+    if (r.id == XENMEM_resource_grant_table_id_shared) return d.grants->max_frames();
+    if (r.id == XENMEM_resource_grant_table_id_status) return grant::Table::statuses_for(d.grants->max_frames());
+    return fail(Errno::EINVAL);
+}
+
+/// Tells the frames of another domain's grant table, which are made if need be; the caller then maps them as that
+/// domain's. Without a list: how many there may be. `start` of them have been told before.
+Return acquire_resource(u64 start, RawHandle argument) {
+    const auto handle = argument.as<xen_mem_acquire_resource_t>();
+    TRY_ASSIGN(r, handle.read());
+    if (r.pad != 0) return fail(Errno::EINVAL);
+    TRY_ASSIGN(domain, find_domain(DomId(r.domid)));
+    if (domain.get() == &caller()) return fail(Errno::EPERM); // it has GNTTABOP_setup_table
+    TRY(may(xsm::Hook::memory_resource, *domain));
+    TRY_ASSIGN(most, resource_frames(*domain, r));
+    const auto list = GUEST_HANDLE(r.frame_list);
+    if (list.is_null()) {
+        if (r.nr_frames != 0 || r.frame != 0) return fail(Errno::EINVAL);
+        r.nr_frames = most;
+        TRY(handle.write(r));
+        return 0;
+    }
+    if (r.nr_frames == 0 || r.frame > most || r.nr_frames > most - r.frame || domain->dying) return fail(Errno::EINVAL);
+    for (u64 i = start; i < r.nr_frames; ++i) {
+        if (i != start && preempt_pending()) {
+            set_argument(0, XENMEM_acquire_resource | i << extent_shift);
+            return fail(Errno::ERESTART);
+        }
+        const u32 index = static_cast<u32>(r.frame + i);
+        const bool shared = r.id == XENMEM_resource_grant_table_id_shared;
+        TRY_ASSIGN(frame, shared ? grants::shared_frame(*domain, index) : grants::status_frame(*domain, index));
+        TRY(list.write(frame.raw(), i));
+    }
+    return 0;
+}
+
 /// Populate-on-demand and memory sharing belong to hardware-assisted guests.
 Return get_pod_target(RawHandle argument) {
     TRY(domain_for(argument, xsm::Hook::memory_claim));
@@ -135,6 +176,7 @@ Return memory_op(u64 command, RawHandle argument) {
     case XENMEM_decrease_reservation:
     case XENMEM_populate_physmap: return change_reservation(op, start, argument);
     case XENMEM_exchange: return exchange_memory(argument);
+    case XENMEM_acquire_resource: return acquire_resource(start, argument);
     default: break;
     }
     if (start != 0) return fail(Errno::EINVAL);

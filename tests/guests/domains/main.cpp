@@ -8,6 +8,7 @@
 #include <cstddef>
 
 #include "tests/guests/lib/events.hpp"
+#include "tests/guests/lib/grants.hpp"
 #include "tests/guests/lib/paging.hpp"
 #include "tests/guests/lib/verdict.hpp"
 
@@ -279,6 +280,47 @@ void check_reports(const Guest& g) {
     expect_eq(cpus, 1, "says so");
 }
 
+long acquire(domid_t domain, u32 id, u32 count, u64 first, xen_pfn_t* list, u32* most = nullptr) {
+    xen_mem_acquire_resource_t op = {};
+    op.domid = domain;
+    op.type = XENMEM_resource_grant_table;
+    op.id = id;
+    op.nr_frames = count;
+    op.frame = first;
+    set_xen_guest_handle(op.frame_list, list);
+    const long result = memory_op(XENMEM_acquire_resource, &op);
+    if (most) *most = op.nr_frames;
+    return result;
+}
+
+/// Tools write a new domain's first grants through its own frames.
+void check_grant_frames(const Guest& g) {
+    constexpr u32 shared = XENMEM_resource_grant_table_id_shared;
+    xen_pfn_t frame = 0;
+    u32 most = 0;
+    expect_eq(acquire(g.id, shared, 0, 0, nullptr, &most), 0, "how many grant frames it may have");
+    expect(most > 0 && most < 100000, "some");
+    expect_eq(acquire(g.id, shared, 1, 0, nullptr), -XEN_EINVAL, "frames but no list");
+    expect_error(acquire(DOMID_SELF, shared, 1, 0, &frame), "dom0's own");
+    expect_eq(acquire(999, shared, 1, 0, &frame), -XEN_ESRCH, "of a domain that is not there");
+    expect_eq(acquire(g.id, shared, 1, most, &frame), -XEN_EINVAL, "one beyond the last");
+    expect_eq(acquire(g.id, shared, 2, ~0ull, &frame), -XEN_EINVAL, "and around the end of numbers");
+    expect_eq(acquire(g.id, 7, 1, 0, &frame), -XEN_EINVAL, "an unknown part");
+    require_eq(acquire(g.id, shared, 1, 0, &frame), 0, "the first frame");
+    const u64 address = window + spare * page_size;
+    require_eq(map_foreign(address, g.id, frame), 0, "is mapped");
+    auto* entries = reinterpret_cast<grant_entry_v1_t*>(address);
+    expect_eq(entries[0].flags, 0, "and empty");
+    entries[0] = {.flags = GTF_permit_access, .domid = 0, .frame = static_cast<u32>(g.frames[mailbox])};
+    constexpr u64 other = window + 15 * page_size;
+    const long handle = map_grant(other, 0, GNTMAP_host_map, g.id);
+    require_eq(handle >= 0, true, "what it grants is mapped");
+    expect_eq(reinterpret_cast<Mailbox*>(other)->shutdown.reason, SHUTDOWN_suspend, "and is the domain's");
+    expect_eq(unmap_grant(other, static_cast<u32>(handle)), GNTST_okay, "and unmapped");
+    entries[0].flags = 0;
+    require_eq(unmap(address), 0, "the frame is let go");
+}
+
 void check_running(Guest& g) {
     expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), 0, "DOMCTL_unpausedomain");
     expect(wait_for([&] { return g.box().counter > 1000; }), "the domain runs");
@@ -351,6 +393,7 @@ GUEST("domains") {
         if (round == 0) {
             check_page_types(g);
             check_reports(g);
+            check_grant_frames(g);
         }
         check_running(g);
         check_shutdown(g);
