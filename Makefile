@@ -162,11 +162,11 @@ bochs: $(hv_image)  ## the same in Bochs, with its debugger on the terminal
 
 .PHONY: test
 test: $(hv_image)  ## every test below, one after the other
-	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) budgets unit guests system bochs
+	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks unit guests system bochs
 
-.PHONY: test-budgets
-test-budgets: $(OUT)/streak.gz  ## lines of code and bytes of the image against their limits
-	@$(PYTHON) packaging/budgets.py $<
+.PHONY: test-checks
+test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook
+	@$(PYTHON) packaging/checks.py $<
 
 .PHONY: test-unit
 test-unit:  ## Catch2 tests of the pure folders, hosted, under ASan and UBSan

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a look at the sources and the image can tell about the trusted base.
+
+* The budgets: lines of code in hypervisor/ and xsm/, bytes of the compressed image.
+* Every hook of xsm/hooks.def is asked somewhere, and every handler of the hypercall table asks one (or is in a file that
+  does, for the operations it tells apart).
+
+usage: checks.py IMAGE
+"""
+import pathlib
+import re
+import sys
+
+MOST_LINES = 20_000
+MOST_BYTES = 200 * 1024
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+def lines_of_code(path):
+    """Lines with something besides white space and comments."""
+    text = COMMENT.sub("", path.read_text())
+    return sum(1 for line in text.splitlines() if line.strip() and not line.strip().startswith("//"))
+
+
+def total_lines():
+    return sum(lines_of_code(p) for folder in ("hypervisor", "xsm") for p in (ROOT / folder).rglob("*")
+               if p.suffix in (".cpp", ".hpp", ".S", ".def"))
+
+
+def hooks_nobody_asks(sources):
+    hooks = re.findall(r"^XSM_HOOK\((\w+)", (ROOT / "xsm/hooks.def").read_text(), re.MULTILINE)
+    asked = set(re.findall(r"Hook::(\w+)", "".join(sources)))
+    return sorted(set(hooks) - asked) + sorted(asked - set(hooks) - {"count_"})
+
+
+def handlers_without_hook(sources):
+    handlers = re.findall(r"entry<&(\w+)>", (ROOT / "hypervisor/hypercall/table.cpp").read_text())
+    return [h for h in handlers if h != "no_such_call" and not asks(h, sources)]
+
+
+def asks(function, sources):
+    """Does the file that defines the function ask a hook, or do all the functions that its switch leads to?"""
+    for source in sources:
+        if re.search(rf"^(?:\[\[.*\]\] )?Return {function}\(", source, re.MULTILINE):
+            parts = re.findall(r"case \w+: return (\w+)\(", source)
+            return "Hook::" in source or (bool(parts) and all(asks(part, sources) for part in parts))
+    return False
+
+
+def main():
+    sources = [p.read_text() for p in (ROOT / "hypervisor/hypercall").glob("*.cpp")]
+    lines, size = total_lines(), pathlib.Path(sys.argv[1]).stat().st_size
+    idle, bare = hooks_nobody_asks(sources), handlers_without_hook(sources)
+    found = ((lines <= MOST_LINES, f"lines of code: {lines} of {MOST_LINES}"),
+             (size <= MOST_BYTES, f"bytes of the compressed image: {size} of {MOST_BYTES}"),
+             (not idle, f"hooks that nobody asks, or that don't exist: {', '.join(idle) or 'none'}"),
+             (not bare, f"hypercalls without a hook: {', '.join(bare) or 'none'}"))
+    for good, text in found:
+        print(f"{'ok  ' if good else 'FAIL'}  {text}")
+    failed = sum(not good for good, _ in found)
+    print(f"{len(found) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
