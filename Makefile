@@ -55,6 +55,8 @@ HV_COLD := $(foreach folder,loader init console lib arch/boot,hypervisor/$(folde
              domctl_info domctl_life domctl_sched event_channel_fifo grant_setup grant_transfer machine_check memory_op \
              physdev_op platform_info platform_op set_debugreg set_trap_table sysctl sysctl_info unsupported vcpu_op \
              vm_assist xen_version)
+HV_COLD := $(filter-out hypervisor/lib/string.cpp hypervisor/loader/lz4_block.cpp hypervisor/loader/zstd%, \
+             $(filter $(HV_COLD), $(HV_SRCS)))
 
 HV_INCLUDES := -Ihypervisor -I. -I$(OUT)
 PREFIX_MAP  := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(abspath $(OUT))=build
@@ -158,15 +160,31 @@ shell: $(hv_image)  ## boot to a dom0 shell, always
 bochs: $(hv_image)  ## the same in Bochs, with its debugger on the terminal
 	@OUT=$(OUT) $(PYTHON) tests/bochs/run.py --hv $(HV) --debug
 
+DESTDIR ?=
+
+.PHONY: install
+install: $(OUT)/streak.gz  ## into DESTDIR: image, symbols, kernel hooks, GRUB's menu entries, documents
+	install -D -m 644 $(OUT)/streak.gz $(DESTDIR)/boot/streak.gz
+	install -D -m 644 $(OUT)/streak-syms $(DESTDIR)/usr/lib/debug/boot/streak-syms
+	install -D packaging/kernel/zz-streak $(DESTDIR)/etc/kernel/postinst.d/zz-streak
+	install -D packaging/kernel/zz-streak $(DESTDIR)/etc/kernel/postrm.d/zz-streak
+	install -D packaging/grub/20_linux_streak $(DESTDIR)/etc/grub.d/20_linux_streak
+	install -D -m 644 packaging/grub/streak.cfg $(DESTDIR)/etc/default/grub.d/streak.cfg
+	install -D -m 644 -t $(DESTDIR)/usr/share/doc/streak README.md docs/*.md
+
 # ---- Tests ---------------------------------------------------------------------------------------------
 
 .PHONY: test
 test: $(hv_image)  ## every test below, one after the other
-	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks unit guests system bochs
+	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit guests system bochs
 
 .PHONY: test-checks
 test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook
 	@$(PYTHON) packaging/checks.py $<
+
+.PHONY: test-install
+test-install: $(OUT)/streak.gz  ## make install, the kernel hook and the GRUB menu in a folder of their own
+	@OUT=$(OUT) $(PYTHON) tests/install/run.py --make "$(MAKE)"
 
 .PHONY: test-unit
 test-unit:  ## Catch2 tests of the pure folders, hosted, under ASan and UBSan

@@ -145,6 +145,8 @@ void start_serial_input() {
 
 void start_consoles(const loader::Options& options, const loader::BootInfo& info) {
     set_log_level(static_cast<LogLevel>(std::clamp<int>(static_cast<int>(options.log), 1, 4)));
+    if (options.timestamps != "none")
+        stamp_log(options.timestamps == "raw" ? clock::read_tsc : clock::now, options.timestamps == "raw");
     if (options.console_serial && !uart::init(options.com1, 1)) log_warning("console: no serial port at COM1");
     if (options.console_com2 && !uart::init(options.com2, 2)) log_warning("console: no serial port at COM2");
     const bool pixels = info.framebuffer && info.framebuffer->type == 1; // mapped later, start_platform()

@@ -14,6 +14,8 @@ constexpr u32 line_bytes = 512; ///< longer lines are cut
 
 constinit SpinLock lock;
 constinit LogLevel threshold = LogLevel::info;
+constinit LogClock stamp_clock = nullptr;
+constinit bool stamp_hexadecimal = false;
 constinit LogSink* sinks = nullptr;
 constinit std::array<char, ring_bytes> ring{};
 constinit u32 produced = 0; ///< characters so far; the ring keeps the last ring_bytes of them
@@ -129,6 +131,12 @@ void put_formatted(Line& line, std::string_view format, const LogArg* args, unsi
     }
 }
 
+void put_stamp(Line& line, u64 now) {
+    const LogArg seconds[] = {now / 1'000'000'000, now / 1000 % 1'000'000}, raw[] = {now};
+    if (stamp_hexadecimal) put_formatted(line, "[{:016x}] ", raw, 1);
+    else put_formatted(line, "[{:5}.{:06}] ", seconds, 2);
+}
+
 void emit(std::string_view text) {
     LogGuard guard;
     for (const char c : text) ring[produced++ % ring_bytes] = c;
@@ -147,6 +155,7 @@ void log_line(LogLevel level, std::string_view format, const LogArg* args, unsig
     if (level > threshold) return;
     Line line;
     line.put("(STREAK) ");
+    if (stamp_clock) put_stamp(line, stamp_clock());
     put_formatted(line, format, args, count);
     line.end();
     emit(line.view());
@@ -154,6 +163,10 @@ void log_line(LogLevel level, std::string_view format, const LogArg* args, unsig
 
 void log_raw(std::string_view text) { emit(text); }
 
+void stamp_log(LogClock clock, bool hexadecimal) {
+    stamp_clock = clock;
+    stamp_hexadecimal = hexadecimal;
+}
 void set_log_level(LogLevel level) { threshold = level; }
 LogLevel log_level() { return threshold; }
 

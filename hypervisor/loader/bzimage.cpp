@@ -103,7 +103,8 @@ LoadResult<KernelPayload> find_payload(Bytes file) {
         return with_size(detect_format(*payload), *payload);
     }
     const auto format = detect_format(file);
-    if (format == Format::elf || format == Format::gzip) return with_size(format, file);
+    // Bare files: a kernel hook writes LZ4 with the size behind it, as a kernel's build does.
+    if (format == Format::elf || format == Format::gzip || format == Format::lz4) return with_size(format, file);
     return refuse(LoadErrc::not_elf, "file", 0x464C457F, read_at<std::uint32_t>(file, 0).value_or(0));
 }
 

@@ -234,6 +234,12 @@ constexpr Option known_options[] = {
     {"maxcpus", [](Text value, Options& o) { return set_number(value, o.max_cpus); }},
     {"loglvl", [](Text value, Options& o) { return set_level(value, o.log); }},
     {"guest_loglvl", [](Text value, Options& o) { return set_level(value, o.guest_log); }},
+    {"console_timestamps",
+     [](Text value, Options& o) {
+         const bool known = value == "none" || value == "boot" || value == "raw";
+         if (known) o.timestamps = value;
+         return known;
+     }},
     {"sync_console", [](Text value, Options& o) { return set_bool(value, o.sync_console); }},
     {"noreboot", [](Text value, Options& o) { return set_bool(value, o.no_reboot); }},
     {"watchdog", set_watchdog},

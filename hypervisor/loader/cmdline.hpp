@@ -66,7 +66,8 @@ struct Options {
     LogLevel log = LogLevel::info;
     LogLevel guest_log = LogLevel::warning;
     bool sync_console = false;
-    bool no_reboot = false; ///< halt after a crash
+    std::string_view timestamps = "none"; ///< none, boot, raw
+    bool no_reboot = false;               ///< halt after a crash
     bool watchdog = false;
     std::uint32_t watchdog_seconds = 5;
     bool no_real_mode = false;

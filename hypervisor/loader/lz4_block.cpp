@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "loader/lz4_block.hpp"
 
+#include "loader/copy.hpp"
+
 namespace streak::loader {
 
 namespace {
@@ -37,8 +39,10 @@ private:
     }
 
     bool copy_literals(std::size_t bytes) {
-        if (bytes > in_.size() - in_at_ || bytes > out_.size() - out_at_) return false;
-        __builtin_memcpy(out_.data() + out_at_, in_.data() + in_at_, bytes);
+        const std::size_t left = in_.size() - in_at_, room = out_.size() - out_at_;
+        if (bytes > left || bytes > room) return false;
+        if (std::min(left, room) - bytes >= copy_slack) copy_eights(out_.data() + out_at_, in_.data() + in_at_, bytes);
+        else __builtin_memcpy(out_.data() + out_at_, in_.data() + in_at_, bytes);
         in_at_ += bytes;
         out_at_ += bytes;
         return true;
@@ -49,15 +53,11 @@ private:
         if (!distance || *distance == 0 || *distance > out_at_) return false;
         in_at_ += sizeof *distance;
         const auto more = length(nibble);
-        if (!more || *more + least_match > out_.size() - out_at_) return false;
-        std::byte* to = out_.data() + out_at_;
-        out_at_ += *more + least_match;
-        for (std::size_t left = *more + least_match; left != 0;) { // source and target may overlap
-            const std::size_t step = std::min<std::size_t>(left, *distance);
-            __builtin_memcpy(to, to - *distance, step);
-            to += step;
-            left -= step;
-        }
+        const std::size_t room = out_.size() - out_at_;
+        if (!more || *more + least_match > room) return false;
+        const std::size_t bytes = *more + least_match;
+        streak::loader::copy_match(out_.data() + out_at_, *distance, bytes, room - bytes >= copy_slack);
+        out_at_ += bytes;
         return true;
     }
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <new>
 
+#include "loader/copy.hpp"
 #include "loader/zstd_entropy.hpp"
 
 namespace streak::loader {
@@ -14,7 +15,7 @@ namespace {
 using namespace zstd;
 
 constexpr std::size_t max_block = 128 * 1024;
-constexpr std::size_t slack = 16; // copies may write, or read, up to so much too far
+constexpr std::size_t slack = copy_slack;
 
 // Lengths have codes; each stands for as many values as its extra bits count, from the end of the one before.
 
@@ -91,21 +92,6 @@ private:
         return value;
     }
 };
-
-/// Copies in eights; up to 7 bytes too many are read and written. `from` is 8 bytes or more before `to`, or elsewhere.
-inline void copy_eights(std::byte* to, const std::byte* from, std::size_t bytes) {
-    for (std::size_t at = 0; at < bytes; at += 8) __builtin_memcpy(to + at, from + at, 8);
-}
-
-/// Repeats what stands `distance` bytes before `to`; up to 15 bytes too many are written when `roomy`.
-inline void copy_match(std::byte* to, std::size_t distance, std::size_t bytes, bool roomy) {
-    if (roomy && distance >= 8) return copy_eights(to, to - distance, bytes);
-    const std::size_t singly = roomy ? std::min<std::size_t>(bytes, 8) : bytes;
-    for (std::size_t i = 0; i < singly; ++i) to[i] = to[i - distance];
-    if (bytes <= singly) return;
-    // A multiple of a distance is one as well, as far as bytes repeat already.
-    copy_eights(to + 8, to + 8 - (8 + distance - 1) / distance * distance, bytes - 8);
-}
 
 /// What a section's bytes are taken from: what was taken can't be taken again.
 class Reader {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""`make bench`: the guest tests/guests/bench on Streak and on Debian's Xen, side by side.
+"""`make bench`: the guest tests/guests/bench on Streak and on Debian's Xen, side by side, and the way to dom0.
 
 QEMU counts instructions (`-icount shift=0`): one instruction is one nanosecond and one tick of the guest's TSC, so
 that figures repeat. The guest prints lines `BENCH NAME: COUNT`.
@@ -13,6 +13,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/system"))
 import host  # noqa: E402
+
+import power_on  # noqa: E402
 
 LINE = re.compile(r"BENCH (\S+?):?\s+(\d+)")
 
@@ -36,6 +38,9 @@ def main():
     for name, count in ours.items():
         other = theirs.get(name)
         print(f"{name:36} {count:10} {other or '-':>10} {f'{count / other:.2f}' if other else '-':>7}")
+    print(f"\n{'million instructions from power-on':36} {'Streak':>10} {'Xen':>10} {'ratio':>7}")
+    for name, (count, other) in power_on.figures().items():
+        print(f"{name:36} {count // 10**6:10} {other // 10**6:10} {count / other:7.2f}")
 
 
 if __name__ == "__main__":

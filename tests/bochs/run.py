@@ -60,7 +60,8 @@ def write_config(path, medium, serial, display):
 def build_iso(hypervisor, test):
     dom0 = f"{DOM0_OPTIONS} streak.cpus=1" + (f" streak.test={test}" if test else "")
     dom0 += " streak.extra=.0-streak" if hypervisor == "streak" else ""
-    modules = [iso.Module(host.kernel()[0], dom0), iso.Module(dom0_image.build())]
+    kernel = host.cached_kernel() if hypervisor == "streak" else host.kernel()[0]
+    modules = [iso.Module(kernel, dom0), iso.Module(dom0_image.build())]
     return iso.build(host.BUILD / "bochs" / f"{hypervisor}-{test or 'shell'}.iso", host.hypervisor(hypervisor),
                      HV_OPTIONS, modules)
 

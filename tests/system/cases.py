@@ -25,6 +25,7 @@ class Case:
     log_has: tuple = ()  # patterns that have to appear in the serial log
     typing: tuple = ()  # (pattern to wait for, text to type) in order
     guest_sees: str = ""  # of the hypervisor, by the page tables it runs on: "entry" code and stacks, or "all"
+    stock_kernel: bool = False  # Debian's image as it is, not the unpacked copy that a kernel hook makes
     stress: bool = False  # the image with stress-ng
     suites: tuple = ("full",)
     only: str = ""  # hypervisor the case applies to
@@ -35,12 +36,12 @@ class Case:
 SMOKE = ("smoke", "full")
 
 CASES = [
-    Case("boot", "boot", suites=SMOKE),
+    Case("boot", "boot", stock_kernel=True, suites=SMOKE),
     Case("smp2", "boot", smp=2, suites=SMOKE),
     Case("smp4", "boot", smp=4, memory_mib=2048),
     Case("dom0-max-vcpus", "boot", smp=4, hv="dom0_max_vcpus=2", dom0_cpus=2),
     Case("q35", "boot", machine="q35", smp=2),
-    Case("uefi", "boot", firmware="uefi"),
+    Case("uefi", "boot", firmware="uefi", stock_kernel=True),
     Case("uefi-q35", "hypervisor", machine="q35", firmware="uefi", smp=2),
     Case("haswell", "boot", cpu="Haswell-noTSX", smp=2),
     Case("max-nosmap", "hypervisor", cpu="max,-smap", machine="q35"),

@@ -56,6 +56,19 @@ def kernel():
     raise SystemExit("no Debian kernel found")
 
 
+def cached_kernel():
+    """The unpacked copy of kernel() that Streak's kernel hook makes."""
+    image, _ = kernel()
+    folder = BUILD / "kernel"
+    hook = folder / "postinst.d/zz-streak"
+    hook.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "packaging/kernel/zz-streak", hook)
+    version = image.name.removeprefix("vmlinuz-")
+    shutil.copy(image, folder / image.name)
+    subprocess.run([hook, version, folder / image.name], check=True)
+    return folder / f"streak/vmlinux-{version}.lz4"
+
+
 def hypervisor(name):
     """The image GRUB loads: our own or Debian's Xen, for comparison."""
     if name == "streak":

@@ -96,9 +96,10 @@ class Attempt:
         return " ".join(filter(None, words))
 
     def build_iso(self):
-        vmlinuz = host.kernel()[0]
+        stock = self.hypervisor != "streak" or self.case.stock_kernel
+        kernel = host.kernel()[0] if stock else host.cached_kernel()
         image = dom0_image.build(self.case.stress)
-        modules = [iso.Module(vmlinuz, self.dom0_command_line()), iso.Module(image)]
+        modules = [iso.Module(kernel, self.dom0_command_line()), iso.Module(image)]
         return iso.build(self.work / f"{self.name}.iso", host.hypervisor(self.hypervisor),
                          f"{HV_OPTIONS} {self.case.hv}".strip(), modules)
 

@@ -205,6 +205,17 @@ TEST_CASE("an ELF file behind gzip", "[loader][decompress]") {
     CHECK(unpack(*payload) == file);
 }
 
+TEST_CASE("an ELF file in LZ4, with its size behind it", "[loader][decompress]") {
+    const auto file = ElfBuilder{}.load(0, 0, 4096).build();
+    auto packed = lz4(file);
+    append(packed, static_cast<std::uint32_t>(file.size()));
+    const auto payload = find_payload(packed);
+    REQUIRE(payload);
+    CHECK(unpack(*payload) == file);
+    packed.back() = std::byte{0xff}; // 4 GiB
+    CHECK(find_payload(packed).error().code == LoadErrc::corrupt);
+}
+
 TEST_CASE("formats without a decoder are named", "[loader][decompress]") {
     for (const auto& [format, start] : {std::pair{Format::lzma, "\x5D\0\0\0\4"}, std::pair{Format::bzip2, "BZh91"}}) {
         Blob payload;
