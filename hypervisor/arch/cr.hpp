@@ -60,10 +60,4 @@ inline void set_ts() {
 inline void write_xcr0(u64 value) {
     asm volatile("xsetbv" ::"c"(0), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32)));
 }
-[[nodiscard]] inline u64 read_xcr0() {
-    u32 low, high;
-    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return low | static_cast<u64>(high) << 32;
-}
-
 } // namespace streak::arch

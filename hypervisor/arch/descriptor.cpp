@@ -188,11 +188,6 @@ void set_ldt_window_frame(unsigned index, Mfn frame) {
     set_window_entry(gdt_window_pages + index, frame == invalid_mfn ? 0 : to_maddr(frame).raw() | window_entry);
 }
 
-bool ldt_window_frame_present(unsigned index) {
-    ASSERT(index < ldt_window_pages);
-    return this_cpu().tables->window[gdt_window_pages + index] & 1;
-}
-
 void load_ldt(u32 entries) {
     if (entries == 0) {
         asm volatile("lldt %w0" ::"r"(0));

@@ -55,8 +55,6 @@ void map_windows(CpuId cpu);
 void set_gdt_window_frame(unsigned index, Mfn frame);
 /// The same for the LDT window (index < 16); `invalid_mfn` leaves a hole that faults.
 void set_ldt_window_frame(unsigned index, Mfn frame);
-[[nodiscard]] bool ldt_window_frame_present(unsigned index);
-
 /// Loads LDTR with `entries` descriptors at the LDT window; 0: none.
 void load_ldt(u32 entries);
 

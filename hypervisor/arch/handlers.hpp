@@ -57,7 +57,7 @@ void handle_event(streak::Vcpu* vcpu);
 void idle_loop();
 
 /// From guest mode on the CPU's stack, and otherwise on a stack of its own that a second NMI would
-/// overwrite: no faults, no locks that others hold for long. (arch/smp.cpp)
+/// overwrite: no faults, no locks that others hold for long. (arch/nmi.cpp)
 void handle_nmi(streak::arch::Registers* regs);
 void handle_machine_check(streak::arch::Registers* regs);
 

@@ -50,7 +50,6 @@ void reset_by_keyboard() {
 } // namespace
 
 void set_power_ports(const PowerPorts& ports) { ports_ = ports; }
-const PowerPorts& power_ports() { return ports_; }
 void set_noreboot(bool noreboot) { noreboot_ = noreboot; }
 
 void halt_cpu() {

@@ -16,7 +16,6 @@ struct PowerPorts {
     u8 reset_value = 0;
 };
 void set_power_ports(const PowerPorts& ports);
-[[nodiscard]] const PowerPorts& power_ports();
 
 /// Writes PM1a/PM1b control as dom0 asks (XENPF_enter_acpi_sleep, S5): never returns.
 [[noreturn]] void enter_s5(u16 pm1a_value, u16 pm1b_value);

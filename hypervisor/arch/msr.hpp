@@ -47,16 +47,4 @@ refused:
     return false;
 }
 
-/// Writes an MSR that may not exist or may not take the value; false when the processor refuses.
-[[nodiscard]] inline bool write_msr_safe(u32 index, u64 value) {
-    asm volatile goto("1: wrmsr\n" EXTABLE(1b, %l[refused])
-             :
-             : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32))
-             : "memory"
-             : refused);
-    return true;
-refused:
-    return false;
-}
-
 } // namespace streak::arch

@@ -46,28 +46,12 @@ void print_build_id() {
     log_emergency("build id {}", std::string_view(text, sizeof text));
 }
 
-constexpr std::string_view trap_names[] = {"divide error",
-                                           "debug",
-                                           "NMI",
-                                           "breakpoint",
-                                           "overflow",
-                                           "bound range",
-                                           "invalid opcode",
-                                           "no FPU",
-                                           "double fault",
-                                           "9",
-                                           "invalid TSS",
-                                           "segment not present",
-                                           "stack fault",
-                                           "general protection",
-                                           "page fault",
-                                           "15",
-                                           "FPU error",
-                                           "alignment check",
-                                           "machine check",
-                                           "SIMD error",
-                                           "virtualisation",
-                                           "control protection"};
+// clang-format off: one line each otherwise
+constexpr std::string_view trap_names[] = {
+    "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode", "no FPU", "double fault",
+    "9", "invalid TSS", "segment not present", "stack fault", "general protection", "page fault", "15", "FPU error",
+    "alignment check", "machine check", "SIMD error", "virtualisation", "control protection"};
+// clang-format on
 
 } // namespace
 
@@ -138,6 +122,7 @@ void panic_machine() {
     print_build_id();
     log_emergency("CPU {} of {}, vCPU {:#x}, stack {:016x}", me, online_cpu_count(),
                   reinterpret_cast<u64>(this_cpu().current), this_cpu().stack_top);
+    smp::stop_others(true);
     machine::reboot();
 }
 

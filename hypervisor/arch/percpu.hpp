@@ -27,6 +27,7 @@ enum class Work : u32 {
     timer = 1u << 1,    ///< the timer heap has an expired entry
     console = 1u << 2,  ///< serial input waits
     custom = 1u << 3,   ///< run PerCpu::remote_call
+    nmi = 1u << 4,      ///< a hardware NMI is dom0's (arch/nmi.hpp)
 };
 
 /// Everything that belongs to one processor; GS points at it inside the hypervisor.

@@ -9,6 +9,7 @@
 #include "arch/cpu.hpp"
 #include "arch/cr.hpp"
 #include "arch/descriptor.hpp"
+#include "arch/dump.hpp"
 #include "arch/handlers.hpp"
 #include "arch/lapic.hpp"
 #include "arch/machine.hpp"
@@ -35,7 +36,9 @@ struct Processor {
 constinit StaticVector<Processor, max_cpus> processors;
 constinit Plan plan;
 
-constinit std::atomic<bool> stopping{false};
+constinit std::atomic<bool> stopping{false}, showing{false};
+constinit std::atomic<u32> stops_now{max_cpus}; ///< whose turn it is
+constinit CpuMask stopped;
 
 struct RemoteCall {
     SpinLock lock; ///< one call at a time
@@ -83,12 +86,6 @@ bool start(const arch::PerCpu& block, Maddr trampoline) {
 
 const CpuMask& online() { return online_cpus; }
 u32 acpi_id_of(CpuId cpu) { return acpi_ids[cpu.raw()]; }
-
-CpuId cpu_of_apic(ApicId apic) {
-    for (u32 cpu = 0; cpu < known_cpus; ++cpu)
-        if (arch::percpu(CpuId(cpu)).apic_id == apic) return CpuId(cpu);
-    return CpuId(max_cpus);
-}
 
 void init_boot_cpu() {
     arch::PerCpu& block = arch::this_cpu();
@@ -152,13 +149,37 @@ void serve_remote_call() {
     remote_call.target.store(max_cpus);
 }
 
-void stop_others() {
+void stop_others(bool show) {
+    showing.store(show);
     stopping.store(true);
-    const CpuId me = arch::cpu_id();
-    online_cpus.for_each([me](CpuId cpu) {
-        if (cpu != me) lapic::send_nmi(arch::percpu(cpu).apic_id);
+    CpuMask others = online_cpus;
+    others.clear(arch::cpu_id());
+    others.for_each([show](CpuId cpu) { // one after the other, so that their lines don't mix
+        if (stopped.test(cpu)) return;
+        stops_now.store(cpu.raw());
+        lapic::send_nmi(arch::percpu(cpu).apic_id);
+        for (unsigned waited = 0; waited < 100'000 && !stopped.test(cpu); waited += 20) clock::delay_us(20);
+        if (show && !stopped.test(cpu)) log_emergency("CPU {} does not answer", cpu);
     });
-    for (unsigned waited = 0; waited < 100'000 && online_count.load() > 1; waited += 20) clock::delay_us(20);
+}
+
+bool is_stopping() { return stopping.load(); }
+
+bool stops_here(const arch::Registers& regs) {
+    if (!stopping.load()) return false;
+    while (stops_now.load() != arch::cpu_id().raw()) arch::cpu_relax();
+    const Vcpu* v = arch::this_cpu().current;
+    if (showing.load()) {
+        log_emergency("CPU {}, {}, vCPU {:#x}:", arch::cpu_id(),
+                      regs.from_guest()            ? "in a guest"
+                      : v == arch::this_cpu().idle ? "idle"
+                                                   : "in the hypervisor",
+                      reinterpret_cast<u64>(v));
+        arch::dump_registers(regs);
+        if (!regs.from_guest()) arch::dump_backtrace(regs.rip, regs.rbp);
+    }
+    stopped.set(arch::cpu_id());
+    return true;
 }
 
 } // namespace streak::smp
@@ -175,17 +196,3 @@ void raise_work(CpuId cpu, Work work) {
 }
 
 } // namespace streak::arch
-
-extern "C" void handle_nmi(streak::arch::Registers* regs) {
-    using namespace streak;
-    if (smp::stopping.load()) {
-        smp::online_count.fetch_sub(1);
-        machine::halt_cpu();
-    }
-    log_warning("NMI on CPU {} at {:#x}", arch::cpu_id(), regs->rip);
-}
-
-extern "C" void handle_machine_check(streak::arch::Registers* regs) {
-    using namespace streak;
-    panic("machine check on CPU {} at {:#x}", arch::cpu_id(), regs->rip);
-}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arch/percpu.hpp"
+#include "arch/registers.hpp"
 #include "lib/cpu_mask.hpp"
 
 namespace streak::smp {
@@ -23,14 +24,17 @@ void set_plan(const Plan& plan);
 void start_all(u32 maxcpus);
 
 [[nodiscard]] const CpuMask& online();
-[[nodiscard]] CpuId cpu_of_apic(ApicId apic); ///< max_cpus when unknown
-[[nodiscard]] u32 acpi_id_of(CpuId cpu);      ///< processor UID of the MADT
+[[nodiscard]] u32 acpi_id_of(CpuId cpu); ///< processor UID of the MADT
 
 /// Runs `function` on another CPU's exit path or idle loop, or here; waits until it is done. Hold no locks.
 void call_on(CpuId cpu, void (*function)(void*), void* argument);
 
 /// Halts every other CPU for good (panic, power-off); does not wait for answers longer than 100 ms.
-void stop_others();
+/// With `show` each one says what it was doing, and those that don't answer are named.
+void stop_others(bool show = false);
+[[nodiscard]] bool is_stopping();
+/// The part of the CPU that is stopped, in its NMI handler: false when nobody stops it.
+[[nodiscard]] bool stops_here(const arch::Registers& regs);
 
 /// Does what Work::custom asks; called on the exit path.
 void serve_remote_call();

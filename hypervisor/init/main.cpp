@@ -7,6 +7,7 @@
 #include "arch/handlers.hpp"
 #include "arch/image.hpp"
 #include "arch/machine.hpp"
+#include "arch/nmi.hpp"
 #include "arch/smp.hpp"
 #include "arch/speculation.hpp"
 #include "domain/scheduler.hpp"
@@ -132,6 +133,9 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     log_info("command line: {}", build_info::command_line());
     report_options(options);
     machine::set_noreboot(options.no_reboot);
+    nmi::set_policy(options.nmi == "fatal"    ? nmi::Policy::fatal
+                    : options.nmi == "ignore" ? nmi::Policy::ignore
+                                              : nmi::Policy::dom0);
     arch::limit_protection(options.smep != loader::Switch::off, options.smap != loader::Switch::off);
     arch::choose_measures(options.speculation);
     arch::init_cpu();

@@ -33,9 +33,6 @@ public:
     void set_all() {
         for (auto& w : bits_) w.store(~0ull, std::memory_order_relaxed);
     }
-    void clear_all() {
-        for (auto& w : bits_) w.store(0, std::memory_order_relaxed);
-    }
     [[nodiscard]] bool empty() const { return count() == 0; }
     [[nodiscard]] unsigned count() const {
         unsigned n = 0;

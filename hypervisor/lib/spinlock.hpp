@@ -26,9 +26,6 @@ public:
     void unlock() {
         serving_.store(static_cast<u16>(serving_.load(std::memory_order_relaxed) + 1), std::memory_order_release);
     }
-    [[nodiscard]] bool is_locked() const {
-        return next_.load(std::memory_order_relaxed) != serving_.load(std::memory_order_relaxed);
-    }
 
 private:
     std::atomic<u16> next_{0};

@@ -14,12 +14,6 @@ public:
         items_[size_++] = value;
         return true;
     }
-    void truncate(std::size_t size) { size_ = size < size_ ? size : size_; }
-    void erase(std::size_t index) {
-        for (std::size_t i = index; i + 1 < size_; ++i) items_[i] = items_[i + 1];
-        --size_;
-    }
-
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
     [[nodiscard]] static constexpr std::size_t capacity() { return N; }

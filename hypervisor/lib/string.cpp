@@ -130,23 +130,6 @@ std::size_t strlen(const char* text) {
     return length;
 }
 
-std::size_t strnlen(const char* text, std::size_t limit) {
-    std::size_t length = 0;
-    while (length < limit && text[length] != '\0') ++length;
-    return length;
-}
-
-int strcmp(const char* left, const char* right) {
-    for (; *left != '\0' && *left == *right; ++left, ++right) {}
-    return static_cast<Byte>(*left) - static_cast<Byte>(*right);
-}
-
-int strncmp(const char* left, const char* right, std::size_t n) {
-    for (; n != 0; --n, ++left, ++right)
-        if (*left != *right || *left == '\0') return static_cast<Byte>(*left) - static_cast<Byte>(*right);
-    return 0;
-}
-
 // What headers compiled with _FORTIFY_SOURCE call: the bound was computed by the compiler.
 [[noreturn, gnu::cold]] static void overflow() { __builtin_trap(); }
 

@@ -25,8 +25,6 @@ struct IntiFlags {
     std::uint16_t raw = 0;
     [[nodiscard]] bool active_low() const { return (raw & 3) == 3; }
     [[nodiscard]] bool level() const { return (raw >> 2 & 3) == 3; }
-    [[nodiscard]] bool polarity_of_bus() const { return (raw & 3) == 0; }
-    [[nodiscard]] bool trigger_of_bus() const { return (raw >> 2 & 3) == 0; }
 };
 
 struct LocalApic {
@@ -92,7 +90,6 @@ struct Fadt {
 
     [[nodiscard]] bool has_reset() const { return (flags >> 10 & 1) != 0 && reset.address != 0; }
     [[nodiscard]] bool pm_timer_32bit() const { return (flags >> 8 & 1) != 0; }
-    [[nodiscard]] bool hardware_reduced() const { return (flags >> 20 & 1) != 0; }
 };
 
 struct Hpet {

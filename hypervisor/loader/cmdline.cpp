@@ -58,6 +58,12 @@ template <class Integer> bool set_number(std::string_view text, Integer& to) {
     return true;
 }
 
+bool set_choice(std::string_view text, std::string_view& to, std::initializer_list<std::string_view> choices) {
+    const bool known = std::ranges::find(choices, text) != choices.end();
+    if (known) to = text;
+    return known;
+}
+
 bool set_bool(std::string_view text, bool& to) {
     const auto value = parse_bool(text);
     to = value.value_or(to);
@@ -216,8 +222,6 @@ bool set_speculation(std::string_view list, Options& options) {
     return good;
 }
 
-bool ignore(std::string_view, Options&) { return true; }
-
 struct Option {
     std::string_view name;
     bool (*set)(std::string_view value, Options& options); ///< false: the value can't be read
@@ -235,11 +239,8 @@ constexpr Option known_options[] = {
     {"loglvl", [](Text value, Options& o) { return set_level(value, o.log); }},
     {"guest_loglvl", [](Text value, Options& o) { return set_level(value, o.guest_log); }},
     {"console_timestamps",
-     [](Text value, Options& o) {
-         const bool known = value == "none" || value == "boot" || value == "raw";
-         if (known) o.timestamps = value;
-         return known;
-     }},
+     [](Text value, Options& o) { return set_choice(value, o.timestamps, {"none", "boot", "raw"}); }},
+    {"nmi", [](Text value, Options& o) { return set_choice(value, o.nmi, {"ignore", "dom0", "fatal"}); }},
     {"sync_console", [](Text value, Options& o) { return set_bool(value, o.sync_console); }},
     {"noreboot", [](Text value, Options& o) { return set_bool(value, o.no_reboot); }},
     {"watchdog", set_watchdog},
@@ -255,16 +256,11 @@ constexpr Option known_options[] = {
     {"pcid", set_pcid},
     {"spec-ctrl", set_speculation},
     {"smap", [](Text value, Options& o) { return set_switch(value, o.smap); }},
-    {"smep", [](Text value, Options& o) { return set_switch(value, o.smep); }},
-    // Accepted so that an existing boot entry doesn't complain; there is nothing to set.
-    {"cpufreq", ignore},
-    {"cpuidle", ignore},
-    {"iommu", ignore},
-    {"sched", ignore},
-    {"ucode", ignore},
-    {"crashkernel", ignore},
-    {"placeholder", ignore}, // Debian's GRUB scripts put this word in front
-};
+    {"smep", [](Text value, Options& o) { return set_switch(value, o.smep); }}};
+
+// Accepted so that an existing boot entry doesn't complain; there is nothing to set. (Debian's GRUB scripts put
+// `placeholder` in front.)
+constexpr Text ignored[] = {"cpufreq", "cpuidle", "iommu", "sched", "ucode", "crashkernel", "placeholder"};
 
 const Option* find_option(std::string_view name) {
     for (const auto& option : known_options)
@@ -276,6 +272,7 @@ void take_word(std::string_view word, Options& options) {
     const auto equals = std::min(word.find('='), word.size());
     auto name = word.substr(0, equals);
     auto value = unquoted(after(word, equals + 1));
+    if (std::ranges::find(ignored, name) != std::end(ignored)) return;
     const auto* option = find_option(name);
     if (option == nullptr && equals == word.size() && name.starts_with("no-")) { // no-watchdog
         option = find_option(after(name, 3));

@@ -67,6 +67,7 @@ struct Options {
     LogLevel guest_log = LogLevel::warning;
     bool sync_console = false;
     std::string_view timestamps = "none"; ///< none, boot, raw
+    std::string_view nmi = "dom0";        ///< ignore, dom0, fatal
     bool no_reboot = false;               ///< halt after a crash
     bool watchdog = false;
     std::uint32_t watchdog_seconds = 5;

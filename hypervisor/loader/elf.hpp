@@ -34,7 +34,6 @@ public:
     [[nodiscard]] static LoadResult<ElfImage> parse(Bytes file);
 
     [[nodiscard]] std::uint64_t entry() const { return entry_; }
-    [[nodiscard]] std::size_t segment_count() const { return segments_; }
 
     /// Calls `visit` for every PT_LOAD with a size, in file order.
     void for_each_segment(FunctionRef<void(const Segment&)> visit) const;

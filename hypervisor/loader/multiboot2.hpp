@@ -65,7 +65,6 @@ public:
 
     /// The E820-like memory map, in the loader's order; ranges that are empty or wrap are left out.
     void for_each_range(FunctionRef<void(const MemoryRange&)> visit) const;
-    [[nodiscard]] bool has_memory_map() const { return range_bytes_ != 0; }
 
 private:
     LoadResult<> take_tag(std::uint32_t type, Bytes body);

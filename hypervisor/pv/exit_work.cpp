@@ -3,6 +3,7 @@
 
 #include "arch/cpu.hpp"
 #include "arch/handlers.hpp"
+#include "arch/nmi.hpp"
 #include "arch/percpu.hpp"
 #include "arch/smp.hpp"
 #include "domain/scheduler.hpp"
@@ -21,7 +22,17 @@ constinit ConsoleWork console_work = nullptr;
 
 bool asks(u32 work, arch::Work what) { return (work & static_cast<u32>(what)) != 0; }
 
+/// A hardware NMI was passed on: its reasons, and an NMI of its own for dom0's first vCPU (xen/nmi.h).
+void pass_on_nmi() {
+    Domain* d = dom0();
+    if (!d) return;
+    __atomic_fetch_or(&d->shared_info->arch.nmi_reason, nmi::take_reasons(), __ATOMIC_SEQ_CST);
+    d->vcpus[0]->exit_work.fetch_or(static_cast<u8>(ExitWork::nmi));
+    kick(*d->vcpus[0]);
+}
+
 void serve(u32 work) {
+    if (asks(work, arch::Work::nmi)) pass_on_nmi();
     if (asks(work, arch::Work::timer)) timers::run_due();
     if (asks(work, arch::Work::custom)) smp::serve_remote_call();
     if (asks(work, arch::Work::console) && console_work != nullptr) console_work();

@@ -24,12 +24,6 @@ namespace streak::pv {
     arch::set_guest_cr3(v.cr3_user);
 }
 
-/// Goes to the other mode of the current vCPU.
-inline void toggle_guest_mode(Vcpu& v) {
-    if (v.in_kernel) enter_user_mode(v);
-    else enter_kernel_mode(v);
-}
-
 /// Makes the kernel's address space current for a scope, whatever mode the guest is in.
 class [[nodiscard]] KernelView {
 public:

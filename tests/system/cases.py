@@ -6,6 +6,10 @@ HV_OPTIONS = "console=com1,vga com1=115200,8n1 loglvl=all guest_loglvl=all dom0_
 DOM0_OPTIONS = "console=hvc0 earlyprintk=xen panic=1 loglevel=7"
 
 
+class Monitor(str):
+    """A line for QEMU's monitor."""
+
+
 @dataclasses.dataclass
 class Case:
     """One boot. `test` names a script of dom0/tests; `markers` are verdicts that have to appear."""
@@ -21,9 +25,9 @@ class Case:
     hv: str = ""  # further options of the hypervisor; a repeated one replaces the default
     dom0: str = ""  # further options of dom0's kernel
     markers: tuple = ()
-    ends: str = "poweroff"  # or reboot
+    ends: str = "poweroff"  # or reboot, or panic
     log_has: tuple = ()  # patterns that have to appear in the serial log
-    typing: tuple = ()  # (pattern to wait for, text to type) in order
+    typing: tuple = ()  # (pattern to wait for, text to type, or a Monitor line) in order
     guest_sees: str = ""  # of the hypervisor, by the page tables it runs on: "entry" code and stacks, or "all"
     stock_kernel: bool = False  # Debian's image as it is, not the unpacked copy that a kernel hook makes
     stress: bool = False  # the image with stress-ng
@@ -64,6 +68,13 @@ CASES = [
         + [("input goes to the control" if i == 0 else f"line {i - 1} abc",
             f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(20)])),
     Case("reboot", "reboot", ends="reboot", suites=SMOKE),
+    Case("nmi", "boot", only="streak", typing=(("Run /init", Monitor("nmi")),),
+         log_has=("NMI on CPU 0 at", "NMI received for unknown reason")),
+    # An NMI that nobody takes: what each CPU was doing, by name.
+    Case("nmi-fatal", "boot", smp=3, hv="nmi=fatal", only="streak", ends="panic",
+         typing=(("Run /init", Monitor("nmi")),),
+         log_has=("panic: unexpected NMI", "build id [0-9a-f]{40}", r"CPU \d, (idle|in a guest|in the hypervisor)",
+                  r"  [0-9a-f]{16}  \w+.*\+0x")),
     Case("xpti", "boot", smp=2, hv="xpti=yes", only="streak", guest_sees="entry"),
     Case("xpti-off", "boot", hv="xpti=no", only="streak", guest_sees="all"),
     Case("skylake", "boot", cpu="Skylake-Client,-smap", dom0="retbleed=off", only="streak", guest_sees="entry"),
