@@ -90,6 +90,7 @@ void dump_registers(const Registers& regs) {
 }
 
 void panic_with_registers(const Registers& regs) {
+    hurry_log();
     const bool named = regs.vector < std::size(trap_names);
     log_emergency("panic: unexpected {} (vector {}, error code {:#x}) on CPU {}",
                   named ? trap_names[regs.vector] : std::string_view("interrupt"), regs.vector, regs.error_code,

@@ -2,6 +2,7 @@
 #include "lib/log.hpp"
 
 #include <array>
+#include <atomic>
 
 #include "lib/spinlock.hpp"
 
@@ -21,12 +22,14 @@ constinit std::array<char, ring_bytes> ring{};
 constinit u32 produced = 0; ///< characters so far; the ring keeps the last ring_bytes of them
 constinit u32 cleared = 0;  ///< characters before this one are forgotten
 
+constinit std::atomic<u32> patience{1u << 24}; ///< tries to get the lock
+
 /// Waits for the lock, but not for ever: an NMI or a panic may have interrupted its holder, and a garbled
 /// line is better than none.
 class LogGuard {
 public:
     LogGuard() {
-        for (u32 tries = 0; tries < patience; ++tries) {
+        for (u32 tries = 0; tries < patience.load(std::memory_order_relaxed); ++tries) {
             if (lock.try_lock()) {
                 held_ = true;
                 return;
@@ -41,7 +44,6 @@ public:
     LogGuard& operator=(const LogGuard&) = delete;
 
 private:
-    static constexpr u32 patience = 1u << 24;
     bool held_ = false;
 };
 
@@ -162,6 +164,7 @@ void log_line(LogLevel level, std::string_view format, const LogArg* args, unsig
 }
 
 void log_raw(std::string_view text) { emit(text); }
+void hurry_log() { patience.store(1u << 12, std::memory_order_relaxed); }
 
 void stamp_log(LogClock clock, bool hexadecimal) {
     stamp_clock = clock;

@@ -45,6 +45,9 @@ void log_line(LogLevel level, std::string_view format, const LogArg* args, unsig
 /// Text as it is (the control domain's console output) to the ring and the sinks.
 void log_raw(std::string_view text);
 
+/// A panic begins: whoever holds the log's lock may have been stopped, and is not waited for long.
+void hurry_log();
+
 /// Lines less urgent than `level` are dropped; info at first.
 void set_log_level(LogLevel level);
 /// Lines begin with a time from now on: the TSC in hexadecimal, or seconds of a clock that counts ns.

@@ -4,6 +4,7 @@
 namespace streak {
 
 void panic_message(const char* file, unsigned line, const char* text) {
+    hurry_log();
     if (text) log_emergency("panic: {}", text);
     if (file) log_emergency("at {}:{}", file, line);
     panic_machine();
