@@ -60,11 +60,11 @@ CASES = [
     Case("net-virtio-q35", "net", machine="q35", nic="virtio-net"),
     Case("stress", "stress", stress=True, smp=2, dom0="streak.seconds=10"),
     Case("console", "console", typing=tuple(
-        [("READY console", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]
+        [(r"READY console\n", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]
         + [(f"line {i - 1} abc", f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(1, 20)])),
     # Three times Ctrl-A leads to the hypervisor's keys and back to dom0.
     Case("debug-keys", "console", only="streak", log_has=(r"(?i)event channel",), typing=tuple(
-        [("READY console", "\x01\x01\x01"), ("input goes to Streak", "h"), ("(?i)event channel", "\x01\x01\x01")]
+        [(r"READY console\n", "\x01\x01\x01"), ("input goes to Streak", "h"), ("(?i)event channel", "\x01\x01\x01")]
         + [("input goes to the control" if i == 0 else f"line {i - 1} abc",
             f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(20)])),
     Case("reboot", "reboot", ends="reboot", suites=SMOKE),
