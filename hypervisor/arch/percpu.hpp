@@ -67,8 +67,9 @@ struct alignas(page_size) PerCpu {
 /// The block of any started CPU (arch/percpu.cpp).
 [[nodiscard]] PerCpu& percpu(CpuId cpu);
 
-/// CPUs that were found / that run (arch/smp.cpp). Indices are dense from 0.
-[[nodiscard]] u32 online_cpu_count();
+/// CPUs that run (arch/smp.cpp). Indices are dense from 0.
+extern std::atomic<u32> online_count;
+[[nodiscard]] inline u32 online_cpu_count() { return online_count.load(std::memory_order_relaxed); }
 
 /// Ask a CPU to do `work` at its next exit to a guest; sends an IPI when it is another CPU.
 void raise_work(CpuId cpu, Work work);

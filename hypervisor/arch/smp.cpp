@@ -25,7 +25,6 @@ namespace streak::smp {
 namespace {
 
 constinit CpuMask online_cpus;
-constinit std::atomic<u32> online_count{0};
 constinit std::array<u32, max_cpus> acpi_ids{};
 constinit u32 known_cpus = 0; ///< blocks exist for CPUs below
 
@@ -51,7 +50,7 @@ constinit RemoteCall remote_call;
 void go_online(arch::PerCpu& block) {
     block.online = true;
     online_cpus.set(block.cpu);
-    online_count.fetch_add(1);
+    arch::online_count.fetch_add(1);
 }
 
 extern "C" [[noreturn]] void ap_entry(arch::PerCpu* block) {
@@ -186,7 +185,7 @@ bool stops_here(const arch::Registers& regs) {
 
 namespace streak::arch {
 
-u32 online_cpu_count() { return smp::online_count.load(std::memory_order_relaxed); }
+constinit std::atomic<u32> online_count{0};
 
 void raise_work(CpuId cpu, Work work) {
     const u32 bit = static_cast<u32>(work);

@@ -80,7 +80,7 @@ void forget_guest_entries() {
     for (arch::GuestRoot& root : cpu.guest_roots) root.cr3 &= ~cpu.keep_tlb;
 }
 
-void flush_local(Flush kind, Vaddr address) {
+[[gnu::flatten]] void flush_local(Flush kind, Vaddr address) {
     forget_guest_entries();
     if (kind == Flush::page) {
         arch::invlpg(address.raw());
@@ -100,15 +100,18 @@ void load_cr3(u64 cr3) {
     note_flush(time);
 }
 
-void flush(const CpuMask& cpus, Flush kind, Vaddr address) {
+[[gnu::noinline]] static void flush_many(const CpuMask& cpus, Flush kind, Vaddr address) {
     const CpuId me = arch::cpu_id();
-    if (arch::online_cpu_count() > 1) {
-        CpuMask others = cpus;
-        others &= smp::online();
-        others.clear(me);
-        if (!others.empty()) request(others, kind, address, false);
-    }
+    CpuMask others = cpus;
+    others &= smp::online();
+    others.clear(me);
+    if (!others.empty()) request(others, kind, address, false);
     if (cpus.test(me)) flush_local(kind, address);
+}
+
+void flush(const CpuMask& cpus, Flush kind, Vaddr address) {
+    if (arch::online_cpu_count() > 1) return flush_many(cpus, kind, address);
+    if (cpus.test(CpuId(0))) flush_local(kind, address);
 }
 
 u32 stamp_now() {

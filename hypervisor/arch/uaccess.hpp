@@ -36,66 +36,63 @@ namespace streak::arch {
 
 namespace detail {
 
-/// One aligned-or-not word of guest memory. The fault path closes the access, too.
+/// One aligned-or-not word of guest memory, while it is open.
 template <class Word>
 [[nodiscard, gnu::always_inline]] inline bool read_word(Word& value, u64 at) {
     u64 word;
     if constexpr (sizeof(Word) == 8)
-        asm volatile goto(STREAK_STAC "1: movq (%1), %0\n" STREAK_CLAC EXTABLE(1b, %l[fault])
-                 : "=r"(word) : "r"(at) : "memory" : fault);
+        asm volatile goto("1: movq (%1), %0\n" EXTABLE(1b, %l[fault]) : "=r"(word) : "r"(at) : "memory" : fault);
     else if constexpr (sizeof(Word) == 4)
-        asm volatile goto(STREAK_STAC "1: movl (%1), %k0\n" STREAK_CLAC EXTABLE(1b, %l[fault])
-                 : "=r"(word) : "r"(at) : "memory" : fault);
+        asm volatile goto("1: movl (%1), %k0\n" EXTABLE(1b, %l[fault]) : "=r"(word) : "r"(at) : "memory" : fault);
     else if constexpr (sizeof(Word) == 2)
-        asm volatile goto(STREAK_STAC "1: movzwl (%1), %k0\n" STREAK_CLAC EXTABLE(1b, %l[fault])
-                 : "=r"(word) : "r"(at) : "memory" : fault);
+        asm volatile goto("1: movzwl (%1), %k0\n" EXTABLE(1b, %l[fault]) : "=r"(word) : "r"(at) : "memory" : fault);
     else
-        asm volatile goto(STREAK_STAC "1: movzbl (%1), %k0\n" STREAK_CLAC EXTABLE(1b, %l[fault])
-                 : "=r"(word) : "r"(at) : "memory" : fault);
+        asm volatile goto("1: movzbl (%1), %k0\n" EXTABLE(1b, %l[fault]) : "=r"(word) : "r"(at) : "memory" : fault);
     asm("");
     value = static_cast<Word>(word);
     return true;
 fault:
-    asm volatile(STREAK_CLAC ::: "memory");
+    value = 0;
     return false;
 }
 
 template <class Word>
 [[nodiscard, gnu::always_inline]] inline bool write_word(u64 at, Word value) {
     if constexpr (sizeof(Word) == 1)
-        asm volatile goto(STREAK_STAC "1: mov %b1, (%0)\n" STREAK_CLAC EXTABLE(1b, %l[fault])
-                 : : "r"(at), "r"(value) : "memory" : fault);
+        asm volatile goto("1: mov %b1, (%0)\n" EXTABLE(1b, %l[fault]) : : "r"(at), "r"(value) : "memory" : fault);
     else
-        asm volatile goto(STREAK_STAC "1: mov %1, (%0)\n" STREAK_CLAC EXTABLE(1b, %l[fault])
-                 : : "r"(at), "r"(value) : "memory" : fault);
+        asm volatile goto("1: mov %1, (%0)\n" EXTABLE(1b, %l[fault]) : : "r"(at), "r"(value) : "memory" : fault);
     return true;
 fault:
-    asm volatile(STREAK_CLAC ::: "memory");
     return false;
 }
 
 template <class Word, unsigned count>
 [[nodiscard, gnu::always_inline]] inline bool read_words(void* to, u64 from) {
+    bool ok = true;
+    asm volatile(STREAK_STAC ::: "memory");
 #pragma GCC unroll 4
-    for (unsigned i = 0; i < count; ++i) {
+    for (unsigned i = 0; ok && i < count; ++i) {
         Word word;
-        if (!read_word(word, from + i * sizeof(Word)))
-            return false;
+        ok = read_word(word, from + i * sizeof(Word));
         __builtin_memcpy(static_cast<u8*>(to) + i * sizeof(Word), &word, sizeof(Word));
     }
-    return true;
+    asm volatile(STREAK_CLAC ::: "memory");
+    return ok;
 }
 
 template <class Word, unsigned count>
 [[nodiscard, gnu::always_inline]] inline bool write_words(u64 to, const void* from) {
+    bool ok = true;
+    asm volatile(STREAK_STAC ::: "memory");
 #pragma GCC unroll 4
-    for (unsigned i = 0; i < count; ++i) {
+    for (unsigned i = 0; ok && i < count; ++i) {
         Word word;
         __builtin_memcpy(&word, static_cast<const u8*>(from) + i * sizeof(Word), sizeof(Word));
-        if (!write_word(to + i * sizeof(Word), word))
-            return false;
+        ok = write_word(to + i * sizeof(Word), word);
     }
-    return true;
+    asm volatile(STREAK_CLAC ::: "memory");
+    return ok;
 }
 
 } // namespace detail

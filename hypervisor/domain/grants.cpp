@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "domain/grant_use.hpp"
 #include "lib/log.hpp"
 #include "mm/heap.hpp"
 #include "mm/heap_source.hpp"
-#include "mm/page_type.hpp"
 
 namespace streak::grants {
 
@@ -86,19 +86,12 @@ Result<> relinquish(Domain& domain) {
     constexpr u32 round = 512;
     u32 ended = 0;
     for (u32 h = 0; h < domain.maptrack->handle_count(); ++h) {
-        const GrantHandle handle(h);
-        grant::Mapping m;
-        {
-            LockGuard guard(domain.maptrack_lock);
-            auto found = domain.maptrack->look_up(handle);
-            if (!found) continue;
-            m = *found;
-            domain.maptrack->put(handle);
-        }
-        const bool write = !(m.flags & GNTMAP_readonly);
+        const auto claim = domain.maptrack->claim(GrantHandle(h), Maptrack::kind_mask);
+        if (!claim.mapping) continue;
         // A host mapping's references are its page-table entry's, which goes with the tables.
-        if (m.flags & GNTMAP_device_map) drop_frame(Mfn(m.frame), write);
-        unpin(m.granter, m.generation, m.ref, write);
+        if (claim.kinds & GNTMAP_device_map)
+            drop_frame(Mfn(claim.mapping->frame), !(claim.mapping->flags & GNTMAP_readonly));
+        if (Maptrack::finish(claim)) end(domain, claim);
         if (++ended == round) return fail(Errno::ERESTART);
     }
     return {};
@@ -157,33 +150,6 @@ Result<> set_version(Domain& domain, u32 version) {
     else TRY(drop_statuses(domain));
     table.set_version(version);
     return {};
-}
-
-grant::Outcome<grant::Granted> pin(Domain& granter, GrantRef ref, const grant::Use& use) {
-    LockGuard guard(granter.grant_lock);
-    if (granter.dying) return std::unexpected(grant::Status::bad_domain);
-    return granter.grants->pin(ref, use);
-}
-
-void unpin(DomId granter, u32 generation, GrantRef ref, bool write) {
-    auto domain = find_domain(granter);
-    if (!domain) return;
-    Domain& d = **domain;
-    LockGuard guard(d.grant_lock);
-    if (d.grants && d.grants->generation() == generation) d.grants->unpin(ref, write);
-}
-
-mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write) {
-    mm::PageInfo* page = mm::page_of(frame);
-    if (!page) return nullptr;
-    if (write) return mm::get_page_and_type(*page, granter.id, mm::PageType::writable) ? page : nullptr;
-    return mm::get_page(*page, granter.id) ? page : nullptr;
-}
-
-void drop_frame(Mfn frame, bool write) {
-    mm::PageInfo& page = mm::page_of_unchecked(frame);
-    if (write) mm::put_page_and_type(page);
-    else mm::put_page(page);
 }
 
 } // namespace streak::grants

@@ -32,13 +32,4 @@ void destroy(Domain& domain);
 /// GNTTABOP_set_version. EINVAL; ENOSYS: the domain may not have it; EBUSY: entries in use, or a status frame is mapped; ENOMEM; ERANGE.
 [[nodiscard]] Result<> set_version(Domain& domain, u32 version);
 
-/// Begins a use of a grant; the frame's references are taken apart (take_frame).
-[[nodiscard]] grant::Outcome<grant::Granted> pin(Domain& granter, GrantRef ref, const grant::Use& use);
-/// Ends it; nothing happens when the granter is gone (`generation` no longer matches).
-void unpin(DomId granter, u32 generation, GrantRef ref, bool write);
-
-/// A general (and writable) reference to a granted frame. nullptr: not the granter's RAM, or not writable.
-[[nodiscard]] mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write);
-void drop_frame(Mfn frame, bool write);
-
 } // namespace streak::grants

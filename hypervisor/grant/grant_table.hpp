@@ -36,16 +36,23 @@ enum class Status : i16 {
 
 template <class T = void> using Outcome = std::expected<T, Status>;
 
-/// A granted piece of memory, or (transitive) another domain's grant in its place.
+/// An entry's use, kept apart from what the guest can write: a piece of memory, or (transitive) another domain's grant
+/// in its place. All but the counts stays as it is while the entry is pinned.
 struct Granted {
-    Mfn frame{};
-    u16 offset = 0;
-    u16 length = page_size;
+    u32 frame = 0; ///< or the other domain's reference
+    u16 readers = 0, writers = 0;
+    DomId user{};
+    u16 offset = 0; ///< or the other domain's id
+    u16 length = 0;
     u8 cache_bits = 0; ///< GTF_PWT, GTF_PCD, GTF_PAT, shifted down to bit 0
     bool transitive = false;
-    DomId via_domain{}; ///< transitive only
-    GrantRef via_ref{};
+    [[nodiscard]] bool pinned() const { return readers != 0 || writers != 0; }
+    [[nodiscard]] bool mappable() const { return !transitive && length == page_size; }
+    [[nodiscard]] Mfn mfn() const { return Mfn(frame); }
+    [[nodiscard]] DomId via_domain() const { return DomId(offset); }
+    [[nodiscard]] GrantRef via_ref() const { return GrantRef(frame); }
 };
+static_assert(sizeof(Granted) == 16);
 
 /// What a user wants of a grant.
 struct Use {
@@ -74,7 +81,7 @@ public:
     [[nodiscard]] u32 frame_count() const { return frame_count_; }
     [[nodiscard]] u32 max_frames() const { return max_frames_; }
     [[nodiscard]] void* frame(u32 index) const { return frames_[index]; }
-    [[nodiscard]] u32 entry_count() const { return frame_count_ * (version_ == 1 ? entries_v1 : entries_v2); }
+    [[nodiscard]] u32 entry_count() const { return entry_count_; }
 
     /// Status frames that version 2 needs for `frames` shared frames.
     [[nodiscard]] static constexpr u32 statuses_for(u32 frames) {
@@ -85,7 +92,10 @@ public:
 
     /// Another zeroed page of entries or of statuses; there is room (max_frames). Under version 2 the statuses
     /// of a frame come before it.
-    void add_frame(void* page) { frames_[frame_count_++] = page; }
+    void add_frame(void* page) {
+        frames_[frame_count_++] = page;
+        count_entries();
+    }
     void add_status_frame(void* page) { statuses_[status_count_++] = page; }
     [[nodiscard]] void* take_status_frame() { return status_count_ == 0 ? nullptr : statuses_[--status_count_]; }
     [[nodiscard]] void* take_frame() { return frame_count_ == 0 ? nullptr : frames_[--frame_count_]; }
@@ -98,7 +108,7 @@ public:
     void set_version(u32 version);
 
     /// Begins a use. bad_gntref: no such entry; general_error: the entry does not allow it; no_space: no memory.
-    [[nodiscard]] Outcome<Granted> pin(GrantRef ref, const Use& use);
+    [[nodiscard]] Outcome<const Granted*> pin(GrantRef ref, Use use);
     /// Ends it. Unpaired calls have no effect.
     void unpin(GrantRef ref, bool write);
 
@@ -116,21 +126,8 @@ public:
     [[nodiscard]] u32 pin_count(GrantRef ref) const;
 
 private:
-    /// An entry's use, kept apart from what the guest can write.
-    struct Active {
-        u32 frame = 0; ///< or the other domain's reference
-        u16 readers = 0, writers = 0;
-        DomId user{};
-        u16 offset = 0; ///< or the other domain's id
-        u16 length = 0;
-        u8 cache_bits = 0;
-        bool transitive = false;
-        [[nodiscard]] bool pinned() const { return readers != 0 || writers != 0; }
-        [[nodiscard]] bool mappable() const { return !transitive && length == page_size; }
-    };
-    static_assert(sizeof(Active) == 16);
-    static constexpr u32 actives_per_bucket = page_size / sizeof(Active);
-    static constexpr u64 bucket_bytes = actives_per_bucket * sizeof(Active);
+    static constexpr u32 actives_per_bucket = page_size / sizeof(Granted);
+    static constexpr u64 bucket_bytes = actives_per_bucket * sizeof(Granted);
 
     [[nodiscard]] grant_entry_v1_t& v1(GrantRef ref) const {
         return static_cast<grant_entry_v1_t*>(frames_[ref.raw() / entries_v1])[ref.raw() % entries_v1];
@@ -142,21 +139,20 @@ private:
         return static_cast<grant_status_t*>(statuses_[ref.raw() / statuses_per_frame])[ref.raw() % statuses_per_frame];
     }
     [[nodiscard]] u32 bucket_count() const { return max_frames_ * entries_v1 / actives_per_bucket; }
-    [[nodiscard]] Active* active(GrantRef ref) const {
-        Active* bucket = actives_[ref.raw() / actives_per_bucket];
+    [[nodiscard]] Granted* active(GrantRef ref) const {
+        Granted* bucket = actives_[ref.raw() / actives_per_bucket];
         return bucket ? &bucket[ref.raw() % actives_per_bucket] : nullptr;
     }
-    [[nodiscard]] Active* make_active(GrantRef ref); ///< with memory for it; nullptr: none
+    [[nodiscard]] Granted* make_active(GrantRef ref); ///< with memory for it; nullptr: none
     [[nodiscard]] u32* header(GrantRef ref) const;
-    [[nodiscard]] bool mark(GrantRef ref, const Use& use);
-    [[nodiscard]] bool mark_v1(GrantRef ref, const Use& use);
-    [[nodiscard]] bool mark_v2(GrantRef ref, const Use& use);
+    [[nodiscard]] bool mark(GrantRef ref, Use use);
+    [[nodiscard]] bool mark_v2(GrantRef ref, Use use);
     void unmark(GrantRef ref, u16 flags);
-    [[nodiscard]] bool remember(GrantRef ref, const Use& use, Active& into) const;
-    [[nodiscard]] bool remember_v2(GrantRef ref, Active& a) const;
-    [[nodiscard]] bool pin_first(GrantRef ref, const Use& use, Active& a);
-    [[nodiscard]] bool pin_again(GrantRef ref, const Use& use, const Active& a);
-    [[nodiscard]] static Granted meaning(const Active& a);
+    [[nodiscard]] bool remember_v2(GrantRef ref, Granted& a) const;
+    [[nodiscard]] bool pin_first_v1(GrantRef ref, Use use, Granted& a);
+    [[nodiscard]] bool pin_first_v2(GrantRef ref, Use use, Granted& a);
+    [[nodiscard]] bool pin_again(GrantRef ref, Use use, const Granted& a);
+    void count_entries() { entry_count_ = frame_count_ * (version_ == 1 ? entries_v1 : entries_v2); }
     [[nodiscard]] bool in_use() const;
     [[nodiscard]] u16 marks_of(GrantRef ref) const;
 
@@ -165,10 +161,11 @@ private:
     u32 generation_;
     u32 version_ = 1;
     u32 frame_count_ = 0;
+    u32 entry_count_ = 0;
     u32 status_count_ = 0;
     void** frames_ = nullptr;
     void** statuses_ = nullptr;
-    Active** actives_ = nullptr;
+    Granted** actives_ = nullptr;
 };
 
 } // namespace streak::grant

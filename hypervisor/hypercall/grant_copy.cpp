@@ -18,7 +18,7 @@ using grant::Status;
 /// A pin that ends with its scope.
 class Pin {
 public:
-    [[nodiscard]] Outcome<Granted> begin(Domain& granter, GrantRef ref, DomId user, bool write) {
+    [[nodiscard]] Outcome<const Granted*> begin(Domain& granter, GrantRef ref, DomId user, bool write) {
         auto granted = grants::pin(granter, ref, {.user = user, .write = write, .map = false});
         if (granted) {
             granter_ = granter.id;
@@ -81,23 +81,23 @@ private:
         if (!may(xsm::Hook::grant_copy, **granter)) return refuse(Status::permission_denied);
         auto granted = outer_.begin(**granter, GrantRef(at.u.ref), caller().id, write_);
         if (!granted) return refuse(granted.error());
-        if (granted->transitive) return open_transitive(**granter, *granted, at.offset, length);
-        return use(**granter, *granted, at.offset, length);
+        if ((*granted)->transitive) return open_transitive(**granter, **granted, at.offset, length);
+        return use(**granter, **granted, at.offset, length);
     }
 
     /// The grant leads to one that its granter got from a third domain. That one must not lead on.
     [[nodiscard]] Outcome<> open_transitive(Domain& middle, const Granted& via, u16 offset, u16 length) {
-        auto owner = find_domain(via.via_domain);
+        auto owner = find_domain(via.via_domain());
         if (!owner || owner->get() == &middle) return refuse(Status::general_error);
-        auto granted = inner_.begin(**owner, via.via_ref, middle.id, write_);
+        auto granted = inner_.begin(**owner, via.via_ref(), middle.id, write_);
         if (!granted) return refuse(granted.error());
-        if (granted->transitive) return refuse(Status::general_error);
-        return use(**owner, *granted, offset, length);
+        if ((*granted)->transitive) return refuse(Status::general_error);
+        return use(**owner, **granted, offset, length);
     }
 
     [[nodiscard]] Outcome<> use(Domain& owner, const Granted& g, u16 offset, u16 length) {
         if (offset < g.offset || u32{offset} + length > u32{g.offset} + g.length) return refuse(Status::general_error);
-        return take(owner, g.frame, Status::general_error);
+        return take(owner, g.mfn(), Status::general_error);
     }
 
     Pin outer_, inner_;

@@ -4,8 +4,8 @@
 #include <new>
 
 #include "arch/tlb.hpp"
-#include "mm/grant_pte.hpp"
 #include "mm/pte.hpp"
+#include "pv/grant_pte.hpp"
 
 // Mapping and unmapping of grants. A mapping, known by its handle, holds a pin of the granter's entry, and references
 // to the frame for each kind (host, device): the host kind's belong to the page-table entry.
@@ -14,93 +14,79 @@ namespace streak::hypercall {
 
 namespace {
 
+using grant::Granted;
 using grant::Mapping;
-using grant::Outcome;
+using grant::Maptrack;
 using grant::Status;
 
-[[nodiscard]] auto refuse(Status s) { return std::unexpected(s); }
-
-/// The AVAIL and cache bits of the entry that the guest asked for.
-[[nodiscard]] u64 extra_bits(u32 flags, u8 cache_bits) {
-    const u64 available = (u64{flags} >> _GNTMAP_guest_avail0 << 9) & mm::pte::available;
-    const u64 cache = (cache_bits & 1 ? mm::pte::write_through : 0) | (cache_bits & 2 ? mm::pte::cache_disable : 0) |
-                      (cache_bits & 4 ? mm::pte::pat : 0);
-    return available | cache;
-}
-
-[[nodiscard]] Outcome<GrantHandle> take_handle() {
-    LockGuard guard(caller().maptrack_lock);
-    auto handle = caller().maptrack->take();
-    return handle ? Outcome<GrantHandle>(*handle) : refuse(Status::no_space);
-}
-
-void put_handle(GrantHandle handle) {
-    LockGuard guard(caller().maptrack_lock);
-    caller().maptrack->put(handle);
+/// The page-table entry that the guest asked for.
+[[nodiscard]] u64 entry_for(u32 flags, const Granted& g) {
+    u64 entry = mm::pte::make(g.mfn(), mm::pte::present | mm::pte::user | mm::pte::accessed) |
+                ((u64{flags} >> _GNTMAP_guest_avail0 << 9) & mm::pte::available);
+    if (!(flags & GNTMAP_readonly)) entry |= mm::pte::writable | mm::pte::dirty;
+    if (g.cache_bits == 0) [[likely]]
+        return entry;
+    return entry | (g.cache_bits & 1 ? mm::pte::write_through : 0) | (g.cache_bits & 2 ? mm::pte::cache_disable : 0) |
+           (g.cache_bits & 4 ? mm::pte::pat : 0);
 }
 
 /// Takes the frame's references for each kind and writes the page-table entry. False: nothing is held.
-[[nodiscard]] bool map_pinned(const gnttab_map_grant_ref_t& op, const Domain& granter, const grant::Granted& granted) {
+[[nodiscard]] bool map_pinned(const gnttab_map_grant_ref_t& op, const Domain& granter, const Granted& g) {
     const bool write = !(op.flags & GNTMAP_readonly);
     const bool device = op.flags & GNTMAP_device_map;
-    if (device && !grants::take_frame(granter, granted.frame, write)) return false;
+    if (device && !grants::take_frame(granter, g.mfn(), write)) return false;
     if (!(op.flags & GNTMAP_host_map)) return true;
-    if (grants::take_frame(granter, granted.frame, write)) {
-        const mm::GrantMapping wanted{
-            .frame = granted.frame, .writable = write, .extra_bits = extra_bits(op.flags, granted.cache_bits)};
-        if (mm::map_grant_pte(current(), {op.host_addr, (op.flags & GNTMAP_contains_pte) != 0}, wanted)) [[likely]]
+    if (grants::take_frame(granter, g.mfn(), write)) {
+        if (pv::map_grant_pte(current(), {op.host_addr, (op.flags & GNTMAP_contains_pte) != 0}, entry_for(op.flags, g)))
+            [[likely]]
             return true;
-        grants::drop_frame(granted.frame, write);
+        grants::drop_frame(g.mfn(), write);
     }
-    if (device) grants::drop_frame(granted.frame, write);
+    if (device) grants::drop_frame(g.mfn(), write);
     return false;
 }
 
-/// Maps under a handle that is taken already; the mapping as it is to be recorded.
-[[nodiscard]] Outcome<Mapping> map_with_handle(const gnttab_map_grant_ref_t& op, Domain& granter) {
-    const GrantRef ref(op.ref);
-    const bool write = !(op.flags & GNTMAP_readonly);
-    auto granted = grants::pin(granter, ref, {.user = caller().id, .write = write, .map = true});
-    if (!granted) return refuse(granted.error());
-    const u32 generation = granter.grants->generation();
-    if (!map_pinned(op, granter, *granted)) {
-        grants::unpin(granter.id, generation, ref, write);
-        return refuse(Status::general_error);
-    }
-    constexpr u32 recorded = GNTMAP_host_map | GNTMAP_device_map | GNTMAP_readonly | GNTMAP_contains_pte;
-    return Mapping{.granter = granter.id,
-                   .flags = static_cast<u16>(op.flags & recorded),
-                   .ref = ref,
-                   .frame = static_cast<u32>(granted->frame.raw()),
-                   .generation = generation};
+[[nodiscard]] Result<Maptrack::Claim> take_handle(Domain& mapper, const Mapping& mapping) {
+    LockGuard guard(mapper.maptrack_lock);
+    return mapper.maptrack->take(mapping);
 }
 
-[[nodiscard]] Status map_one(gnttab_map_grant_ref_t& op) {
-    if (!(op.flags & (GNTMAP_host_map | GNTMAP_device_map))) return Status::bad_gntref;
-    auto granter = find_domain(DomId(op.dom));
+[[nodiscard, gnu::flatten]] Status map_one(gnttab_map_grant_ref_t& op) {
+    if (!(op.flags & Maptrack::kind_mask)) return Status::bad_gntref;
+    Domain& mapper = caller();
+    DomainRef held;
+    Domain* granter = grants::find_granter(DomId(op.dom), held);
     if (!granter) return Status::bad_domain;
-    if (!may(xsm::Hook::grant_map, **granter)) return Status::permission_denied;
-    auto handle = take_handle();
-    if (!handle) return handle.error();
-    auto made = map_with_handle(op, **granter);
-    if (!made) {
-        put_handle(*handle);
-        return made.error();
+    if (!may(xsm::Hook::grant_map, *granter)) return Status::permission_denied;
+    const GrantRef ref(op.ref);
+    const bool write = !(op.flags & GNTMAP_readonly);
+    auto granted = grants::pin(*granter, ref, {.user = mapper.id, .write = write, .map = true});
+    if (!granted) return granted.error();
+    const Granted& g = **granted;
+    const Mapping mapping{
+        .granter = granter->id,
+        .flags = static_cast<u16>(op.flags & (Maptrack::kind_mask | GNTMAP_readonly | GNTMAP_contains_pte)),
+        .ref = ref,
+        .frame = g.frame,
+        .generation = granter->grants->generation()};
+    auto claim = take_handle(mapper, mapping);
+    if (!claim) {
+        grants::unpin(mapping.granter, mapping.generation, ref, write);
+        return Status::no_space;
     }
-    {
-        LockGuard guard(caller().maptrack_lock);
-        caller().maptrack->set(*handle, *made);
+    if (!map_pinned(op, *granter, g)) {
+        grants::end(mapper, *claim);
+        return Status::general_error;
     }
-    op.handle = handle->raw();
-    op.dev_bus_addr = to_maddr(Mfn(made->frame)).raw();
+    op.handle = claim->handle.raw();
+    op.dev_bus_addr = to_maddr(g.mfn()).raw();
+    Maptrack::give_back(*claim); // whoever guesses the handle may use it from now on
     return Status::okay;
 }
 
 /// What an unmapping owes once stale translations are gone.
 struct Ended {
-    Mapping mapping;
-    GrantHandle handle;
-    u16 kinds;
+    Maptrack::Claim claim;
     bool entry_wrote; ///< the page-table entry owned a writable reference
 };
 
@@ -118,58 +104,48 @@ private:
 };
 
 /// Gives back references, and with the last kind pin and handle.
-void end_use(const Ended& e) {
-    const Mapping& m = e.mapping;
-    const bool write = !(m.flags & GNTMAP_readonly);
-    if (e.kinds & GNTMAP_host_map) grants::drop_frame(Mfn(m.frame), e.entry_wrote);
-    if (e.kinds & GNTMAP_device_map) grants::drop_frame(Mfn(m.frame), write);
-    caller().maptrack_lock.lock();
-    const bool last = caller().maptrack->finish(e.handle, e.kinds);
-    caller().maptrack_lock.unlock();
-    if (last) grants::unpin(m.granter, m.generation, m.ref, write);
+inline void end_use(Domain& mapper, const Ended& e) {
+    const Mapping& m = *e.claim.mapping;
+    if (e.claim.kinds & GNTMAP_host_map) grants::drop_frame(Mfn(m.frame), e.entry_wrote);
+    if (e.claim.kinds & GNTMAP_device_map) grants::drop_frame(Mfn(m.frame), !(m.flags & GNTMAP_readonly));
+    if (Maptrack::finish(e.claim)) grants::end(mapper, e.claim);
 }
 
 /// Stale translations go first.
-void complete(EndedList& list) {
+[[gnu::flatten]] void complete(EndedList& list) {
     if (list.begin() == list.end()) return;
-    tlb::flush(caller().dirty_cpus, tlb::Flush::guest);
-    for (const Ended& e : list) end_use(e);
+    Domain& mapper = caller();
+    tlb::flush(mapper.dirty_cpus, tlb::Flush::guest);
+    for (const Ended& e : list) end_use(mapper, e);
     list.clear();
 }
 
-[[nodiscard]] mm::GrantPteAt entry_of(const Mapping& m, u64 host_address) {
+[[nodiscard]] pv::GrantPteAt entry_of(const Mapping& m, u64 host_address) {
     return {host_address, (m.flags & GNTMAP_contains_pte) != 0};
 }
 
-/// Claims `kinds` of a handle, changes the page tables by `change`, and notes what is owed.
-template <class Change>
-[[nodiscard]] Status end_mapping(GrantHandle handle, u16 kinds, u64 device_address, EndedList& ended, Change change) {
-    Domain& d = caller();
-    Mapping m;
-    {
-        LockGuard guard(d.maptrack_lock);
-        auto known = d.maptrack->look_up(handle);
-        if (!known) return Status::bad_handle;
-        if ((kinds & GNTMAP_device_map) && device_address != to_maddr(Mfn(known->frame)).raw())
-            return Status::bad_dev_addr;
-        // A caller may name both addresses of a mapping that has one kind only.
-        auto claimed = d.maptrack->claim(handle, kinds & known->flags);
-        if (!claimed) return Status::general_error;
-        m = *claimed;
-        kinds &= m.flags;
-    }
+/// Claims `kinds` of a handle, changes the page tables by `change`, and notes what is owed. (A caller may name both
+/// addresses of a mapping that has one kind only.)
+template <class Change> [[nodiscard, gnu::always_inline]] inline Status end_mapping(GrantHandle handle, u16 kinds,
+                                                                                    u64 device_address,
+                                                                                    EndedList& ended, Change change) {
+    const Maptrack::Claim claim = caller().maptrack->claim(handle, kinds);
+    if (!claim.mapping) return Status::bad_handle;
+    if (claim.kinds == 0) return Status::general_error;
+    const Mapping& m = *claim.mapping;
+    Status status = Status::okay;
     bool entry_wrote = false;
-    if (kinds & GNTMAP_host_map) {
+    if ((kinds & GNTMAP_device_map) && device_address != to_maddr(Mfn(m.frame)).raw()) {
+        status = Status::bad_dev_addr;
+    } else if (claim.kinds & GNTMAP_host_map) {
         Result<bool> changed = change(m);
-        if (!changed) {
-            LockGuard guard(d.maptrack_lock);
-            d.maptrack->give_back(handle, kinds);
-            return Status::general_error;
-        }
-        entry_wrote = *changed;
+        if (changed) entry_wrote = *changed;
+        else status = Status::general_error;
     }
-    ended.push({m, handle, kinds, entry_wrote});
-    return Status::okay;
+    if (status == Status::okay) [[likely]]
+        ended.push({claim, entry_wrote});
+    else Maptrack::give_back(claim);
+    return status;
 }
 
 /// Goes through a list in rounds, with one flush for each.
@@ -184,16 +160,14 @@ template <class T, class One> [[nodiscard]] Return unmap_list(GuestHandle<T> lis
                 return fail(Errno::ERESTART);
             }
         }
-        auto op = list.read(i);
-        Result<> written{};
-        if (op) {
-            op->status = static_cast<i16>(one(*op, ended));
-            written = list.write(*op, i);
+        T op;
+        if (list.read_into(op, i)) [[likely]] {
+            op.status = static_cast<i16>(one(op, ended));
+            if (list.write(op, i)) [[likely]]
+                continue;
         }
-        if (!op || !written) {
-            complete(ended);
-            return fail(Errno::EFAULT);
-        }
+        complete(ended);
+        return fail(Errno::EFAULT);
     }
     complete(ended);
     return 0;
@@ -201,7 +175,9 @@ template <class T, class One> [[nodiscard]] Return unmap_list(GuestHandle<T> lis
 
 } // namespace
 
-Return grant_map(GuestHandle<gnttab_map_grant_ref_t> list, u32 count) { return for_each_grant(list, count, map_one); }
+Return grant_map(GuestHandle<gnttab_map_grant_ref_t> list, u32 count) {
+    return for_each_grant(list, count, [](auto& op) { return map_one(op); });
+}
 
 Return grant_unmap(GuestHandle<gnttab_unmap_grant_ref_t> list, u32 count) {
     TRY(may(xsm::Hook::grant_unmap, caller()));
@@ -209,7 +185,7 @@ Return grant_unmap(GuestHandle<gnttab_unmap_grant_ref_t> list, u32 count) {
         const u16 kinds =
             static_cast<u16>((op.host_addr ? GNTMAP_host_map : 0) | (op.dev_bus_addr ? GNTMAP_device_map : 0));
         return end_mapping(GrantHandle(op.handle), kinds, op.dev_bus_addr, ended, [&op](const Mapping& m) {
-            return mm::unmap_grant_pte(current(), entry_of(m, op.host_addr), Mfn(m.frame));
+            return pv::unmap_grant_pte(current(), entry_of(m, op.host_addr), Mfn(m.frame));
         });
     });
 }
@@ -218,7 +194,7 @@ Return grant_unmap_and_replace(GuestHandle<gnttab_unmap_and_replace_t> list, u32
     TRY(may(xsm::Hook::grant_unmap, caller()));
     return unmap_list(list, count, [](const gnttab_unmap_and_replace_t& op, EndedList& ended) {
         return end_mapping(GrantHandle(op.handle), GNTMAP_host_map, 0, ended, [&op](const Mapping& m) {
-            return mm::replace_grant_pte(current(), entry_of(m, op.host_addr), op.new_addr, Mfn(m.frame));
+            return pv::replace_grant_pte(current(), entry_of(m, op.host_addr), op.new_addr, Mfn(m.frame));
         });
     });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include "domain/grants.hpp"
+#include "domain/grant_use.hpp"
 #include "hypercall/call.hpp"
 
 // The operations of grant_table_op by files. Most take a list; each element gets its own GNTST_* status.
@@ -33,7 +33,8 @@ template <class T, class One> [[nodiscard]] Return for_each_grant(GuestHandle<T>
             set_argument(2, count - i);
             return fail(Errno::ERESTART);
         }
-        TRY_ASSIGN(op, list.read(i));
+        T op;
+        if (!list.read_into(op, i)) return fail(Errno::EFAULT);
         op.status = static_cast<i16>(one(op));
         TRY(list.write(op, i));
     }

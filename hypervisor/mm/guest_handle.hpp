@@ -29,8 +29,12 @@ public:
     /// Element `index`, copied in. EFAULT.
     [[nodiscard]] Result<T> read(u64 index = 0) const {
         T value;
-        if (!arch::copy_from_guest(&value, at(index), sizeof(T))) return fail(Errno::EFAULT);
+        if (!read_into(value, index)) return fail(Errno::EFAULT);
         return value;
+    }
+    /// The same into a value at hand. False: EFAULT.
+    [[nodiscard]] bool read_into(T& value, u64 index = 0) const {
+        return arch::copy_from_guest(&value, at(index), sizeof(T));
     }
     /// Copies `value` out to element `index`. EFAULT.
     [[nodiscard]] Result<> write(const T& value, u64 index = 0) const {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <random>
 
-#include "grant/grant_table.hpp"
+#include "grant/pin.hpp"
 #include "test_memory.hpp"
 
 using namespace streak;
@@ -53,8 +53,8 @@ TEST_CASE("v1: a use is marked in the entry and unmarked by its end", "[grant]")
     o->give(20, GTF_permit_access, 1234);
     auto r = o->table.pin(GrantRef(20), reading());
     REQUIRE(r);
-    CHECK(r->frame == Mfn(1234));
-    CHECK(r->length == page_size);
+    CHECK((*r)->mfn() == Mfn(1234));
+    CHECK((*r)->length == page_size);
     CHECK(o->v1(20).flags == (GTF_permit_access | GTF_reading));
     REQUIRE(o->table.pin(GrantRef(20), writing()));
     CHECK(o->v1(20).flags == (GTF_permit_access | GTF_reading | GTF_writing));
@@ -103,7 +103,7 @@ TEST_CASE("what an entry says later does not matter to its use", "[grant]") {
     o->give(20, GTF_permit_access, 100);
     REQUIRE(o->table.pin(GrantRef(20), reading()));
     o->v1(20) = {GTF_permit_access, other.raw(), 200};
-    CHECK(o->table.pin(GrantRef(20), reading())->frame == Mfn(100));
+    CHECK(o->table.pin(GrantRef(20), reading()).value()->mfn() == Mfn(100));
     CHECK(o->table.pin(GrantRef(20), reading(other)).error() == Status::general_error);
     CHECK(o->table.pin(GrantRef(20), writing()).error() == Status::general_error); // needs the entry anew
     CHECK(o->table.uses(user, Mfn(100)));
@@ -139,7 +139,7 @@ TEST_CASE("v2: marks go to the status word", "[grant]") {
     o->give2(20, GTF_permit_access, 0x1234567);
     auto r = o->table.pin(GrantRef(20), writing());
     REQUIRE(r);
-    CHECK(r->frame == Mfn(0x1234567));
+    CHECK((*r)->mfn() == Mfn(0x1234567));
     CHECK(o->v2(20).hdr.flags == GTF_permit_access);
     CHECK(o->status(20) == (GTF_reading | GTF_writing));
     o->table.unpin(GrantRef(20), true);
@@ -161,7 +161,7 @@ TEST_CASE("v2: parts of pages can be copied, not mapped", "[grant]") {
     CHECK(o->table.pin(GrantRef(20), reading()).error() == Status::general_error);
     auto r = o->table.pin(GrantRef(20), copying());
     REQUIRE(r);
-    CHECK((r->frame == Mfn(77) && r->offset == 100 && r->length == 50));
+    CHECK(((*r)->mfn() == Mfn(77) && (*r)->offset == 100 && (*r)->length == 50));
     CHECK(o->table.pin(GrantRef(20), reading()).error() == Status::general_error);
     o->table.unpin(GrantRef(20), false);
 
@@ -192,7 +192,7 @@ TEST_CASE("v2: transitive entries name another grant, for copies only", "[grant]
     CHECK(o->table.pin(GrantRef(30), reading()).error() == Status::general_error);
     auto r = o->table.pin(GrantRef(30), copying(true));
     REQUIRE(r);
-    CHECK((r->transitive && r->via_domain == DomId(9) && r->via_ref == GrantRef(33)));
+    CHECK(((*r)->transitive && (*r)->via_domain() == DomId(9) && (*r)->via_ref() == GrantRef(33)));
     CHECK(o->status(30) == (GTF_reading | GTF_writing));
     CHECK_FALSE(o->table.uses(user, Mfn(33)));
     o->table.unpin(GrantRef(30), true);
