@@ -54,9 +54,10 @@ volatile u32* device_page(u64 address) {
     return static_cast<volatile u32*>(mm::map_mmio(Maddr(address), page_size));
 }
 
-void start_interrupts(const acpi::Madt& madt) {
-    const bool need_x2apic =
-        std::ranges::any_of(madt.cpus, [](const acpi::LocalApic& c) { return c.enabled && c.apic_id > 254; });
+void start_interrupts(const acpi::Madt& madt, bool want_x2apic) {
+    const bool need_x2apic = want_x2apic || std::ranges::any_of(madt.cpus, [](const acpi::LocalApic& c) {
+                                 return c.enabled && c.apic_id > 254;
+                             });
     pic::disable();
     lapic::init_boot(device_page(madt.lapic_address), need_x2apic);
     lapic::init_cpu();
@@ -161,7 +162,7 @@ void start_platform(const loader::Options& options, const loader::BootInfo& info
     }
     if (info.efi_system_table) efi::note_system_table(Maddr(*info.efi_system_table));
     read_tables(info);
-    start_interrupts(*tables.madt);
+    start_interrupts(*tables.madt, options.x2apic);
     set_power_ports();
     start_clock();
     list_processors(*tables.madt);

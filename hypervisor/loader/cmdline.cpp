@@ -164,10 +164,6 @@ bool set_vcpus(std::string_view text, Options& options) {
            (high.empty() || set_number(high, options.dom0_max_vcpus));
 }
 
-bool set_watchdog(std::string_view text, Options& options) {
-    return set_bool(text == "force" ? "" : text, options.watchdog);
-}
-
 /// `default`, `no`, `dom0=no,domu=yes`
 bool set_xpti(std::string_view list, Options& options) {
     Speculation& s = options.speculation;
@@ -243,8 +239,7 @@ constexpr Option known_options[] = {
     {"nmi", [](Text value, Options& o) { return set_choice(value, o.nmi, {"ignore", "dom0", "fatal"}); }},
     {"sync_console", [](Text value, Options& o) { return set_bool(value, o.sync_console); }},
     {"noreboot", [](Text value, Options& o) { return set_bool(value, o.no_reboot); }},
-    {"watchdog", set_watchdog},
-    {"watchdog_timeout", [](Text value, Options& o) { return set_number(value, o.watchdog_seconds); }},
+    {"x2apic", [](Text value, Options& o) { return set_bool(value, o.x2apic); }},
     {"no-real-mode", [](Text value, Options& o) { return set_bool(value, o.no_real_mode); }},
     {"flask",
      [](Text value, Options& o) {
@@ -260,7 +255,8 @@ constexpr Option known_options[] = {
 
 // Accepted so that an existing boot entry doesn't complain; there is nothing to set. (Debian's GRUB scripts put
 // `placeholder` in front.)
-constexpr Text ignored[] = {"cpufreq", "cpuidle", "iommu", "sched", "ucode", "crashkernel", "placeholder"};
+constexpr Text ignored[] = {"cpufreq",     "cpuidle",     "iommu",    "sched",       "ucode",
+                            "crashkernel", "placeholder", "watchdog", "no-watchdog", "watchdog_timeout"};
 
 const Option* find_option(std::string_view name) {
     for (const auto& option : known_options)
@@ -274,7 +270,7 @@ void take_word(std::string_view word, Options& options) {
     auto value = unquoted(after(word, equals + 1));
     if (std::ranges::find(ignored, name) != std::end(ignored)) return;
     const auto* option = find_option(name);
-    if (option == nullptr && equals == word.size() && name.starts_with("no-")) { // no-watchdog
+    if (option == nullptr && equals == word.size() && name.starts_with("no-")) { // no-xpti
         option = find_option(after(name, 3));
         value = "off";
     }

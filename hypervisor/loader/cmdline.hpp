@@ -69,8 +69,7 @@ struct Options {
     std::string_view timestamps = "none"; ///< none, boot, raw
     std::string_view nmi = "dom0";        ///< ignore, dom0, fatal
     bool no_reboot = false;               ///< halt after a crash
-    bool watchdog = false;
-    std::uint32_t watchdog_seconds = 5;
+    bool x2apic = false;                  ///< even where no APIC id needs it
     bool no_real_mode = false;
     bool flask_given = false;
     std::string_view flask; ///< enforcing, permissive, late, disabled

@@ -85,7 +85,7 @@ public:
         if (entry & pte::present) {
             if (entry & this->l1_forbidden()) [[unlikely]]
                 return fail(Errno::EINVAL);
-            entry |= pte::user;
+            entry = (entry | pte::user) & ~pte::global;
             if ((old & pte::present) && pte::same_frame(old, entry))
                 return change_access(slot, old, entry, frames_of, write);
             if (!this->get_l1(entry, frames_of)) [[unlikely]]

@@ -78,9 +78,7 @@ public:
 
     // ---- Level 1 contents, also used by mm/pt_update.hpp ----
 
-    [[nodiscard]] u64 l1_forbidden() const {
-        return rules_.devices ? pte::l1_forbidden : pte::l1_forbidden | pte::cache_attributes;
-    }
+    [[nodiscard]] u64 l1_forbidden() const { return rules_.devices ? 0 : pte::cache_attributes; }
 
     /// References for a present entry that maps a frame of `frames_of`; false: it may not.
     [[nodiscard, gnu::always_inline]] bool get_l1(u64 entry, DomId frames_of) {
@@ -224,7 +222,8 @@ private:
             if (!(entry & pte::present)) continue;
             if ((entry & forbidden) || !get_l1(entry, domain)) [[unlikely]]
                 return i;
-            if (!(entry & pte::user)) store(group[i], entry | pte::user);
+            // Guests run without global pages: kernel and user mode are both ring 3, on tables of their own.
+            if ((entry & (pte::user | pte::global)) != pte::user) store(group[i], (entry | pte::user) & ~pte::global);
         }
         return group_size;
     }

@@ -28,8 +28,7 @@ inline constexpr u64 address_mask = 0x000ffffffffff000;
 inline constexpr u64 cache_attributes = pat | write_through | cache_disable;
 inline constexpr u64 accessed_dirty = accessed | dirty;
 
-/// What no guest may set in a present entry. Bit 62 of an L1 entry is the incumbent's, too.
-inline constexpr u64 l1_forbidden = global;
+/// What no guest may set in a present entry of levels 2 to 4.
 inline constexpr u64 upper_forbidden = write_through | cache_disable | large | global;
 
 [[nodiscard]] constexpr Mfn frame(u64 entry) { return Mfn((entry & address_mask) >> page_shift); }

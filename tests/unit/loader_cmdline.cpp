@@ -25,7 +25,7 @@ TEST_CASE("a usual boot entry", "[loader][cmdline]") {
     const auto o =
         parse_command_line("placeholder dom0_mem=512M,max:1G,min:256M com1=115200,8n1,0x3f8,4 console=com1,vga "
                            "loglvl=all guest_loglvl=none/all dom0_max_vcpus=2 dom0_vcpus_pin maxcpus=0x4 "
-                           "noreboot sync_console xpti=off smap=1 no-watchdog cpufreq=xen:performance");
+                           "noreboot sync_console xpti=off smap=1 x2apic=no no-watchdog cpufreq=xen:performance");
     CHECK(o.unknown.empty());
     CHECK(o.invalid.empty());
     CHECK(o.dom0_memory.amount.bytes == 512ull << 20);
@@ -47,7 +47,7 @@ TEST_CASE("a usual boot entry", "[loader][cmdline]") {
     CHECK(o.speculation.xpti_domu == Switch::off);
     CHECK(o.smap == Switch::on);
     CHECK(o.smep == Switch::by_default);
-    CHECK(!o.watchdog);
+    CHECK(!o.x2apic);
 }
 
 TEST_CASE("unknown and unreadable words are collected", "[loader][cmdline]") {

@@ -30,10 +30,17 @@ domain_code:
     cmpq $0, 0x2010
     je 1b
     movl $29, %eax
+    cmpq $2, 0x2010
+    je 2f
     movl $2, %edi
     movl $0x2048, %esi
     syscall
     ud2
+2:  movl $6, %edi
+    movl $0x204c, %esi
+    syscall
+3:  pause
+    jmp 3b
     .balign 4096
 )");
 extern "C" const char domain_code[];
@@ -52,8 +59,10 @@ struct Mailbox {
     evtchn_send_t send;
     u32 pad;
     sched_shutdown_t shutdown;
+    sched_watchdog_t watchdog;
 };
 static_assert(offsetof(Mailbox, send) == 0x40 && offsetof(Mailbox, shutdown) == 0x48);
+static_assert(offsetof(Mailbox, watchdog) == 0x4c && SCHEDOP_watchdog == 6);
 
 enum FrameUse { code, mailbox, l1, l2, l3, l4, spare };
 
@@ -77,9 +86,9 @@ xen_sysctl_physinfo physinfo() {
     return op.u.physinfo;
 }
 
-/// Lets others run until the condition holds, half a second at most.
-template <class F> bool wait_for(F&& holds) {
-    for (const u64 end = system_time() + 500 * ms; system_time() < end; sched_op(SCHEDOP_yield))
+/// Lets others run until the condition holds, for a while at most.
+template <class F> bool wait_for(F&& holds, u64 at_most = 500 * ms) {
+    for (const u64 end = system_time() + at_most; system_time() < end; sched_op(SCHEDOP_yield))
         if (holds()) return true;
     return holds();
 }
@@ -230,6 +239,7 @@ void build(Guest& g) {
     Mailbox& box = *g.mapped<Mailbox>(mailbox);
     box.send.port = static_cast<u32>(remote);
     box.shutdown.reason = SHUTDOWN_suspend;
+    box.watchdog.timeout = 1;
     set_first_state(g);
 }
 
@@ -347,13 +357,14 @@ void check_running(Guest& g) {
     expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), -XEN_EINVAL, "unpaused too often");
 }
 
-void check_shutdown(Guest& g) {
+/// By itself, or because it sets a watchdog of a second and hangs.
+void check_shutdown(Guest& g, bool hangs) {
     xen_domctl_getdomaininfo_t info = {};
-    g.box().stop = 1;
-    expect(wait_for([&] { return describe(g.id, info) == 0 && (info.flags & XEN_DOMINF_shutdown); }),
+    g.box().stop = hangs ? 2 : 1;
+    expect(wait_for([&] { return describe(g.id, info) == 0 && (info.flags & XEN_DOMINF_shutdown); }, 5000 * ms),
            "the domain shuts down");
-    expect_eq((info.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask, SHUTDOWN_suspend,
-              "for the reason it gave");
+    expect_eq((info.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask,
+              hangs ? SHUTDOWN_watchdog : SHUTDOWN_suspend, "for the reason it gave");
 }
 
 bool gone(domid_t id) {
@@ -396,7 +407,7 @@ GUEST("domains") {
             check_grant_frames(g);
         }
         check_running(g);
-        check_shutdown(g);
+        check_shutdown(g, round == 1);
         check_destruction(g);
         require_eq(close_port(g.port), 0, "its end of the channel is closed");
         expect(wait_for([&] { return gone(g.id); }), "and nothing of it is left");

@@ -53,6 +53,10 @@ void check_l1() {
     refuse(1, 1, pte(stray_mfn, pte_rw), "a frame of nobody, writable");
     refuse(1, 1, 1ull << 51 | pte_rw, "a frame beyond the machine's address width");
     refuse(1, 1, pte(0xfee00, pte_rw), "the local APIC");
+    const u64 data = mfn_of(alloc_page());
+    expect_eq(set_entry(&tables[1]->word[1], pte(data, pte_rw | 1u << 8)), 0, "a global page is no crime");
+    expect_eq(tables[1]->word[1] >> 12, pte(data, 0) >> 12, "and mapped");
+    expect_eq(set_entry(&tables[1]->word[1], 0), 0, "and goes");
 
     xen_machphys_mfn_list_t list = {};
     xen_pfn_t frames[4] = {};

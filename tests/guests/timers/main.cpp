@@ -124,6 +124,25 @@ void check_poll() {
     expect_error(sched_op(SCHEDOP_poll, &poll), "a poll of a bad port");
 }
 
+long watchdog(u32 id, u32 seconds) {
+    sched_watchdog_t op = {id, seconds};
+    return sched_op(SCHEDOP_watchdog, &op);
+}
+
+/// None of them expires here: that would reset the machine. (tests/guests/domains lets one expire.)
+void check_watchdogs() {
+    expect_error(watchdog(1, 100), "a watchdog that nobody set");
+    const long first = watchdog(0, 100), second = watchdog(0, 100);
+    expect(first > 0 && second > 0 && first != second, "two watchdogs");
+    expect_eq(watchdog(static_cast<u32>(first), 200), 0, "one gets more time");
+    expect_eq(watchdog(static_cast<u32>(first), 0), 0, "is stopped");
+    expect_error(watchdog(static_cast<u32>(first), 100), "and is gone");
+    expect_eq(watchdog(0, 100), first, "its number is given out again");
+    expect_eq(watchdog(static_cast<u32>(first), 0), 0, "both");
+    expect_eq(watchdog(static_cast<u32>(second), 0), 0, "end");
+    expect_error(watchdog(0x80000001u, 1), "a number far outside");
+}
+
 } // namespace
 
 GUEST("timers") {
@@ -138,6 +157,7 @@ GUEST("timers") {
     check_singleshot();
     check_periodic();
     check_poll();
+    check_watchdogs();
     expect_eq(sched_op(SCHEDOP_yield), 0, "SCHEDOP_yield");
     expect_eq(sched_op(77), -XEN_ENOSYS, "an unknown operation");
 }
