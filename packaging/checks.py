@@ -5,11 +5,13 @@
 * The budgets: lines of code in hypervisor/ and xsm/, bytes of the compressed image.
 * Every hook of xsm/hooks.def is asked somewhere, and every handler of the hypercall table asks one (or is in a file that
   does, for the operations it tells apart).
+* The sources are formatted.
 
 usage: checks.py IMAGE
 """
 import pathlib
 import re
+import subprocess
 import sys
 
 MOST_LINES = 20_000
@@ -44,19 +46,28 @@ def asks(function, sources):
     """Does the file that defines the function ask a hook, or do all the functions that its switch leads to?"""
     for source in sources:
         if re.search(rf"^(?:\[\[.*\]\] )?Return {function}\(", source, re.MULTILINE):
-            parts = re.findall(r"case \w+: return (\w+)\(", source)
+            parts = re.findall(r"(?:case \w+:|if \(cmd == \w+\)) return (\w+)\(", source)
             return "Hook::" in source or (bool(parts) and all(asks(part, sources) for part in parts))
     return False
+
+
+def unformatted():
+    """Names of sources that clang-format would change."""
+    names = subprocess.run(["git", "-C", str(ROOT), "ls-files", "*.cpp", "*.hpp"], check=True, capture_output=True,
+                           text=True).stdout.split()
+    result = subprocess.run(["clang-format-19", "--dry-run", "--Werror", *names], cwd=ROOT, capture_output=True, text=True)
+    return sorted({line.split(":")[0] for line in result.stderr.splitlines() if "error:" in line})
 
 
 def main():
     sources = [p.read_text() for p in (ROOT / "hypervisor/hypercall").glob("*.cpp")]
     lines, size = total_lines(), pathlib.Path(sys.argv[1]).stat().st_size
-    idle, bare = hooks_nobody_asks(sources), handlers_without_hook(sources)
+    idle, bare, crooked = hooks_nobody_asks(sources), handlers_without_hook(sources), unformatted()
     found = ((lines <= MOST_LINES, f"lines of code: {lines} of {MOST_LINES}"),
              (size <= MOST_BYTES, f"bytes of the compressed image: {size} of {MOST_BYTES}"),
              (not idle, f"hooks that nobody asks, or that don't exist: {', '.join(idle) or 'none'}"),
-             (not bare, f"hypercalls without a hook: {', '.join(bare) or 'none'}"))
+             (not bare, f"hypercalls without a hook: {', '.join(bare) or 'none'}"),
+             (not crooked, f"sources that `make format` would change: {', '.join(crooked) or 'none'}"))
     for good, text in found:
         print(f"{'ok  ' if good else 'FAIL'}  {text}")
     failed = sum(not good for good, _ in found)

@@ -141,7 +141,7 @@ void send_startup(ApicId to, u8 page) { command(to, icr_startup | page); }
 
 void calibrate_timer() {
     if (tsc_deadline_) {
-        log_info("APIC timer: TSC deadline");
+        log_info("APIC timer: TSC deadline, {}", x2apic_ ? "x2APIC" : "xAPIC");
         return;
     }
     // Counts down with the interrupt masked. Disturbances (an emulator descheduled by its host) only

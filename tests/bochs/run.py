@@ -22,7 +22,8 @@ from cases import DOM0_OPTIONS  # noqa: E402
 from machine import log_directory  # noqa: E402
 from run import HARMLESS, TROUBLE  # noqa: E402
 
-HV_OPTIONS = "console=com1,vga com1=115200,8n1 loglvl=all guest_loglvl=all dom0_mem=256M,max:256M"
+# x2APIC and the TSC-deadline timer exist here and not in TCG.
+HV_OPTIONS = "console=com1,vga com1=115200,8n1 loglvl=all guest_loglvl=all x2apic dom0_mem=256M,max:256M"
 MEMORY_MIB = 512
 # name: (script of dom0/tests, seconds)
 CASES = {"smoke": ("smoke", 900)}

@@ -49,6 +49,11 @@ CASES = [
     Case("uefi-q35", "hypervisor", machine="q35", firmware="uefi", smp=2),
     Case("haswell", "boot", cpu="Haswell-noTSX", smp=2),
     Case("max-nosmap", "hypervisor", cpu="max,-smap", machine="q35"),
+    # The clock by the ACPI timer, where there is no HPET; processors of other makers and ages.
+    Case("opteron-no-hpet", "boot", cpu="Opteron_G3", smp=2, machine="i440fx,hpet=off", hv="dom0_mem=-300M",
+         log_has=("by ACPI timer",)),
+    Case("nehalem-pinned", "boot", cpu="Nehalem", smp=4, hv="maxcpus=2 dom0_vcpus_pin", dom0_cpus=2),
+    Case("smp8", "boot", cpu="max,-smap", smp=8, memory_mib=2048, hv="dom0_mem=max:1G,min:256M,1G"),
     Case("memory-8g", "memory", memory_mib=8192, hv="dom0_mem=3072M,max:3072M", dom0="streak.mib=3072"),
     Case("hypervisor", "hypervisor", suites=SMOKE, markers=("capabilities", "module-xen_privcmd")),
     Case("disk-ide", "disk", disk="ide"),

@@ -303,6 +303,44 @@ long acquire(domid_t domain, u32 id, u32 count, u64 first, xen_pfn_t* list, u32*
     return result;
 }
 
+/// GNTTABOP_transfer: a frame of dom0's becomes the other domain's.
+void check_transfer(const Guest& g, grant_entry_v1_t* entries) {
+    Page* gift = alloc_page();
+    gift->word[0] = 0x91f7;
+    gnttab_transfer_t op = {};
+    op.mfn = mfn_of(gift);
+    op.domid = g.id;
+    op.ref = 1;
+    auto transfer = [&](std::string_view text) {
+        require_eq(grant_table_op(GNTTABOP_transfer, &op), 0, text);
+        return op.status;
+    };
+    entries[1] = {.flags = GTF_accept_transfer, .domid = 0, .frame = memory_frames};
+    expect(transfer("a frame that is mapped") != GNTST_okay, "stays");
+    require_eq(update_va_mapping(std::bit_cast<u64>(gift), 0), 0, "it is unmapped");
+    xen_domctl_t limit = {};
+    limit.u.max_mem.max_memkb = (memory_frames + 1) * 4;
+    require_eq(domctl(XEN_DOMCTL_max_mem, g.id, limit), 0, "DOMCTL_max_mem");
+    expect_eq(transfer("to one that does"), GNTST_okay, "moved");
+    expect_eq(entries[1].flags & GTF_type_mask, GTF_accept_transfer, "the entry");
+    expect((entries[1].flags & GTF_transfer_completed) != 0, "is complete");
+    expect_eq(entries[1].frame, op.mfn, "and names the frame");
+    expect(transfer("a second time") != GNTST_okay, "it is no longer dom0's");
+    require_eq(map_foreign(window + code * page_size, g.id, op.mfn), 0, "the frame is the other domain's");
+    expect_eq(*reinterpret_cast<u64*>(window + code * page_size), 0x91f7, "with what was in it");
+    require_eq(unmap(window + code * page_size), 0, "unmapped");
+    mmu_update_t own = {machine_address(entry_of(window + code * page_size)), pte(op.mfn, pte_rw)};
+    expect_error(mmu_update_op(&own, 1), "and can't be mapped as dom0's");
+
+    // The incumbent takes a frame away before it looks at these.
+    Page* kept = alloc_page();
+    op.mfn = mfn_of(kept);
+    require_eq(update_va_mapping(std::bit_cast<u64>(kept), 0), 0, "another frame");
+    expect(transfer("to an entry that has been used") != GNTST_okay, "refused");
+    entries[1] = {.flags = GTF_accept_transfer, .domid = 0, .frame = memory_frames + 1};
+    expect(transfer("to a domain that has all it may") != GNTST_okay, "refused");
+}
+
 /// Tools write a new domain's first grants through its own frames.
 void check_grant_frames(const Guest& g) {
     constexpr u32 shared = XENMEM_resource_grant_table_id_shared;
@@ -328,6 +366,7 @@ void check_grant_frames(const Guest& g) {
     expect_eq(reinterpret_cast<Mailbox*>(other)->shutdown.reason, SHUTDOWN_suspend, "and is the domain's");
     expect_eq(unmap_grant(other, static_cast<u32>(handle)), GNTST_okay, "and unmapped");
     entries[0].flags = 0;
+    check_transfer(g, entries);
     require_eq(unmap(address), 0, "the frame is let go");
 }
 
