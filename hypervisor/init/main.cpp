@@ -10,6 +10,7 @@
 #include "arch/nmi.hpp"
 #include "arch/smp.hpp"
 #include "arch/speculation.hpp"
+#include "domain/lifecycle.hpp"
 #include "domain/scheduler.hpp"
 #include "init/dom0_builder.hpp"
 #include "init/platform.hpp"
@@ -154,6 +155,6 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     release_boot_memory(info);
     log_info("starting dom0");
     scheduler::bring_up(*d.vcpus[0]);
-    scheduler::unpause(d);
+    ASSERT(lifecycle::unpause(d));
     arch::exit_to_current();
 }

@@ -30,7 +30,7 @@ class Case:
     typing: tuple = ()  # (pattern to wait for, text to type, or a Monitor line) in order
     guest_sees: str = ""  # of the hypervisor, by the page tables it runs on: "entry" code and stacks, or "all"
     stock_kernel: bool = False  # Debian's image as it is, not the unpacked copy that a kernel hook makes
-    stress: bool = False  # the image with stress-ng
+    image: str = ""  # what dom0 has besides: "stress" (stress-ng), "xl" (Debian's toolstack and a guest)
     suites: tuple = ("full",)
     only: str = ""  # hypervisor the case applies to
     dom0_cpus: int = 0  # vCPUs dom0 is expected to have; smp by default
@@ -63,7 +63,9 @@ CASES = [
     Case("net-e1000", "net", nic="e1000"),
     Case("net-virtio", "net", nic="virtio-net", smp=2),
     Case("net-virtio-q35", "net", machine="q35", nic="virtio-net"),
-    Case("stress", "stress", stress=True, smp=2, dom0="streak.seconds=10"),
+    Case("stress", "stress", image="stress", smp=2, dom0="streak.seconds=10"),
+    # Debian's own toolstack, unmodified, starts and ends an unmodified guest.
+    Case("xl", "xl", image="xl", smp=2, memory_mib=1536),
     Case("console", "console", typing=tuple(
         [(r"READY console\n", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]
         + [(f"line {i - 1} abc", f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(1, 20)])),

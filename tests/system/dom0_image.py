@@ -4,6 +4,7 @@
 
   initramfs.cpio.gz         busybox, kernel modules, /init, the test scripts
   initramfs-stress.cpio.gz  the same and stress-ng
+  initramfs-xl.cpio.gz      the same, Debian's Xen tools, and a guest: Debian's kernel and a busybox of its own
 
 Same inputs, same bytes: entries are sorted, times and owners are zero. Rebuilt only when an input changed.
 """
@@ -83,13 +84,36 @@ def add_program(archive, program):
         archive.add_file(re.sub(r"^/(usr/)?", "usr/" if path == program else "", path), os.path.realpath(path))
 
 
-def sources():
+def scripts():
     yield "init", HERE / "dom0/init"
     for script in sorted((HERE / "dom0/tests").glob("*.sh")):
         yield f"tests/{script.name}", script
 
 
-def build_archive(modules, with_stress):
+def programs(kind):
+    """Further programs of an image."""
+    if kind == "stress":
+        return ["/usr/bin/stress-ng"]
+    if kind == "xl":
+        return [f"/usr/lib/xen-4.17/bin/{name}" for name in
+                ("xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
+               [f"/usr/bin/xenstore-{name}" for name in ("ls", "read", "write", "list", "watch")]
+    return []
+
+
+def guest_image():
+    """A guest's initial RAM file system: busybox and one script."""
+    archive = Archive()
+    for name in ("proc", "sys", "dev", "tmp"):
+        archive.add(name, stat.S_IFDIR | 0o755)
+    archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+    archive.add_file("bin/busybox", "/bin/busybox")
+    archive.add_link("bin/sh", "busybox")
+    archive.add("init", stat.S_IFREG | 0o755, (HERE / "guest/init").read_bytes())
+    return gzip.compress(archive.content(), mtime=0)
+
+
+def build_archive(modules, kind):
     archive = Archive()
     for name in ("proc", "sys", "dev", "tmp", "run", "root", "mnt", "sbin", "usr/bin", "etc"):
         archive.add(name, stat.S_IFDIR | 0o755)
@@ -99,7 +123,7 @@ def build_archive(modules, with_stress):
     archive.add_file("bin/busybox", "/bin/busybox")
     archive.add_link("bin/sh", "busybox")
     archive.add("etc/passwd", stat.S_IFREG | 0o644, b"root::0:0:root:/root:/bin/sh\n")
-    for name, source in sources():
+    for name, source in scripts():
         archive.add(name, stat.S_IFREG | 0o755, source.read_bytes())
     target = f"lib/modules/{modules.name}"
     closure = module_closure(modules, MODULES)
@@ -107,32 +131,38 @@ def build_archive(modules, with_stress):
         archive.add_file(f"{target}/{path}", modules / path)
     lines = [f"{path}: {' '.join(needs)}".rstrip() for path, needs in sorted(closure.items())]
     archive.add(f"{target}/modules.dep", stat.S_IFREG | 0o644, ("\n".join(lines) + "\n").encode())
-    if with_stress:
-        add_program(archive, "/usr/bin/stress-ng")
+    for program in programs(kind):
+        add_program(archive, program)
+    if programs(kind):  # threads that are cancelled load it by name
+        archive.add_file("lib/x86_64-linux-gnu/libgcc_s.so.1", "/lib/x86_64-linux-gnu/libgcc_s.so.1")
+    if kind == "xl":
+        archive.add_file("guest/vmlinuz", host.kernel()[0])
+        archive.add("guest/vmlinux", stat.S_IFREG | 0o644, host.unpacked_kernel())
+        archive.add("guest/initramfs", stat.S_IFREG | 0o644, guest_image())
     return archive
 
 
-def input_key(modules, with_stress):
+def input_key(modules, kind):
     """Changes whenever the image would."""
     digest = hashlib.sha256()
-    files = [path for _, path in sources()] + [pathlib.Path(__file__), pathlib.Path("/bin/busybox"), modules / "modules.dep"]
-    files += [pathlib.Path("/usr/bin/stress-ng")] if with_stress else []
-    for path in files:
+    files = [path for _, path in scripts()] + [pathlib.Path(__file__), pathlib.Path("/bin/busybox"), HERE / "guest/init",
+                                               modules / "modules.dep"]
+    for path in files + [pathlib.Path(program) for program in programs(kind)]:
         info = path.stat()
         content = path.read_bytes() if info.st_size < 100_000 and path.is_relative_to(host.ROOT) else b""
         digest.update(f"{path} {info.st_size} {info.st_mtime_ns if not content else 0}\n".encode() + content)
     return digest.hexdigest()
 
 
-def build(with_stress=False):
-    """Path of the image, built when it is absent or old."""
+def build(kind=""):
+    """Path of the image, built when it is absent or old. Kinds: "", "stress", "xl"."""
     modules = modules_directory(host.kernel()[1])
-    output = host.BUILD / "dom0" / f"initramfs{'-stress' if with_stress else ''}.cpio.gz"
+    output = host.BUILD / "dom0" / f"initramfs{'-' + kind if kind else ''}.cpio.gz"
     stamp = output.with_suffix(".key")
-    key = input_key(modules, with_stress)
+    key = input_key(modules, kind)
     if not output.exists() or not stamp.exists() or stamp.read_text() != key:
         output.parent.mkdir(parents=True, exist_ok=True)
-        packed = gzip.compress(build_archive(modules, with_stress).content(), compresslevel=6, mtime=0)
+        packed = gzip.compress(build_archive(modules, kind).content(), compresslevel=6, mtime=0)
         partial = output.with_suffix(f".part{os.getpid()}")
         partial.write_bytes(packed)
         partial.rename(output)
@@ -142,5 +172,5 @@ def build(with_stress=False):
 
 
 if __name__ == "__main__":
-    build()
-    build(with_stress=True)
+    for name in ("", "stress", "xl"):
+        build(name)

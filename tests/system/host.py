@@ -69,6 +69,12 @@ def cached_kernel():
     return folder / f"streak/vmlinux-{version}.lz4"
 
 
+def unpacked_kernel():
+    """The bytes of kernel()'s ELF file."""
+    packed = cached_kernel().read_bytes()[:-4]  # its size follows the frame
+    return subprocess.run(["lz4", "-dc"], input=packed, check=True, stdout=subprocess.PIPE).stdout
+
+
 def hypervisor(name):
     """The image GRUB loads: our own or Debian's Xen, for comparison."""
     if name == "streak":

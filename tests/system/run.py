@@ -98,7 +98,7 @@ class Attempt:
     def build_iso(self):
         stock = self.hypervisor != "streak" or self.case.stock_kernel
         kernel = host.kernel()[0] if stock else host.cached_kernel()
-        image = dom0_image.build(self.case.stress)
+        image = dom0_image.build(self.case.image)
         modules = [iso.Module(kernel, self.dom0_command_line()), iso.Module(image)]
         return iso.build(self.work / f"{self.name}.iso", host.hypervisor(self.hypervisor),
                          f"{HV_OPTIONS} {self.case.hv}".strip(), modules)
@@ -224,12 +224,12 @@ def main():
             print(f"{case.name:18} {case.test:11} {case.machine} {case.firmware} smp={case.smp} {case.cpu} "
                   f"{case.disk} {case.nic}")
         return 0
-    for with_stress in sorted({case.stress for case in cases}):
-        dom0_image.build(with_stress)
+    for kind in sorted({case.image for case in cases}):
+        dom0_image.build(kind)
     host.hypervisor(options.hv)
     work = [(case, f".{number}" if options.repeat > 1 else "")
             for number in range(1, options.repeat + 1) for case in cases]
-    work.sort(key=lambda item: -item[0].stress)  # the longest first
+    work.sort(key=lambda item: item[0].image == "")  # the longest first
     failed = 0
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

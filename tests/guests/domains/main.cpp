@@ -262,6 +262,8 @@ void check_reports(const Guest& g) {
     xen_domctl_getdomaininfo_t info;
     expect_eq(describe(g.id, info), 0, "DOMCTL_getdomaininfo");
     expect_eq(info.domain, g.id, "names the domain");
+    expect_eq(describe(1, info), 0, "asked for an id that may be free");
+    expect_eq(info.domain, g.id, "the next domain answers");
     expect_eq(info.tot_pages, memory_frames, "its frames");
     expect_eq(info.max_vcpu_id, 0, "its last vCPU");
     expect_eq(info.handle[0], 0x5a, "its handle");
@@ -440,6 +442,7 @@ GUEST("domains") {
         make_domain(g);
         if (round == 0) check_refusals(g);
         build(g);
+        if (round == 1) check_reports(g); // the first domain's id is free
         if (round == 0) {
             check_page_types(g);
             check_reports(g);
