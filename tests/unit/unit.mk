@@ -8,19 +8,21 @@ UNIT_PURE := $(wildcard hypervisor/loader/*.cpp hypervisor/evtchn/*.cpp hypervis
                         hypervisor/sched/*.cpp xsm/*.cpp hypervisor/mm/page_type*.cpp \
                         hypervisor/mm/pt_*.cpp hypervisor/mm/memory_map*.cpp \
                         hypervisor/pv/privop_decode*.cpp hypervisor/pv/ptwr_decode*.cpp hypervisor/arch/acpi*.cpp \
-                        hypervisor/arch/multiboot2*.cpp hypervisor/lib/format*.cpp)
+                        hypervisor/arch/multiboot2*.cpp hypervisor/lib/format*.cpp \
+                        $(filter-out %_main.cpp, $(wildcard dom0-tools/*/*.cpp)))
 UNIT_PURE := $(filter-out hypervisor/loader/decoder_shims.cpp, $(UNIT_PURE))
 # Sources that only make sense inside the image; a file that says so in a line `// Not hosted: why` stays out.
 UNIT_PURE := $(filter-out $(shell grep -ls '^// Not hosted:' $(UNIT_PURE) /dev/null), $(UNIT_PURE))
 
 UNIT_CXX      := $(CXX)
 UNIT_CATCH_V3 := $(wildcard /usr/include/catch2/catch_test_macros.hpp)
-UNIT_LIBS     := $(if $(UNIT_CATCH_V3),-lCatch2Main -lCatch2) -llzma -lz -lzstd -llz4 -llzo2
+UNIT_LIBS     := $(if $(UNIT_CATCH_V3),-lCatch2Main -lCatch2) -llzma -lz -lzstd -llz4 -llzo2 \
+                 -lsystemd -lmicrohttpd -lhttp_parser -lxml2 -lseccomp -lmnl
 UNIT_SUPPORT  := $(if $(UNIT_CATCH_V3),,tests/unit/support/catch_main.cpp)
 UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # (Under the sanitizers the compiler suspects std::function of being uninitialized.)
 UNIT_CXXFLAGS := -std=c++23 -O1 -g -D_GLIBCXX_ASSERTIONS -Wall -Wextra -Werror -Wno-maybe-uninitialized $(UNIT_SANITIZE) \
-                 -Ihypervisor -I. $(if $(UNIT_CATCH_V3),,-I$(OUT)/unit/pch -isystem tests/unit/support)
+                 -Ihypervisor -Idom0-tools -I. -I/usr/include/libxml2 $(if $(UNIT_CATCH_V3),,-I$(OUT)/unit/pch -isystem tests/unit/support)
 UNIT_OBJS     := $(patsubst %,$(OUT)/unit/%.o,$(UNIT_TESTS) $(UNIT_PURE) $(UNIT_SUPPORT))
 # Catch2 version 2 is one large header: it is compiled once.
 UNIT_PCH      := $(if $(UNIT_CATCH_V3),,$(OUT)/unit/pch/catch2/catch_test_macros.hpp.gch)

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/error.hpp"
+#include "hv/hypervisor.hpp"
+#include "loader/elf_notes.hpp"
+
+// Makes the first state of a PV guest: kernel, page tables, start_info, rings (docs/builder.md).
+
+namespace streak::builder {
+
+/// An unpacked kernel in memory that no one can change, checked, ready for any number of guests.
+class Kernel;
+
+/// Looks at a kernel file without starting anything: PV notes, architecture, compression, least memory. Unpacks it in
+/// a process without rights and keeps the result by its content's hash (cache.hpp). Errors of kind `invalid` name what
+/// was expected and found.
+[[nodiscard]] base::Outcome<std::shared_ptr<const Kernel>> load_kernel(const std::filesystem::path& file);
+
+struct Request {
+    DomId domain{};
+    std::shared_ptr<const Kernel> kernel;
+    std::span<const std::byte> initrd; ///< as the file is; empty: none
+    std::string command_line;
+    std::uint64_t memory_kib = 0;     ///< at start
+    std::uint64_t max_memory_kib = 0; ///< size of the p2m and of the memory map
+    std::uint32_t vcpus = 1;
+    EvtchnPort store_port{}, console_port{};
+};
+
+struct Built {
+    Mfn store_frame{}, console_frame{}; ///< granted to dom0 by the reserved grant entries 1 and 0
+    std::uint64_t pages = 0;
+};
+
+/// Memory in KiB that a guest of this kernel and initial RAM disk needs at least.
+[[nodiscard]] std::uint64_t least_memory_kib(const Kernel& kernel, std::uint64_t initrd_bytes);
+
+/// The domain exists, is paused, and has its vCPUs and memory limit; afterwards vCPU 0 is ready to run. On failure the
+/// caller destroys the domain: nothing else was changed.
+[[nodiscard]] base::Outcome<Built> build(hv::Hypervisor& hypervisor, const Request& request);
+
+} // namespace streak::builder

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "store/wire.hpp"
+
+namespace streak::store {
+
+/// A connection to the store's socket. For one thread at a time; requests wait for their reply.
+/// EIO: the connection is lost (the store restarts); make a new one.
+class Client {
+public:
+    static constexpr const char* default_socket = "/run/xenstored/socket";
+
+    /// ENOENT, ECONNREFUSED: no store is running.
+    [[nodiscard]] static Result<Client> connect(const char* socket = default_socket);
+
+    [[nodiscard]] Result<std::string> read(std::string_view path);
+    /// A node that may be absent.
+    [[nodiscard]] Result<std::optional<std::string>> find(std::string_view path);
+    [[nodiscard]] Result<std::vector<std::string>> list(std::string_view path);
+    [[nodiscard]] Result<> write(std::string_view path, std::string_view value);
+    [[nodiscard]] Result<> remove(std::string_view path);
+    [[nodiscard]] Result<> watch(std::string_view path, std::string_view token);
+    [[nodiscard]] Result<> unwatch(std::string_view path, std::string_view token);
+    [[nodiscard]] Result<> introduce(DomId domain, std::uint64_t frame, EvtchnPort port);
+    [[nodiscard]] Result<> release(DomId domain);
+
+    /// Many changes in one message (or a few, in one transaction, when they are longer than one), all or none: Streak's
+    /// own CONTROL request `apply` (docs/store.md).
+    struct Change {
+        enum class Kind : char { write = 'w', permissions = 'p', remove = 'r' };
+        Kind kind = Kind::write;
+        std::string path;
+        std::string value{}; ///< permissions: words such as "n0 r5"
+    };
+    [[nodiscard]] Result<> apply(const std::vector<Change>& changes);
+
+    /// Any request of xen/io/xs_wire.h, for tools that show what they are told.
+    [[nodiscard]] Result<std::string> request(std::uint32_t type, std::string_view payload,
+                                              std::uint32_t transaction = 0);
+
+    struct Event {
+        std::string path, token;
+    };
+    /// The next watch event, waiting for at most `wait`. Nothing: none came.
+    [[nodiscard]] Result<std::optional<Event>> next_event(std::chrono::milliseconds wait);
+    /// For poll(2), when next_event(0) had nothing.
+    [[nodiscard]] int fd() const { return socket_.get(); }
+    /// Messages sent so far.
+    [[nodiscard]] std::uint64_t requests() const { return requests_; }
+
+private:
+    base::Fd socket_;
+    MessageReader reader_;
+    std::deque<Event> events_;
+    std::uint32_t last_request_ = 0;
+    std::uint64_t requests_ = 0;
+};
+
+} // namespace streak::store

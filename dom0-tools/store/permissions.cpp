@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "store/permissions.hpp"
+
+#include <charconv>
+
+namespace streak::store {
+
+Result<Permissions> Permissions::parse(const std::vector<std::string_view>& words) {
+    Permissions p;
+    for (const std::string_view word : words) {
+        if (word.size() < 2 || !std::string_view("nrwb").contains(word[0])) return fail(Errno::EINVAL);
+        std::uint16_t id = 0;
+        const auto [end, error] = std::from_chars(word.data() + 1, word.data() + word.size(), id);
+        if (error != std::errc{} || end != word.data() + word.size()) return fail(Errno::EINVAL);
+        p.entries_.push_back({DomId(id), static_cast<Right>(word[0])});
+    }
+    if (p.entries_.empty()) return fail(Errno::EINVAL);
+    return p;
+}
+
+std::string Permissions::to_wire() const {
+    std::string wire;
+    for (const Entry& e : entries_) {
+        wire += static_cast<char>(e.right);
+        wire += std::to_string(e.domain.raw());
+        wire += '\0';
+    }
+    return wire;
+}
+
+bool Permissions::may(const Caller& who, Right wanted) const {
+    if (who.privileged || owner() == who.id || owner() == who.target) return true;
+    Right right = entries_.front().right;
+    for (std::size_t i = 1; i < entries_.size(); ++i)
+        if (entries_[i].domain == who.id || entries_[i].domain == who.target) {
+            right = entries_[i].right;
+            break;
+        }
+    return right == wanted || right == Right::both;
+}
+
+} // namespace streak::store

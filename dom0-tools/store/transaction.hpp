@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "store/operation.hpp"
+
+namespace streak::store {
+
+/// A caller's changes on a snapshot, to be made at once or not at all.
+///
+/// It conflicts with what others committed meanwhile only where it *looked*: a value, permissions, or that a node was
+/// absent; or a list of children. Two transactions that add different nodes to one directory don't conflict. Example:
+///
+///     A starts, reads /x              B writes /x
+///     A writes /y                     B writes /z
+///     A ends: EAGAIN, /x has changed; had A read /q instead, its write of /y would be made beside B's changes.
+class Transaction {
+public:
+    explicit Transaction(const Tree& now) : base_(now), tree_(now) {}
+
+    [[nodiscard]] const Tree& tree() const { return tree_; }
+    [[nodiscard]] Reads& reads() { return reads_; }
+
+    /// On the snapshot; the same errors as store::apply.
+    [[nodiscard]] Result<> apply(const Caller& who, const Environment& environment, Operation operation);
+
+    /// Makes the changes in `now`; `changes` for watches. EAGAIN: a conflict, nothing has happened.
+    [[nodiscard]] Result<> commit(Tree& now, const Caller& who, const Environment& environment,
+                                  std::vector<Change>& changes) const;
+
+private:
+    [[nodiscard]] bool conflicts(const Tree& now) const;
+
+    Tree base_, tree_;
+    Reads reads_;
+    std::vector<Operation> log_;
+    std::vector<Change> changes_;
+};
+
+} // namespace streak::store

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "store/tree.hpp"
+
+namespace streak::store {
+
+namespace {
+
+/// Changes are numbered through all trees, so that equal numbers mean equal contents.
+std::uint64_t next_change() {
+    static std::uint64_t last = 0;
+    return ++last;
+}
+
+/// `node` with the node at `rest` below it replaced, or removed (nullptr).
+NodeRef replaced(const Node& node, std::string_view rest, const NodeRef& leaf) {
+    if (rest.empty()) return leaf;
+    auto copy = std::make_shared<Node>(node);
+    const std::string name(take_part(rest));
+    const NodeRef* child = node.children.find(name);
+    if (rest.empty() && (!child || !leaf)) copy->listing = next_change();
+    if (rest.empty() && !leaf) copy->children.erase(name);
+    else copy->children.set(name, child ? replaced(**child, rest, leaf) : leaf);
+    return copy;
+}
+
+} // namespace
+
+Tree::Tree() : root_(std::make_shared<Node>(Node{"", Permissions(DomId(0), Permissions::Right::read), {}, 0, 0})) {
+    count(DomId(0), 1);
+    size_ = 1;
+}
+
+NodeRef Tree::find(std::string_view path) const {
+    const NodeRef* node = &root_;
+    if (path == "/") return root_;
+    while (!path.empty()) {
+        node = (*node)->children.find(take_part(path));
+        if (!node) return nullptr;
+    }
+    return *node;
+}
+
+void Tree::put(std::string_view path, std::string value, const Permissions& permissions) {
+    const NodeRef before = find(path);
+    auto node =
+        before ? std::make_shared<Node>(*before) : std::make_shared<Node>(Node{"", permissions, {}, 0, next_change()});
+    if (before) count(before->permissions.owner(), -1);
+    count(permissions.owner(), 1);
+    node->value = std::move(value);
+    node->permissions = permissions;
+    node->content = next_change();
+    root_ = path == "/" ? node : replaced(*root_, path, node);
+}
+
+void Tree::remove(std::string_view path) {
+    const NodeRef node = find(path);
+    if (!node || path == "/") return;
+    uncount_all(*node);
+    root_ = replaced(*root_, path, nullptr);
+}
+
+std::size_t Tree::owned_by(DomId domain) const {
+    const std::size_t* n = owned_.find(domain.raw());
+    return n ? *n : 0;
+}
+
+void Tree::count(DomId owner, int change) {
+    const std::size_t now = owned_by(owner) + static_cast<std::size_t>(change);
+    if (now == 0) owned_.erase(owner.raw());
+    else owned_.set(owner.raw(), now);
+    size_ += static_cast<std::size_t>(change);
+}
+
+void Tree::uncount_all(const Node& node) {
+    count(node.permissions.owner(), -1);
+    node.children.for_each([this](const std::string&, const NodeRef& child) { uncount_all(*child); });
+}
+
+} // namespace streak::store

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "store/path.hpp"
+#include "store/permissions.hpp"
+#include "store/persistent_map.hpp"
+
+namespace streak::store {
+
+struct Node;
+using NodeRef = std::shared_ptr<const Node>;
+
+/// A node never changes: a change makes a new one, and new ones up to the root.
+struct Node {
+    std::string value;
+    Permissions permissions;
+    PersistentMap<std::string, NodeRef> children;
+    std::uint64_t content = 0; ///< number of the change that set value or permissions
+    std::uint64_t listing = 0; ///< number of the change that last added or removed a child
+};
+
+/// All nodes. A copy is a snapshot and costs nothing. No permissions are looked at and nothing is refused here:
+/// store/access.hpp does that.
+class Tree {
+public:
+    Tree();
+
+    /// The node, or nullptr.
+    [[nodiscard]] NodeRef find(std::string_view path) const;
+    /// Sets value and permissions of a node that exists, or that has a parent.
+    void put(std::string_view path, std::string value, const Permissions& permissions);
+    /// Removes a node and all below it; not the root.
+    void remove(std::string_view path);
+
+    /// Nodes that a domain owns.
+    [[nodiscard]] std::size_t owned_by(DomId domain) const;
+    [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] bool operator==(const Tree& other) const { return root_ == other.root_; }
+
+    /// `visit(path, node)`, parents before their children.
+    template <class Visit> void for_each(Visit&& visit) const { walk("/", *root_, visit); }
+
+private:
+    void count(DomId owner, int change);
+    void uncount_all(const Node& node);
+    template <class Visit> static void walk(const std::string& path, const Node& node, Visit& visit) {
+        visit(path, node);
+        node.children.for_each([&](const std::string& name, const NodeRef& child) {
+            walk(path == "/" ? "/" + name : path + "/" + name, *child, visit);
+        });
+    }
+
+    NodeRef root_;
+    PersistentMap<std::uint16_t, std::size_t> owned_;
+    std::size_t size_ = 1;
+};
+
+} // namespace streak::store

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "store/wire.hpp"
+
+#include <cstring>
+#include <utility>
+
+namespace streak::store {
+
+std::string Message::encode() const {
+    const xsd_sockmsg header{type, request, transaction, static_cast<std::uint32_t>(payload.size())};
+    std::string bytes(sizeof header, '\0');
+    std::memcpy(bytes.data(), &header, sizeof header);
+    return bytes + payload;
+}
+
+std::string_view error_name(Errno error) {
+    static constexpr std::pair<Errno, std::string_view> names[] = {
+        {Errno::EINVAL, "EINVAL"}, {Errno::EACCES, "EACCES"}, {Errno::EEXIST, "EEXIST"}, {Errno::EISDIR, "EISDIR"},
+        {Errno::ENOENT, "ENOENT"}, {Errno::ENOMEM, "ENOMEM"}, {Errno::ENOSPC, "ENOSPC"}, {Errno::EIO, "EIO"},
+        {Errno::ENOSYS, "ENOSYS"}, {Errno::EROFS, "EROFS"},   {Errno::EBUSY, "EBUSY"},   {Errno::EAGAIN, "EAGAIN"},
+        {Errno::E2BIG, "E2BIG"},   {Errno::EPERM, "EPERM"}};
+    for (const auto& [known, name] : names)
+        if (known == error) return name;
+    return "EINVAL";
+}
+
+Result<std::optional<Message>> MessageReader::next() {
+    xsd_sockmsg header;
+    if (buffer_.size() < sizeof header) return std::nullopt;
+    std::memcpy(&header, buffer_.data(), sizeof header);
+    if (header.len > XENSTORE_PAYLOAD_MAX) return fail(Errno::EINVAL);
+    if (buffer_.size() < sizeof header + header.len) return std::nullopt;
+    Message message{header.type, header.req_id, header.tx_id, buffer_.substr(sizeof header, header.len)};
+    buffer_.erase(0, sizeof header + header.len);
+    return message;
+}
+
+Result<std::vector<std::string_view>> split_strings(std::string_view payload) {
+    std::vector<std::string_view> strings;
+    while (!payload.empty()) {
+        const auto end = payload.find('\0');
+        if (end == payload.npos) return fail(Errno::EINVAL);
+        strings.push_back(payload.substr(0, end));
+        payload.remove_prefix(end + 1);
+    }
+    return strings;
+}
+
+} // namespace streak::store
