@@ -20,7 +20,7 @@ def run_stage(command):
     passed = failed = 0
     closed = False
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, errors="replace")
+                               text=True, errors="replace", close_fds=False)  # make's job server stays open
     for line in process.stdout:
         closing = CLOSING.match(line.strip())
         if closing:
