@@ -176,7 +176,7 @@ install: $(OUT)/streak.gz  ## into DESTDIR: image, symbols, kernel hooks, GRUB's
 
 .PHONY: test
 test: $(hv_image)  ## every test below, one after the other
-	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit guests system bochs
+	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz guests system bochs
 
 .PHONY: test-checks
 test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook

@@ -20,7 +20,7 @@ inline void copy_eights(std::byte* to, const std::byte* from, std::size_t bytes)
 inline void copy_match(std::byte* to, std::size_t distance, std::size_t bytes, bool roomy) {
     if (roomy && distance >= 8) return copy_eights(to, to - distance, bytes);
     const std::size_t singly = roomy ? std::min<std::size_t>(bytes, 8) : bytes;
-    for (std::size_t i = 0; i < singly; ++i) to[i] = to[i - distance];
+    for (std::size_t i = 0; i < singly; ++i) to[i] = (to - distance)[i];
     if (bytes <= singly) return;
     // A multiple of a distance is one as well, as far as bytes repeat already.
     copy_eights(to + 8, to + 8 - (8 + distance - 1) / distance * distance, bytes - 8);

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Fuzzers: tests/fuzz/NAME.cpp defines LLVMFuzzerTestOneInput(), tests/fuzz/corpus/NAME/ holds inputs that once mattered.
+#
+#   make test-fuzz                     every input of every corpus once, with the objects of the unit tests
+#   make fuzz FUZZ=NAME SECONDS=60     new inputs by libFuzzer; findings in build/fuzz/NAME.found
+#
+# FUZZ_SRCS_NAME lists the sources a fuzzer is linked with; without it, all pure ones.
+
+FUZZ_NAMES    := $(patsubst tests/fuzz/%.cpp,%,$(filter-out tests/fuzz/replay.cpp, $(wildcard tests/fuzz/*.cpp)))
+FUZZ_CXX      ?= clang++-19
+FUZZ_CXXFLAGS := -std=c++23 -O1 -g -D_GLIBCXX_ASSERTIONS -Wall -Wextra -Werror -Ihypervisor -Idom0-tools -I. \
+                 -I/usr/include/libxml2 -fsanitize=address,undefined -fno-sanitize-recover=all
+FUZZ_LIBS     := $(filter-out -lCatch2%,$(UNIT_LIBS))
+FUZZ          ?= kernel
+SECONDS       ?= 60
+
+FUZZ_SRCS_kernel := $(filter-out %/decoder_shims.cpp, $(wildcard hypervisor/loader/*.cpp))
+
+# ---- Replay: g++ and the unit tests' objects
+
+define fuzz_replay
+$(OUT)/fuzz/replay-$(1): $(patsubst %,$(OUT)/unit/%.o,tests/fuzz/$(1).cpp tests/fuzz/replay.cpp $(or $(FUZZ_SRCS_$(1)),$(UNIT_PURE)))
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$$(UNIT_CXX) $$(UNIT_SANITIZE) -o $$@ $$^ $$(FUZZ_LIBS)
+endef
+$(foreach name,$(FUZZ_NAMES),$(eval $(call fuzz_replay,$(name))))
+
+.PHONY: test-fuzz
+test-fuzz: $(patsubst %,$(OUT)/fuzz/replay-%,$(FUZZ_NAMES))  ## the fuzzers' corpora, each input once, under ASan and UBSan
+	@$(PYTHON) tests/fuzz/replay.py $^
+
+# ---- Fuzzing: clang and libFuzzer
+
+$(OUT)/fuzz/obj/%.o: %
+	$(call say,FUZZ,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CXX) $(FUZZ_CXXFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(OUT)/fuzz/fuzz-$(FUZZ): $(patsubst %,$(OUT)/fuzz/obj/%.o,tests/fuzz/$(FUZZ).cpp $(or $(FUZZ_SRCS_$(FUZZ)),$(UNIT_PURE)))
+	$(call say,LD,$@)
+	$(Q)$(FUZZ_CXX) -fsanitize=fuzzer,address,undefined -o $@ $^ $(FUZZ_LIBS)
+
+.PHONY: fuzz
+fuzz: $(OUT)/fuzz/fuzz-$(FUZZ)  ## FUZZ=NAME SECONDS=60: looks for new inputs with libFuzzer
+	@mkdir -p $(OUT)/fuzz/$(FUZZ).found tests/fuzz/corpus/$(FUZZ)
+	$< -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=3072 -print_final_stats=1 \
+	    -artifact_prefix=$(OUT)/fuzz/$(FUZZ).found/ $(OUT)/fuzz/$(FUZZ).found tests/fuzz/corpus/$(FUZZ)
+
+-include $(patsubst %,$(OUT)/unit/tests/fuzz/%.cpp.d,$(FUZZ_NAMES) replay) \
+         $(wildcard $(OUT)/fuzz/obj/*/*/*.d $(OUT)/fuzz/obj/tests/fuzz/*.d)
