@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "base/fd.hpp"
@@ -23,6 +24,8 @@ public:
     [[nodiscard]] Result<> notify(EvtchnPort port);
     [[nodiscard]] Result<EvtchnPort> bind_interdomain(DomId domain, EvtchnPort remote);
     [[nodiscard]] Result<EvtchnPort> bind_virq(std::uint32_t virq);
+    /// A port of ours that `remote` may bind.
+    [[nodiscard]] Result<EvtchnPort> allocate(DomId remote);
     [[nodiscard]] Result<> close(EvtchnPort port);
 
 private:

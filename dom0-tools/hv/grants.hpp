@@ -2,8 +2,7 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <span>
+#include <cstdint>
 
 #include "base/fd.hpp"
 #include "lib/errno.hpp"
@@ -31,7 +30,7 @@ private:
     std::byte* memory_ = nullptr;
 };
 
-/// Linux's /dev/xen/gntdev.
+/// Linux's /dev/xen/gntdev: pages that others grant to us.
 class GrantDevice {
 public:
     /// ENOENT: the module xen-gntdev is not loaded.
@@ -41,6 +40,27 @@ public:
 
 private:
     base::Fd fd_;
+};
+
+/// A page of ours that another domain may map; taken back with its owner, or when that domain has unmapped it.
+class SharedPage {
+public:
+    /// Grants a zeroed page through Linux's /dev/xen/gntalloc. ENOENT: the module xen-gntalloc is not loaded; ENOSPC: it
+    /// shares as many pages as it may.
+    [[nodiscard]] static Result<SharedPage> grant(DomId domain, bool writable = true);
+    SharedPage(SharedPage&& other) noexcept;
+    SharedPage& operator=(SharedPage&& other) noexcept;
+    ~SharedPage();
+
+    [[nodiscard]] GrantRef ref() const { return ref_; }
+    /// 4096 bytes, as hostile as those of a GrantedPage where the other domain may write.
+    [[nodiscard]] std::byte* data() const { return memory_; }
+
+private:
+    SharedPage() = default;
+    base::Fd fd_;
+    GrantRef ref_{};
+    std::byte* memory_ = nullptr;
 };
 
 } // namespace streak::hv

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/uuid.hpp"
 #include "hv/port.hpp"
-
-#include <xen/xen.h>
+#include "lib/abi.hpp"
 
 namespace streak::hv {
 
@@ -47,7 +46,7 @@ struct HostInfo {
     std::uint64_t total_pages = 0, free_pages = 0, outstanding_pages = 0;
 };
 
-/// Which CPUs: bit n is CPU n.
+/// Which CPUs: bit n is CPU n; those beyond its end are not in it.
 using CpuSet = std::vector<bool>;
 
 /// The hypervisor's operations for a control domain, typed. Each is one hypercall unless it says otherwise; errors are
@@ -84,13 +83,14 @@ public:
     /// The hypervisor's log from its beginning; several calls.
     [[nodiscard]] Result<std::string> console_log(bool clear = false);
     [[nodiscard]] Result<> press_debug_keys(std::string_view keys);
-    /// Idle time of each CPU, in ns.
+    /// Idle time of each CPU since start, in ns.
     [[nodiscard]] Result<std::vector<std::uint64_t>> cpu_idle_ns();
 
     // Processors
     [[nodiscard]] Result<> set_context(DomId domain, std::uint32_t vcpu, const vcpu_guest_context_t& context);
     /// Hard affinity unless `soft`.
     [[nodiscard]] Result<> set_affinity(DomId domain, std::uint32_t vcpu, const CpuSet& cpus, bool soft = false);
+    /// As it was set; names CPUs that the host lacks when it is the default.
     [[nodiscard]] Result<CpuSet> affinity(DomId domain, std::uint32_t vcpu, bool soft = false);
     struct Share {
         std::uint16_t weight = 256; ///< relative to other domains
@@ -110,8 +110,9 @@ public:
     [[nodiscard]] Result<Mapping> map(DomId domain, std::span<const std::uint64_t> frames, bool writable = true);
     [[nodiscard]] Result<Mapping> map_grant_table(DomId domain);
     /// XEN_DOMCTL_gdbsx_guestmemio: copies between the caller's memory and a guest's virtual addresses, which `root`
-    /// (the machine frame of its L4 table) translates; the guest is paused. `bytes` may lie anywhere (they go through a
-    /// hypercall buffer when they must). EFAULT: an address that is not mapped.
+    /// (the machine frame of its L4 table) translates; the guest is paused. `bytes` may lie anywhere and are copied from
+    /// there in one call when they are resident (docs/hypercall-library.md); what is not is touched, or goes through a
+    /// hypercall buffer. EFAULT: an address of the guest that is not mapped, or not to be written.
     [[nodiscard]] Result<> write_guest(DomId domain, Mfn root, std::uint64_t address, std::span<const std::byte> bytes);
     [[nodiscard]] Result<> read_guest(DomId domain, Mfn root, std::uint64_t address, std::span<std::byte> bytes);
     /// MMUEXT_PIN_L4_TABLE on behalf of a domain.
