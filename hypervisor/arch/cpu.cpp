@@ -46,34 +46,26 @@ void read_basic_leaves(CpuFeatures& f) {
     f.sep = bit(one.edx, 11);
     f.pge = bit(one.edx, 13);
     f.pat = bit(one.edx, 16);
-    f.fxsr = bit(one.edx, 24);
     f.monitor = bit(one.ecx, 3);
     f.pcid = bit(one.ecx, 17);
     f.x2apic = bit(one.ecx, 21);
     f.tsc_deadline = bit(one.ecx, 24);
     f.xsave = bit(one.ecx, 26);
     f.under_hypervisor = bit(one.ecx, 31);
-    if (f.max_leaf >= 6) f.arat = bit(cpuid(6).eax, 2);
     if (f.max_leaf >= 7) {
         const CpuidLeaf seven = cpuid(7);
         f.fsgsbase = bit(seven.ebx, 0);
         f.smep = bit(seven.ebx, 7);
-        f.erms = bit(seven.ebx, 9);
-        f.invpcid = bit(seven.ebx, 10);
         f.smap = bit(seven.ebx, 20);
         f.umip = bit(seven.ecx, 2);
         f.md_clear = bit(seven.edx, 10);
         f.ibpb = bit(seven.edx, 26);
-        f.stibp = bit(seven.edx, 27);
         f.arch_capabilities = bit(seven.edx, 29);
-        f.ssbd = bit(seven.edx, 31);
     }
 }
 
 void read_extended_leaves(CpuFeatures& f) {
     const CpuidLeaf one = cpuid(0x80000001);
-    f.nx = bit(one.edx, 20);
-    f.gib_pages = bit(one.edx, 26);
     f.rdtscp = bit(one.edx, 27);
     f.physical_address_bits = 36;
     if (f.max_extended_leaf >= 0x80000007) f.invariant_tsc = bit(cpuid(0x80000007).edx, 8);

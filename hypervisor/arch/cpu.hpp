@@ -23,10 +23,10 @@ struct CpuFeatures {
     u32 family, model, stepping;
     u32 max_leaf, max_extended_leaf;
     u32 physical_address_bits;
-    bool pat, pge, mce, fxsr, sep, xsave, xsaveopt, tsc_deadline, x2apic, arat;
-    bool nx, gib_pages, rdtscp, invariant_tsc;
-    bool fsgsbase, smep, smap, umip, erms, pcid, invpcid, monitor;
-    bool md_clear, ibpb, stibp, ssbd, arch_capabilities;
+    bool pat, pge, mce, sep, xsave, xsaveopt, tsc_deadline, x2apic;
+    bool rdtscp, invariant_tsc;
+    bool fsgsbase, smep, smap, umip, pcid, monitor;
+    bool md_clear, ibpb, arch_capabilities;
     bool under_hypervisor; ///< CPUID leaf 1, ecx bit 31
     bool qemu_tcg;         ///< the emulator whose IRETQ reads a ring 3 stack as supervisor
     u64 xcr0;              ///< state components Streak lets guests use; 0 without XSAVE

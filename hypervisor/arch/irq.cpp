@@ -236,17 +236,6 @@ void unbind(Irq irq) {
     wait_for_handlers(*d);
 }
 
-void set_guest_handler(Irq irq, Handler handler, void* context) {
-    Descriptor* d = find(irq);
-    if (d == nullptr) return;
-    {
-        LockGuard guard(d->lock);
-        d->handler = handler;
-        d->context = context;
-    }
-    wait_for_handlers(*d);
-}
-
 void route(Irq irq, CpuId cpu) {
     Descriptor* d = find(irq);
     if (d == nullptr) return;
@@ -302,11 +291,6 @@ bool needs_eoi(Irq irq) {
     return d != nullptr && !d->msi && d->level;
 }
 
-bool is_bound(Irq irq) {
-    const Descriptor* d = find(irq);
-    return d != nullptr && d->bound;
-}
-
 bool is_msi(Irq irq) {
     const Descriptor* d = find(irq);
     return d != nullptr && d->msi;
@@ -343,11 +327,6 @@ void dispatch(Vector vector) {
     }
     run_handler(irq, *d);
     if (d->level && !hold) lapic::eoi();
-}
-
-void evacuate(CpuId cpu) {
-    for (u32 i = 0; i < irq_count(); ++i)
-        if (descriptors[i].exists && descriptors[i].cpu == cpu) route(Irq(i), CpuId(0));
 }
 
 } // namespace streak::irq

@@ -58,9 +58,6 @@ void set_message_hook(Irq irq, void (*hook)(Irq irq, const MsiMessage& message, 
 /// Masks the Irq, frees its vector and waits until no CPU runs the handler: hold no lock that it takes.
 void unbind(Irq irq);
 
-/// Replaces handler and context of a bound guest Irq (same waiting as unbind).
-void set_guest_handler(Irq irq, Handler handler, void* context);
-
 /// Chooses the CPU an Irq is sent to; CPUs whose APIC id a device can't name are replaced by CPU 0.
 void route(Irq irq, CpuId cpu);
 
@@ -71,7 +68,6 @@ void guest_eoi(Irq irq);
 
 /// Must the guest report the end of each interrupt (XENIRQSTAT_needs_eoi)? Level-triggered lines only.
 [[nodiscard]] bool needs_eoi(Irq irq);
-[[nodiscard]] bool is_bound(Irq irq);
 [[nodiscard]] bool is_msi(Irq irq);
 
 /// For the debug keys.
@@ -91,8 +87,5 @@ void init();
 
 /// Dispatch of the device vectors; called by the interrupt entry.
 void dispatch(Vector vector);
-
-/// Moves every Irq away from a CPU that stops.
-void evacuate(CpuId cpu);
 
 } // namespace streak::irq

@@ -15,11 +15,6 @@ namespace streak::arch {
 
 [[nodiscard]] bool copy_from_guest_slow(void* to, Vaddr from, u64 bytes);
 [[nodiscard]] bool copy_to_guest_slow(Vaddr to, const void* from, u64 bytes);
-[[nodiscard]] bool clear_guest(Vaddr to, u64 bytes);
-
-/// Atomic compare-and-exchange of a naturally aligned word in guest memory; `bytes` 1, 2, 4 or 8.
-/// False on a fault; otherwise `expected` receives what was found.
-[[nodiscard]] bool cmpxchg_guest(Vaddr at, u64& expected, u64 desired, unsigned bytes);
 
 #if __STDC_HOSTED__
 

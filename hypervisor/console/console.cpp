@@ -34,8 +34,6 @@ void deliver(char c) {
 
 void write(std::string_view text) { log_raw(text); }
 
-void write_guest_line(DomId guest, std::string_view line) { log_info("d{}: {}", guest, line); }
-
 u32 read(std::span<char> to) {
     LockGuard guard(input_lock);
     u32 n = 0;

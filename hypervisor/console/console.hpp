@@ -7,16 +7,13 @@
 #include "lib/ids.hpp"
 #include "lib/types.hpp"
 
-// The machine's console as domains and people use it: dom0's output and input, other guests' output as
-// log lines, and the debug keys. Sinks (serial port, screen) belong to lib/log.
+// The machine's console as domains and people use it: dom0's output and input, and the debug keys.
+// Sinks (serial port, screen) belong to lib/log.
 
 namespace streak::console {
 
 /// Output of the control domain, as it is.
 void write(std::string_view text);
-
-/// Output of an unprivileged guest: whole lines go to the log with the guest's number, at a bounded rate.
-void write_guest_line(DomId guest, std::string_view line);
 
 /// Input that waits for the control domain; the number of characters copied.
 [[nodiscard]] u32 read(std::span<char> to);

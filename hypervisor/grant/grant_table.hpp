@@ -24,12 +24,10 @@ enum class Status : i16 {
     bad_domain = GNTST_bad_domain,
     bad_gntref = GNTST_bad_gntref,
     bad_handle = GNTST_bad_handle,
-    bad_virt_addr = GNTST_bad_virt_addr,
     bad_dev_addr = GNTST_bad_dev_addr,
     permission_denied = GNTST_permission_denied,
     bad_page = GNTST_bad_page,
     bad_copy_arg = GNTST_bad_copy_arg,
-    address_too_big = GNTST_address_too_big,
     eagain = GNTST_eagain,
     no_space = GNTST_no_space
 };

@@ -72,12 +72,17 @@ struct [[nodiscard]] Turn {
     const bool mine;
 };
 
+constexpr Operation find(u32 command) {
+    if (command == XEN_DOMCTL_gdbsx_guestmemio) return {domctl_guest_memory, Hook::domctl_guest_memory};
+    return command < operations.size() ? operations[command] : Operation{};
+}
+
 [[nodiscard]] Result<> run(xen_domctl_t& op) {
     if (op.cmd == XEN_DOMCTL_createdomain) {
         TRY(may(Hook::domctl_create, caller()));
         return domctl_create(op);
     }
-    const Operation operation = op.cmd < operations.size() ? operations[op.cmd] : Operation{};
+    const Operation operation = find(op.cmd);
     if (!operation.handler) return fail(Errno::ENOSYS);
     auto found = find_domain(DomId(op.domain));
     // Tools enumerate domains: the next one answers for an id that nobody has.
@@ -97,9 +102,9 @@ Return domctl(RawHandle arg) {
     const Turn turn;
     if (!turn.mine) return fail(Errno::ERESTART);
     const Result<> done = run(op);
-    // Sizes and what was objected to are told with these errors, too.
-    if (done || done.error() == Errno::ENOBUFS || done.error() == Errno::EINVAL) TRY(handle.write(op));
+    const Result<> told = handle.write(op); // errors have details, too, and what is to be repeated its progress
     if (!done) return fail(done.error());
+    TRY(told);
     return 0;
 }
 

@@ -30,6 +30,9 @@ DomctlHandler domctl_set_affinity, domctl_get_affinity, domctl_set_node_affinity
 DomctlHandler domctl_set_context, domctl_get_context, domctl_set_ext_context, domctl_get_ext_context, domctl_set_xstate,
     domctl_get_xstate, domctl_set_msrs, domctl_get_msrs, domctl_set_cpu_policy, domctl_get_cpu_policy;
 
+// Memory (domctl_memory.cpp)
+DomctlHandler domctl_guest_memory;
+
 /// A vCPU of another domain. EINVAL: the caller's own; ENOENT: no such vCPU (the ABI's ESRCH where `missing` says so).
 [[nodiscard]] inline Result<Vcpu*> vcpu_of_other(const Domain& domain, u32 id, Errno missing = Errno::EINVAL) {
     if (&domain == &caller()) return fail(Errno::EINVAL);

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "domain/held_frame.hpp"
+
 // GNTTABOP_copy: between frames that are granted, or the caller's own, through the direct map.
 
 namespace streak::hypercall {
@@ -55,19 +57,13 @@ public:
         if (!by_reference) return open_own(at);
         return open_grant(at, length);
     }
-    ~CopyEnd() {
-        if (page_) grants::drop_frame(mm::mfn_of(*page_), write_);
-    }
-    CopyEnd() = default;
-    CopyEnd(const CopyEnd&) = delete;
-    CopyEnd& operator=(const CopyEnd&) = delete;
 
-    [[nodiscard]] u8* memory(u16 offset) const { return mm::page_memory<u8>(*page_) + offset; }
+    [[nodiscard]] u8* memory(u16 offset) const { return frame_.memory<u8>() + offset; }
 
 private:
     [[nodiscard]] Outcome<> take(const Domain& owner, Mfn frame, Status otherwise) {
-        page_ = grants::take_frame(owner, frame, write_);
-        return page_ ? Outcome<>{} : refuse(otherwise);
+        frame_ = HeldFrame(owner, frame, write_);
+        return frame_ ? Outcome<>{} : refuse(otherwise);
     }
 
     [[nodiscard]] Outcome<> open_own(const Where& at) {
@@ -101,7 +97,7 @@ private:
     }
 
     Pin outer_, inner_;
-    mm::PageInfo* page_ = nullptr;
+    HeldFrame frame_; // goes before the pins
     bool write_ = false;
 };
 

@@ -171,7 +171,6 @@ void stamp_log(LogClock clock, bool hexadecimal) {
     stamp_hexadecimal = hexadecimal;
 }
 void set_log_level(LogLevel level) { threshold = level; }
-LogLevel log_level() { return threshold; }
 
 void add_log_sink(LogSink& sink) {
     LogGuard guard;

@@ -53,7 +53,6 @@ void set_log_level(LogLevel level);
 /// Lines begin with a time from now on: the TSC in hexadecimal, or seconds of a clock that counts ns.
 using LogClock = u64 (*)();
 void stamp_log(LogClock clock, bool hexadecimal);
-[[nodiscard]] LogLevel log_level();
 
 /// A place where the log appears. Called with the log's lock held and interrupts off; must not log.
 struct LogSink {

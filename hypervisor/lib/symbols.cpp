@@ -2,10 +2,9 @@
 #include "lib/symbols.hpp"
 
 extern "C" {
-// Addresses are offsets from the start of the image. The table is linked behind everything else.
+// The table is linked behind everything else.
 extern const streak::u32 symbol_count;
-extern const streak::u32 symbol_offsets[];
-extern const streak::u32 symbol_names_index[];
+extern const streak::u8 symbol_gaps[];
 extern const char symbol_names[];
 extern const char __image_start[], __text_start[], __text_end[], __init_text_start[], __init_text_end[];
 }
@@ -21,22 +20,46 @@ namespace {
            (address >= raw(__init_text_start) && address < raw(__init_text_end));
 }
 
+/// Goes through the table, which is packed for a small image and not for speed: panics and debuggers read it.
+class Walk {
+public:
+    Symbol next() {
+        u64 gap = 0;
+        for (unsigned shift = 0;; shift += 7) { // LEB128
+            gap |= (*gap_ & 0x7full) << shift;
+            if (!(*gap_++ & 0x80)) break;
+        }
+        const Symbol symbol{name_, before_ += gap};
+        name_ += symbol.name.size() + 1;
+        return symbol;
+    }
+
+private:
+    const u8* gap_ = symbol_gaps;
+    const char* name_ = symbol_names;
+    u64 before_ = raw(__image_start);
+};
+
 } // namespace
 
 u32 count() { return symbol_count; }
 
-Symbol at(u32 index) { return {symbol_names + symbol_names_index[index], raw(__image_start) + symbol_offsets[index]}; }
+Symbol at(u32 index) {
+    Walk walk;
+    for (; index != 0; --index) walk.next();
+    return walk.next();
+}
 
 std::optional<Symbol> find(u64 address) {
-    if (!is_text(address) || symbol_count == 0) return {};
-    const u64 offset = address - raw(__image_start);
-    u32 low = 0, high = symbol_count; // the answer is in [low, high)
-    while (high - low > 1) {
-        const u32 middle = low + (high - low) / 2;
-        (symbol_offsets[middle] <= offset ? low : high) = middle;
+    if (!is_text(address)) return {};
+    std::optional<Symbol> found;
+    Walk walk;
+    for (u32 i = 0; i < symbol_count; ++i) {
+        const Symbol symbol = walk.next();
+        if (symbol.address > address) break;
+        found = symbol;
     }
-    if (symbol_offsets[low] > offset) return {};
-    return at(low);
+    return found;
 }
 
 } // namespace streak::symbols

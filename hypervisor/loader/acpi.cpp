@@ -39,7 +39,6 @@ std::optional<std::uint64_t> scan(std::uint64_t start, std::size_t bytes, Physic
 struct Root {
     std::uint64_t address;
     std::uint8_t entry_bytes; ///< 8: XSDT, 4: RSDT
-    std::uint8_t revision;
 };
 
 LoadResult<Root> read_root(Bytes bytes) {
@@ -48,8 +47,8 @@ LoadResult<Root> read_root(Bytes bytes) {
     if (!rsdp) return refuse(LoadErrc::bad_table, "RSDP length", rsdp_v1_bytes, bytes.size());
     if (!checksum_ok(bytes.first(rsdp_v1_bytes))) return refuse(LoadErrc::bad_checksum, "RSDP");
     const auto extended = read_at<RawRsdpExtension>(bytes, rsdp_v1_bytes);
-    if (rsdp->revision >= 2 && extended && extended->xsdt != 0) return Root{extended->xsdt, 8, rsdp->revision};
-    return Root{rsdp->rsdt, 4, rsdp->revision};
+    if (rsdp->revision >= 2 && extended && extended->xsdt != 0) return Root{extended->xsdt, 8};
+    return Root{rsdp->rsdt, 4};
 }
 
 void read_mcfg(Bytes table, Tables& tables) {
@@ -125,7 +124,6 @@ LoadResult<> read_tables(Bytes rsdp, PhysicalMemory memory, Tables& tables) {
     for (std::uint64_t at = sizeof(RawHeader); slice(*mapped, at, root->entry_bytes); at += root->entry_bytes)
         addresses.push(root->entry_bytes == 8 ? *read_at<std::uint64_t>(*mapped, at)
                                               : std::uint64_t{*read_at<std::uint32_t>(*mapped, at)});
-    tables.rsdp_revision = root->revision;
     for (const auto address : addresses) add_table(address, memory, tables);
     read_s5(memory, tables);
     return {};

@@ -31,7 +31,6 @@ struct LocalApic {
     std::uint32_t processor_uid;
     std::uint32_t apic_id;
     bool enabled;
-    bool online_capable; ///< may be added later
 };
 
 struct IoApic {
@@ -46,26 +45,11 @@ struct SourceOverride { ///< ISA interrupt `source` arrives at `gsi`
     IntiFlags flags;
 };
 
-struct NmiSource { ///< an I/O APIC pin that is an NMI
-    std::uint32_t gsi;
-    IntiFlags flags;
-};
-
-struct LocalNmi { ///< a LINT pin that is an NMI
-    static constexpr std::uint32_t all_processors = 0xFFFFFFFF;
-    std::uint32_t processor_uid;
-    std::uint8_t lint;
-    IntiFlags flags;
-};
-
 struct Madt {
     std::uint64_t lapic_address = 0;
-    bool has_8259 = false;
     Bounded<LocalApic, max_cpus> cpus;
     Bounded<IoApic, max_ioapics> ioapics;
     Bounded<SourceOverride, max_overrides> overrides;
-    Bounded<NmiSource, max_ioapics> nmi_sources;
-    Bounded<LocalNmi, max_overrides> local_nmis;
 };
 
 /// Generic address (ACPI 5.2.3.2).
@@ -78,24 +62,17 @@ struct Register {
 
 struct Fadt {
     std::uint8_t revision = 0;
-    std::uint16_t sci_interrupt = 0;
-    std::uint32_t smi_command = 0;
-    std::uint8_t acpi_enable = 0;
     std::uint32_t flags = 0;
-    std::uint16_t boot_flags = 0; ///< IA-PC boot architecture flags
     std::uint64_t dsdt = 0;
-    Register pm1a_event, pm1b_event, pm1a_control, pm1b_control, pm_timer;
+    Register pm1a_control, pm1b_control, pm_timer;
     Register reset;
     std::uint8_t reset_value = 0;
 
     [[nodiscard]] bool has_reset() const { return (flags >> 10 & 1) != 0 && reset.address != 0; }
-    [[nodiscard]] bool pm_timer_32bit() const { return (flags >> 8 & 1) != 0; }
 };
 
 struct Hpet {
     std::uint64_t address = 0;
-    std::uint8_t number = 0;
-    std::uint16_t minimum_tick = 0;
 };
 
 struct McfgEntry { ///< PCI configuration space in memory
@@ -119,7 +96,6 @@ struct TableEntry {
 
 /// Everything the hypervisor wants of the static tables; what isn't there stays empty.
 struct Tables {
-    std::uint64_t rsdp_revision = 0;
     Bounded<TableEntry, max_tables> directory; ///< without damaged ones
     std::size_t damaged = 0;                   ///< tables with bad length or check sum
     std::optional<Madt> madt;

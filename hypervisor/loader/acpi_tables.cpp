@@ -14,16 +14,11 @@ enum MadtType : std::uint8_t {
     madt_lapic = 0,
     madt_ioapic = 1,
     madt_override = 2,
-    madt_nmi_source = 3,
-    madt_lapic_nmi = 4,
     madt_lapic_address = 5,
-    madt_x2apic = 9,
-    madt_x2apic_nmi = 10
+    madt_x2apic = 9
 };
 
-LocalApic local_apic(std::uint32_t uid, std::uint32_t id, std::uint32_t flags) {
-    return {uid, id, (flags & 1) != 0, (flags & 2) != 0};
-}
+LocalApic local_apic(std::uint32_t uid, std::uint32_t id, std::uint32_t flags) { return {uid, id, (flags & 1) != 0}; }
 
 /// One entry; a short one reads as zeros past its end and is dropped by the length check before.
 void take_entry(Bytes entry, Madt& madt) {
@@ -31,7 +26,6 @@ void take_entry(Bytes entry, Madt& madt) {
     const auto u16 = [&](std::uint64_t at) { return field<std::uint16_t>(entry, at); };
     const auto u32 = [&](std::uint64_t at) { return field<std::uint32_t>(entry, at); };
     const auto holds = [&](std::size_t bytes) { return entry.size() >= bytes; };
-    constexpr std::uint8_t any_uid = 0xFF;
     switch (u8(0)) {
     case madt_lapic:
         if (holds(8)) madt.cpus.push(local_apic(u8(2), u8(3), u32(4)));
@@ -44,17 +38,6 @@ void take_entry(Bytes entry, Madt& madt) {
         return;
     case madt_override:
         if (holds(10)) madt.overrides.push(SourceOverride{u8(3), u32(4), IntiFlags{u16(8)}});
-        return;
-    case madt_nmi_source:
-        if (holds(8)) madt.nmi_sources.push(NmiSource{u32(4), IntiFlags{u16(2)}});
-        return;
-    case madt_lapic_nmi:
-        if (holds(6))
-            madt.local_nmis.push(
-                LocalNmi{u8(2) == any_uid ? LocalNmi::all_processors : u8(2), u8(5), IntiFlags{u16(3)}});
-        return;
-    case madt_x2apic_nmi:
-        if (holds(12)) madt.local_nmis.push(LocalNmi{u32(4), u8(8), IntiFlags{u16(2)}});
         return;
     case madt_lapic_address:
         if (holds(12)) madt.lapic_address = field<std::uint64_t>(entry, 4);
@@ -135,10 +118,9 @@ std::optional<SleepType> read_s5_package(Bytes aml, std::size_t at) {
 } // namespace
 
 LoadResult<> parse_madt(Bytes table, Madt& madt) {
-    constexpr std::uint64_t lapic_address_at = 36, flags_at = 40, first_entry = 44;
+    constexpr std::uint64_t lapic_address_at = 36, first_entry = 44;
     if (table.size() < first_entry) return refuse(LoadErrc::bad_table, "MADT length", first_entry, table.size());
     madt.lapic_address = field<std::uint32_t>(table, lapic_address_at);
-    madt.has_8259 = (field<std::uint32_t>(table, flags_at) & 1) != 0;
     for (std::uint64_t at = first_entry; at + 2 <= table.size();) {
         const auto bytes = field<std::uint8_t>(table, at + 1);
         const auto entry = slice(table, at, bytes);
@@ -155,14 +137,8 @@ LoadResult<Fadt> parse_fadt(Bytes table) {
     Fadt fadt;
     fadt.revision = field<std::uint8_t>(table, 8);
     fadt.dsdt = field<std::uint32_t>(table, 40);
-    fadt.sci_interrupt = field<std::uint16_t>(table, 46);
-    fadt.smi_command = field<std::uint32_t>(table, 48);
-    fadt.acpi_enable = field<std::uint8_t>(table, 52);
-    fadt.boot_flags = field<std::uint16_t>(table, 109);
     fadt.flags = field<std::uint32_t>(table, 112);
-    constexpr std::uint64_t pm1_event_length = 88, pm1_control_length = 89, pm_timer_length = 91;
-    fadt.pm1a_event = either(table, 148, 56, pm1_event_length);
-    fadt.pm1b_event = either(table, 160, 60, pm1_event_length);
+    constexpr std::uint64_t pm1_control_length = 89, pm_timer_length = 91;
     fadt.pm1a_control = either(table, 172, 64, pm1_control_length);
     fadt.pm1b_control = either(table, 184, 68, pm1_control_length);
     fadt.pm_timer = either(table, 208, 76, pm_timer_length);
@@ -179,7 +155,7 @@ LoadResult<Hpet> parse_hpet(Bytes table) {
     const auto base = field<RawRegister>(table, register_at);
     if (Register::Space{base.space} != Register::Space::memory || base.address == 0)
         return refuse(LoadErrc::bad_table, "HPET address space", 0, base.space);
-    return Hpet{base.address, field<std::uint8_t>(table, 52), field<std::uint16_t>(table, 53)};
+    return Hpet{base.address};
 }
 
 std::optional<SleepType> find_s5(Bytes aml) {

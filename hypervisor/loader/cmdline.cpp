@@ -233,20 +233,11 @@ constexpr Option known_options[] = {
     {"dom0_vcpus_pin", [](Text value, Options& o) { return set_bool(value, o.dom0_vcpus_pin); }},
     {"maxcpus", [](Text value, Options& o) { return set_number(value, o.max_cpus); }},
     {"loglvl", [](Text value, Options& o) { return set_level(value, o.log); }},
-    {"guest_loglvl", [](Text value, Options& o) { return set_level(value, o.guest_log); }},
     {"console_timestamps",
      [](Text value, Options& o) { return set_choice(value, o.timestamps, {"none", "boot", "raw"}); }},
     {"nmi", [](Text value, Options& o) { return set_choice(value, o.nmi, {"ignore", "dom0", "fatal"}); }},
-    {"sync_console", [](Text value, Options& o) { return set_bool(value, o.sync_console); }},
     {"noreboot", [](Text value, Options& o) { return set_bool(value, o.no_reboot); }},
     {"x2apic", [](Text value, Options& o) { return set_bool(value, o.x2apic); }},
-    {"no-real-mode", [](Text value, Options& o) { return set_bool(value, o.no_real_mode); }},
-    {"flask",
-     [](Text value, Options& o) {
-         o.flask_given = true;
-         o.flask = value;
-         return value == "enforcing" || value == "permissive" || value == "late" || value == "disabled";
-     }},
     {"xpti", set_xpti},
     {"pcid", set_pcid},
     {"spec-ctrl", set_speculation},
@@ -255,8 +246,9 @@ constexpr Option known_options[] = {
 
 // Accepted so that an existing boot entry doesn't complain; there is nothing to set. (Debian's GRUB scripts put
 // `placeholder` in front.)
-constexpr Text ignored[] = {"cpufreq",     "cpuidle",     "iommu",    "sched",       "ucode",
-                            "crashkernel", "placeholder", "watchdog", "no-watchdog", "watchdog_timeout"};
+constexpr Text ignored[] = {"cpufreq",      "cpuidle",      "iommu",       "sched",       "ucode",
+                            "crashkernel",  "placeholder",  "watchdog",    "no-watchdog", "watchdog_timeout",
+                            "guest_loglvl", "sync_console", "no-real-mode"};
 
 const Option* find_option(std::string_view name) {
     for (const auto& option : known_options)

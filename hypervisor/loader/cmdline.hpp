@@ -64,15 +64,10 @@ struct Options {
     std::uint32_t max_cpus = 0; ///< 0: all
 
     LogLevel log = LogLevel::info;
-    LogLevel guest_log = LogLevel::warning;
-    bool sync_console = false;
     std::string_view timestamps = "none"; ///< none, boot, raw
     std::string_view nmi = "dom0";        ///< ignore, dom0, fatal
     bool no_reboot = false;               ///< halt after a crash
     bool x2apic = false;                  ///< even where no APIC id needs it
-    bool no_real_mode = false;
-    bool flask_given = false;
-    std::string_view flask; ///< enforcing, permissive, late, disabled
 
     Speculation speculation;
     Switch smap = Switch::by_default;

@@ -8,18 +8,13 @@ namespace {
 enum Tag : std::uint32_t { // Multiboot2 specification 2.0, 3.6.x
     tag_end = 0,
     tag_command_line = 1,
-    tag_loader_name = 2,
     tag_module = 3,
-    tag_basic_memory = 4,
     tag_memory_map = 6,
     tag_framebuffer = 8,
     tag_efi64_system_table = 12,
     tag_acpi_old = 14,
     tag_acpi_new = 15,
-    tag_efi_memory_map = 17,
-    tag_efi_boot_services = 18,
-    tag_efi64_image_handle = 20,
-    tag_load_base = 21
+    tag_efi_memory_map = 17
 };
 
 constexpr std::uint32_t header_bytes = 8; // of the information, and of every tag
@@ -75,17 +70,10 @@ LoadResult<BootInfo> BootInfo::parse(Bytes info) {
 LoadResult<> BootInfo::take_tag(std::uint32_t type, Bytes body) {
     switch (type) {
     case tag_command_line: command_line = read_string(body).value_or(""); return {};
-    case tag_loader_name: loader_name = read_string(body).value_or(""); return {};
     case tag_module: return take_module(body);
-    case tag_basic_memory:
-        lower_kib = read_at<std::uint32_t>(body, 0);
-        upper_kib = read_at<std::uint32_t>(body, 4);
-        return {};
     case tag_memory_map: return take_memory_map(body);
     case tag_framebuffer: return take_framebuffer(body);
     case tag_efi64_system_table: efi_system_table = read_at<std::uint64_t>(body, 0); return {};
-    case tag_efi64_image_handle: efi_image_handle = read_at<std::uint64_t>(body, 0); return {};
-    case tag_efi_boot_services: efi_boot_services_running = true; return {};
     case tag_acpi_old:
         if (rsdp.empty()) rsdp = body;
         return {};
@@ -97,7 +85,6 @@ LoadResult<> BootInfo::take_tag(std::uint32_t type, Bytes body) {
         if (efi_memory_map.descriptor_bytes < 40) // EFI_MEMORY_DESCRIPTOR, UEFI 7.2
             return refuse(LoadErrc::bad_boot_info, "EFI descriptor size", 40, efi_memory_map.descriptor_bytes);
         return {};
-    case tag_load_base: load_base = read_at<std::uint32_t>(body, 0); return {};
     default: return {}; // tags we have no use for
     }
 }

@@ -52,16 +52,11 @@ public:
     [[nodiscard]] static LoadResult<BootInfo> parse(Bytes info);
 
     std::string_view command_line;
-    std::string_view loader_name;
     Bounded<BootModule, max_boot_modules> modules;
-    std::optional<std::uint32_t> lower_kib, upper_kib; ///< basic memory information
     std::optional<Framebuffer> framebuffer;
     Bytes rsdp; ///< copy of the ACPI root pointer, the newer one when there are both
     std::optional<std::uint64_t> efi_system_table;
-    std::optional<std::uint64_t> efi_image_handle;
-    bool efi_boot_services_running = false;
     EfiMemoryMap efi_memory_map;
-    std::optional<std::uint32_t> load_base;
 
     /// The E820-like memory map, in the loader's order; ranges that are empty or wrap are left out.
     void for_each_range(FunctionRef<void(const MemoryRange&)> visit) const;

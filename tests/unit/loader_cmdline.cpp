@@ -37,12 +37,10 @@ TEST_CASE("a usual boot entry", "[loader][cmdline]") {
     CHECK(o.console_serial);
     CHECK(o.console_vga);
     CHECK(o.log == LogLevel::all);
-    CHECK(o.guest_log == LogLevel::none);
     CHECK(o.dom0_max_vcpus == 2);
     CHECK(o.dom0_vcpus_pin);
     CHECK(o.max_cpus == 4);
     CHECK(o.no_reboot);
-    CHECK(o.sync_console);
     CHECK(o.speculation.xpti_dom0 == Switch::off);
     CHECK(o.speculation.xpti_domu == Switch::off);
     CHECK(o.smap == Switch::on);
@@ -89,8 +87,8 @@ TEST_CASE("measures against speculation", "[loader][cmdline]") {
 TEST_CASE("quotes, blanks and nothing", "[loader][cmdline]") {
     CHECK(parse_command_line("").unknown.empty());
     CHECK(parse_command_line("  \t ").unknown.empty());
-    const auto o = parse_command_line("  flask=\"permissive\"   \"a b\" \"open");
-    CHECK(o.flask == "permissive");
+    const auto o = parse_command_line("  nmi=\"fatal\"   \"a b\" \"open");
+    CHECK(o.nmi == "fatal");
     REQUIRE(o.unknown.size() == 2);
     CHECK(o.unknown[0] == "\"a b\"");
 }

@@ -54,17 +54,13 @@ TEST_CASE("what GRUB passes is found", "[loader][multiboot2]") {
     const auto info = BootInfo::parse(blob);
     REQUIRE(info);
     CHECK(info->command_line == "dom0_mem=512M loglvl=all");
-    CHECK(info->loader_name == "GRUB 2.06");
     REQUIRE(info->modules.size() == 2);
     CHECK(info->modules[0].start == 0x1000000);
     CHECK(info->modules[0].size() == 0x800000);
     CHECK(info->modules[0].command_line == "root=/dev/vda1 ro");
-    CHECK(info->upper_kib == 2096000u);
     CHECK(info->rsdp.size() == 11);
     CHECK(read_at<char>(info->rsdp, 8) == 'n');
     CHECK(info->efi_system_table == 0x7f000000ull);
-    CHECK(info->efi_boot_services_running);
-    CHECK(info->load_base == 0x200000u);
     CHECK(info->efi_memory_map.descriptor_bytes == 48);
     CHECK(info->efi_memory_map.descriptors.size() == 96);
     REQUIRE(info->framebuffer);
