@@ -11,7 +11,7 @@ TOOLS_SHARED   := $(filter-out %_main.cpp, $(TOOLS_SRCS)) \
 # Libraries of each program; TOOLS_STATIC ones are linked whole, for a quick start.
 LIBS_streak-stored   := -lsystemd
 LIBS_streak-consoled := -lsystemd
-LIBS_streakd         := -lsystemd -lmicrohttpd -lxml2 -lseccomp -lmnl -llzma -lz -lzstd -llz4 -llzo2
+LIBS_streakd         := -lsystemd -lmicrohttpd -lxml2 -lseccomp -lmnl -lnettle -lfmt -llzma -lz -lzstd -llz4 -llzo2
 LIBS_streak          := -lhttp_parser
 TOOLS_STATIC         := streak
 

@@ -195,13 +195,9 @@ LoadResult<PvKernel> read_pv_kernel(Bytes file, StartAs start_as) {
     if (!notes) return std::unexpected(notes.error());
     if (auto checked = check_values(*notes, start_as); !checked) return std::unexpected(checked.error());
 
-    PvKernel kernel{*image,
-                    *notes,
-                    notes->virt_base.value_or(0),
-                    notes->paddr_offset.value_or(0),
-                    notes->entry.value_or(image->entry()),
-                    0,
-                    0};
+    PvKernel kernel{{*notes, notes->virt_base.value_or(0), notes->paddr_offset.value_or(0),
+                     notes->entry.value_or(image->entry()), 0, 0},
+                    *image};
     if (auto found = find_extent(kernel); !found) return std::unexpected(found.error());
     if (auto checked = check_addresses(kernel); !checked) return std::unexpected(checked.error());
     return kernel;

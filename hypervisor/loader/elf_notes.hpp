@@ -46,8 +46,7 @@ struct XenNotes {
 enum class StartAs : std::uint8_t { dom0, dom_u };
 
 /// Where a PV kernel wants to be. All addresses are virtual unless said otherwise.
-struct PvKernel {
-    ElfImage image;
+struct PvStart {
     XenNotes notes;
     std::uint64_t virt_base;    ///< maps pfn 0; 0 without the note
     std::uint64_t paddr_offset; ///< to take off physical addresses of the file
@@ -59,6 +58,10 @@ struct PvKernel {
     [[nodiscard]] std::uint64_t address_of(const Segment& segment) const {
         return segment.physical_address - paddr_offset + virt_base;
     }
+};
+
+struct PvKernel : PvStart {
+    ElfImage image;
 };
 
 /// Reads the notes. Errors: no_xen_notes, legacy_notes, bad_note.

@@ -62,7 +62,7 @@ bool place_tables_and_stack(PvLayout& layout, Packer& packer) {
 }
 
 /// What lies outside the start mapping: frames after it, addresses (if any) elsewhere.
-void place_unmapped(PvLayout& layout, const PvKernel& kernel, const LayoutRequest& request) {
+void place_unmapped(PvLayout& layout, const PvStart& kernel, const LayoutRequest& request) {
     std::uint64_t next = layout.start_pages();
     if (layout.initrd_by_pfn) {
         layout.initrd = Region{0, Pfn(next), pages_of(request.initrd_bytes)};
@@ -84,7 +84,7 @@ bool overlaps(const PvLayout& layout, const Region& region) {
     return region.address < layout.virt_end && region.end() > layout.virt_base;
 }
 
-LoadResult<> check_fit(const PvLayout& layout, const PvKernel& kernel, const LayoutRequest& request) {
+LoadResult<> check_fit(const PvLayout& layout, const PvStart& kernel, const LayoutRequest& request) {
     if (!guest_range(layout.virt_base, layout.virt_end))
         return refuse(LoadErrc::address_range, "start mapping", HYPERVISOR_VIRT_START, layout.virt_end);
     if (kernel.notes.init_p2m) {
@@ -113,7 +113,7 @@ TableCount count_more_tables(std::uint64_t start, std::uint64_t end, std::uint64
     return {level(l1_span), level(l2_span), level(l3_span), 0};
 }
 
-LoadResult<PvLayout> plan_layout(const PvKernel& kernel, const LayoutRequest& request) {
+LoadResult<PvLayout> plan_layout(const PvStart& kernel, const LayoutRequest& request) {
     if (request.nr_pages == 0 || request.nr_pages > most_pages)
         return refuse(LoadErrc::not_enough_memory, "pages", most_pages, request.nr_pages);
     if (pages_of(request.initrd_bytes) > request.nr_pages)

@@ -70,6 +70,6 @@ struct PvLayout {
                                            std::uint64_t other_end);
 
 /// Calculates the layout. Errors: not_enough_memory (pages needed, pages there), address_range.
-[[nodiscard]] LoadResult<PvLayout> plan_layout(const PvKernel& kernel, const LayoutRequest& request);
+[[nodiscard]] LoadResult<PvLayout> plan_layout(const PvStart& kernel, const LayoutRequest& request);
 
 } // namespace streak::loader

@@ -17,7 +17,7 @@ UNIT_PURE := $(filter-out $(shell grep -ls '^// Not hosted:' $(UNIT_PURE) /dev/n
 UNIT_CXX      := $(CXX)
 UNIT_CATCH_V3 := $(wildcard /usr/include/catch2/catch_test_macros.hpp)
 UNIT_LIBS     := $(if $(UNIT_CATCH_V3),-lCatch2Main -lCatch2) -llzma -lz -lzstd -llz4 -llzo2 \
-                 -lsystemd -lmicrohttpd -lhttp_parser -lxml2 -lseccomp -lmnl
+                 -lsystemd -lmicrohttpd -lhttp_parser -lxml2 -lseccomp -lmnl -lnettle -lfmt
 UNIT_SUPPORT  := $(if $(UNIT_CATCH_V3),,tests/unit/support/catch_main.cpp)
 UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # (Under the sanitizers the compiler suspects std::function of being uninitialized.)

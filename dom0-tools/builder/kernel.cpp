@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "builder/kernel.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "builder/load_errors.hpp"
+
+namespace streak::builder {
+
+namespace {
+
+using base::ErrorKind;
+
+/// Copying so many zeros costs less than another read and another hypercall.
+constexpr std::uint64_t least_gap = 64 << 10;
+
+/// A kernel that can start with hardware virtualization only (PVH, HVM) has notes, but none of these.
+base::Outcome<> check_for_pv(std::string_view name, loader::Bytes file) {
+    const auto image = loader::ElfImage::parse(file);
+    const auto notes = image ? loader::read_xen_notes(*image) : std::unexpected(image.error());
+    if (!notes) return std::unexpected(explain(name, notes.error(), file));
+    if (!notes->phys32_entry || notes->entry || notes->virt_base || notes->hypercall_page || !notes->loader.empty())
+        return {};
+    return base::error(ErrorKind::invalid, fmt::format("{} can't be started: not a PV kernel", name),
+                       "ELF notes ENTRY, VIRT_BASE or LOADER of owner Xen", "PHYS32_ENTRY only (a kernel for PVH)",
+                       "Give a kernel built with CONFIG_XEN_PV, such as Debian's linux-image-amd64");
+}
+
+/// Where the segments go; what of them is zero is left out, since a guest's memory is zero at first.
+std::vector<Piece> find_pieces(const loader::PvKernel& kernel, loader::Bytes file) {
+    std::vector<Piece> pieces;
+    kernel.image.for_each_segment([&](const loader::Segment& segment) {
+        const auto offset = static_cast<std::uint64_t>(segment.data.data() - file.data());
+        for (const auto& run : nonzero_runs(segment.data, least_gap))
+            pieces.push_back({kernel.address_of(segment) + run.offset, offset + run.offset, run.bytes});
+    });
+    return pieces;
+}
+
+/// Which of two overlapping segments wins would depend on zeros being copied.
+base::Outcome<> check_apart(std::string_view name, const loader::PvKernel& kernel) {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
+    kernel.image.for_each_segment([&](const loader::Segment& segment) {
+        const auto address = kernel.address_of(segment);
+        ranges.emplace_back(address, address + segment.mem_size);
+    });
+    std::ranges::sort(ranges);
+    for (std::size_t i = 1; i < ranges.size(); ++i)
+        if (ranges[i].first < ranges[i - 1].second)
+            return base::error(ErrorKind::invalid, fmt::format("{} can't be started: its segments overlap", name),
+                               fmt::format("a segment behind {:#x}", ranges[i - 1].second),
+                               fmt::format("{:#x}", ranges[i].first));
+    return {};
+}
+
+/// The texts are views of a file that is not kept.
+loader::PvStart without_texts(loader::PvStart start) {
+    auto& n = start.notes;
+    n.guest_os = n.guest_version = n.xen_version = n.loader = n.pae_mode = n.bsd_symtab = n.features = {};
+    n.unknown_required = {};
+    return start;
+}
+
+} // namespace
+
+base::Outcome<KernelPlan> plan_kernel(std::string_view name, loader::Bytes file) {
+    TRY(check_for_pv(name, file));
+    const auto kernel = loader::read_pv_kernel(file, loader::StartAs::dom_u);
+    if (!kernel) return std::unexpected(explain(name, kernel.error(), file));
+    TRY(check_apart(name, *kernel));
+    return KernelPlan{std::string(name), fmt::format("{} {}", kernel->notes.guest_os, kernel->notes.guest_version),
+                      without_texts(*kernel), find_pieces(*kernel, file)};
+}
+
+base::Outcome<> Kernel::read(std::span<std::byte> into, std::uint64_t offset) const {
+    while (!into.empty()) {
+        const auto got = ::pread(image_.get(), into.data(), into.size(), static_cast<off_t>(offset));
+        if (got < 0) return base::errno_error(fmt::format("{} can't be read", plan_->name), errno);
+        if (got == 0)
+            return base::error(ErrorKind::conflict, fmt::format("{} got shorter while it was read", plan_->name));
+        into = into.subspan(static_cast<std::size_t>(got));
+        offset += static_cast<std::uint64_t>(got);
+    }
+    return {};
+}
+
+base::Outcome<> Kernel::check_unchanged() const {
+    if (!original_ || identity_of(image_.get()) == *original_) return {};
+    return base::error(ErrorKind::conflict, fmt::format("{} was written while a guest was made of it", plan_->name), {},
+                       {}, "Start the guest again; replace kernels by renaming a new file over the old one");
+}
+
+} // namespace streak::builder
