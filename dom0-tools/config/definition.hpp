@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/uuid.hpp"
 
 // A domain as its definition says, after all checks of form. Names of files and bridges are not looked up here.
@@ -28,6 +29,10 @@ struct Disk {
     bool operator==(const Disk&) const = default;
 };
 
+/// The number by which front-end and back-end know a disk's `target`: xvda…, hda to hdd, sda to sdp, with the number of a
+/// partition or without (xen-vbd-interface(7)); absent: no such name.
+[[nodiscard]] std::optional<std::uint32_t> virtual_device_number(std::string_view target);
+
 using MacAddress = std::array<std::uint8_t, 6>;
 [[nodiscard]] std::optional<MacAddress> parse_mac(std::string_view text);
 [[nodiscard]] std::string to_text(const MacAddress& mac);
@@ -38,7 +43,7 @@ struct Interface {
     enum class Source : std::uint8_t { bridge, ethernet, network };
     Source source = Source::bridge;
     std::string bridge; ///< bridge: its name; network: the network's name, whose bridge is `virbr0` for `default`
-    MacAddress mac{};
+    MacAddress mac{};   ///< all zero: not given; complete() makes one
     std::vector<std::string> ips;
     std::string script, vifname, model;
     std::uint64_t outbound_kib_per_s = 0; ///< bandwidth/outbound average; 0: no limit
@@ -74,5 +79,11 @@ struct Definition {
     bool autostart = false;                                     ///< not of the XML
     bool operator==(const Definition&) const = default;
 };
+
+/// Whether a domain may be called `name`: 1 to 64 characters, printable, no '/', not a number and not a UUID.
+[[nodiscard]] base::Outcome<> check_name(std::string_view name);
+
+/// Makes the UUID and the MAC addresses that a definition leaves open.
+void complete(Definition& definition);
 
 } // namespace streak::config

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "config/values.hpp"
+#include "config/xml_tree.hpp"
+
+// Reading happens in two steps: the vocabulary gives each element and attribute its fate, then the readers of single
+// elements take the values of those that are used, and refuse what has a wrong one.
+
+namespace streak::config {
+
+class Reader {
+public:
+    explicit Reader(std::vector<Finding>& findings) : findings_(findings) {}
+
+    /// Gives all of `element` its findings. `place` is where the vocabulary looks, `path` what people read.
+    void classify(Element& element, const std::string& place, const std::string& path);
+
+    void note(const Node& node, std::string text, std::string remedy = {});
+    void ignore(const Node& node, std::string text, std::string remedy = {});
+    void refuse(const Node& node, std::string text, std::string remedy = {});
+    /// Refuses `element` for lack of `name`, an element or attribute ("@dev").
+    void refuse_missing(const Element& element, const std::string& name, std::string text, std::string remedy = {});
+    /// Whether `node` is there and neither ignored nor refused.
+    [[nodiscard]] bool takes(const Node* node) const;
+
+    /// The number in `node`; outside the limits it is refused.
+    [[nodiscard]] std::optional<std::uint64_t> number(const Node& node, std::uint64_t least, std::uint64_t most);
+    [[nodiscard]] std::optional<CpuList> cpus(const Node& node);
+    /// Text of at most `longest` bytes without control characters.
+    [[nodiscard]] std::optional<std::string> text(const Node& node, std::size_t longest);
+    /// An absolute path.
+    [[nodiscard]] std::optional<std::string> path(const Node& node);
+
+    /// The value that `node`'s text stands for.
+    template <class T, std::size_t N>
+    [[nodiscard]] std::optional<T> choice(const Node& node, const std::pair<std::string_view, T> (&known)[N],
+                                          std::string remedy = {}) {
+        std::string expected;
+        for (const auto& [name, value] : known) {
+            if (trimmed(node.value) == name) return value;
+            expected += (expected.empty() ? "" : ", ") + std::string(name);
+        }
+        refuse(node, cat(N == 1 ? "expected " : "expected one of ", expected, "; found ", quoted(trimmed(node.value))),
+               std::move(remedy));
+        return std::nullopt;
+    }
+
+private:
+    void add(Node& node, Finding::Fate fate, std::string path, std::string_view text, std::string_view remedy);
+    void classify_attribute(Node& attribute, const std::string& place, const std::string& path);
+    /// `again`: an element of this name stood before it.
+    void classify_child(Element& child, const std::string& place, const std::string& path, bool again);
+    void unknown(Node& node, std::string_view what, const std::string& name, const std::string& place,
+                 const std::string& path);
+    void set(const Node& node, Finding::Fate fate, std::string text, std::string remedy);
+
+    std::vector<Finding>& findings_;
+};
+
+void read_domain(Reader& reader, const Element& root, Definition& definition);
+void read_clock(Reader& reader, const Element& clock, Definition& definition);
+void read_cputune(Reader& reader, const Element& cputune, Definition& definition);
+void read_vcpus(Reader& reader, const Element& root, Definition& definition);
+void read_devices(Reader& reader, const Element& devices, Definition& definition);
+void read_disk(Reader& reader, const Element& disk, Definition& definition);
+void read_interface(Reader& reader, const Element& interface, Definition& definition);
+
+} // namespace streak::config
