@@ -77,6 +77,7 @@ endif
 include tests/unit/unit.mk
 include tests/guests/guests.mk
 -include tests/fuzz/fuzz.mk dom0-tools/tools.mk
+include tests/system/system.mk
 
 HV_SRCS := $(sort $(filter-out $(HV_EXCLUDE), $(HV_SRCS)))
 HV_OBJS := $(patsubst %,$(OUT)/obj/%.o,$(HV_SRCS)) $(HV_OBJS)
@@ -190,7 +191,7 @@ test-install: $(OUT)/streak.gz  ## make install, the kernel hook and the GRUB me
 test-unit:  ## Catch2 tests of the pure folders, hosted, under ASan and UBSan
 
 .PHONY: test-system
-test-system: $(hv_image)  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
+test-system: $(hv_image) $(HV_PROBE)  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
 	@$(system)/run.py --hv $(HV) --suite full
 
 .PHONY: test-bochs

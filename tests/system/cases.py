@@ -30,7 +30,7 @@ class Case:
     typing: tuple = ()  # (pattern to wait for, text to type, or a Monitor line) in order
     guest_sees: str = ""  # of the hypervisor, by the page tables it runs on: "entry" code and stacks, or "all"
     stock_kernel: bool = False  # Debian's image as it is, not the unpacked copy that a kernel hook makes
-    image: str = ""  # what dom0 has besides: "stress" (stress-ng), "xl" (Debian's toolstack and a guest)
+    image: str = ""  # what dom0 has besides: "stress" (stress-ng), "hv" (hv_probe), "xl" (Debian's toolstack and a guest)
     suites: tuple = ("full",)
     only: str = ""  # hypervisor the case applies to
     dom0_cpus: int = 0  # vCPUs dom0 is expected to have; smp by default
@@ -64,6 +64,8 @@ CASES = [
     Case("net-virtio", "net", nic="virtio-net", smp=2),
     Case("net-virtio-q35", "net", machine="q35", nic="virtio-net"),
     Case("stress", "stress", image="stress", smp=2, dom0="streak.seconds=10"),
+    # The hypercall library, operation by operation.
+    Case("hv", "hv", image="hv", smp=2, only="streak", markers=("probe",)),
     # Debian's own toolstack, unmodified, starts and ends an unmodified guest.
     Case("xl", "xl", image="xl", smp=2, memory_mib=1536),
     Case("console", "console", typing=tuple(

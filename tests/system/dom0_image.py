@@ -4,6 +4,7 @@
 
   initramfs.cpio.gz         busybox, kernel modules, /init, the test scripts
   initramfs-stress.cpio.gz  the same and stress-ng
+  initramfs-hv.cpio.gz      the same and build/system/hv-probe
   initramfs-xl.cpio.gz      the same, Debian's Xen tools, and a guest: Debian's kernel and a busybox of its own
 
 Same inputs, same bytes: entries are sorted, times and owners are zero. Rebuilt only when an input changed.
@@ -21,6 +22,8 @@ import host
 HERE = pathlib.Path(__file__).resolve().parent
 MODULES = """xen-evtchn xen-privcmd xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback xen-pciback loop bridge
     virtio_pci virtio_blk virtio_net virtio_console e1000 ahci ata_piix ata_generic sd_mod sr_mod ext4 brd""".split()
+
+HV_PROBE = host.BUILD / "system/hv-probe"  # `make build/system/hv-probe`
 
 
 class Archive:
@@ -94,6 +97,8 @@ def programs(kind):
     """Further programs of an image."""
     if kind == "stress":
         return ["/usr/bin/stress-ng"]
+    if kind == "hv":
+        return [HV_PROBE]
     if kind == "xl":
         return [f"/usr/lib/xen-4.17/bin/{name}" for name in
                 ("xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
@@ -132,7 +137,10 @@ def build_archive(modules, kind):
     lines = [f"{path}: {' '.join(needs)}".rstrip() for path, needs in sorted(closure.items())]
     archive.add(f"{target}/modules.dep", stat.S_IFREG | 0o644, ("\n".join(lines) + "\n").encode())
     for program in programs(kind):
-        add_program(archive, program)
+        if program == HV_PROBE:
+            archive.add_file("bin/hv-probe", program)
+        else:
+            add_program(archive, program)
     if programs(kind):  # threads that are cancelled load it by name
         archive.add_file("lib/x86_64-linux-gnu/libgcc_s.so.1", "/lib/x86_64-linux-gnu/libgcc_s.so.1")
     if kind == "xl":
@@ -155,7 +163,7 @@ def input_key(modules, kind):
 
 
 def build(kind=""):
-    """Path of the image, built when it is absent or old. Kinds: "", "stress", "xl"."""
+    """Path of the image, built when it is absent or old. Kinds: "", "stress", "hv", "xl"."""
     modules = modules_directory(host.kernel()[1])
     output = host.BUILD / "dom0" / f"initramfs{'-' + kind if kind else ''}.cpio.gz"
     stamp = output.with_suffix(".key")
@@ -172,5 +180,5 @@ def build(kind=""):
 
 
 if __name__ == "__main__":
-    for name in ("", "stress", "xl"):
+    for name in ("", "stress", "hv", "xl"):
         build(name)
