@@ -27,9 +27,9 @@ struct Request {
     std::shared_ptr<const Kernel> kernel;
     std::span<const std::byte> initrd; ///< as the file is; empty: none
     std::string command_line;
-    std::uint64_t memory_kib = 0;     ///< at start
-    std::uint64_t max_memory_kib = 0; ///< size of the p2m and of the memory map
-    std::uint32_t vcpus = 1;
+    std::uint64_t memory_kib = 0;     ///< at start; the p2m covers it
+    std::uint64_t max_memory_kib = 0; ///< size of the memory map, when more
+    std::uint32_t vcpus = 1;          ///< those after the first are started by the guest
     EvtchnPort store_port{}, console_port{};
 };
 
@@ -38,8 +38,12 @@ struct Built {
     std::uint64_t pages = 0;
 };
 
-/// Memory in KiB that a guest of this kernel and initial RAM disk needs at least.
+/// Memory in KiB that it takes at least to load this kernel and an initial RAM disk. 0: no amount helps (check() says why).
 [[nodiscard]] std::uint64_t least_memory_kib(const Kernel& kernel, std::uint64_t initrd_bytes);
+
+/// Whether build() can succeed, before the domain is there: memory, addresses, length of the command line. Looks at
+/// neither domain nor ports. Errors: invalid.
+[[nodiscard]] base::Outcome<> check(const Request& request);
 
 /// The domain exists, is paused, and has its vCPUs and memory limit; afterwards vCPU 0 is ready to run. On failure the
 /// caller destroys the domain: nothing else was changed.

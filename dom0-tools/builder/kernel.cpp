@@ -88,7 +88,10 @@ base::Outcome<> Kernel::read(std::span<std::byte> into, std::uint64_t offset) co
 }
 
 base::Outcome<> Kernel::check_unchanged() const {
-    if (!original_ || identity_of(image_.get()) == *original_) return {};
+    if (!original_) return {};
+    auto now = identity_of(image_.get());
+    now.ctime_ns = original_->ctime_ns; // moves as well when another file takes the name
+    if (now == *original_) return {};
     return base::error(ErrorKind::conflict, fmt::format("{} was written while a guest was made of it", plan_->name), {},
                        {}, "Start the guest again; replace kernels by renaming a new file over the old one");
 }
