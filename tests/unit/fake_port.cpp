@@ -103,6 +103,7 @@ void FakePort::reap(domid_t id) {
 
 std::span<std::byte> FakePort::allocate(std::size_t bytes) {
     const std::lock_guard guard(lock_);
+    if (!buffers_left) return {};
     auto memory = std::make_unique<std::byte[]>(std::max<std::size_t>(bytes, 1));
     std::byte* const start = memory.get();
     buffer_memory_[start] = std::move(memory);

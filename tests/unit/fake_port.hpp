@@ -65,6 +65,7 @@ public:
     unsigned cpus = 2;
     unsigned destroy_rounds = 0;    ///< how often the next destroy asks to be called again
     bool large_extents = true;      ///< whether there is memory in pieces of 2 MiB
+    bool buffers_left = true;       ///< whether there is memory for hypercalls
     bool direct_memory = true;      ///< guestmemio takes the caller's memory; otherwise hypercall buffers only
     std::set<std::uint64_t> absent; ///< pages (address / 4096) of the caller's memory that guestmemio finds not present
 

@@ -193,11 +193,11 @@ TEST_CASE("bytes are copied to a guest's addresses and back, in one call", "[hv]
     guest.port.forget_calls();
     REQUIRE(guest.hypervisor.write_guest(guest.id, Mfn(guest.root()), somewhere, bytes));
     CHECK(guest.port.calls() == 1);
-    CHECK(guest.contents(somewhere, some_bytes) == bytes);
+    CHECK((guest.contents(somewhere, some_bytes) == bytes));
     std::vector<std::byte> back(some_bytes);
     REQUIRE(guest.hypervisor.read_guest(guest.id, Mfn(guest.root()), somewhere, back));
     CHECK(guest.port.calls() == 2);
-    CHECK(back == bytes);
+    CHECK((back == bytes));
     CHECK(guest.hypervisor.write_guest(guest.id, Mfn(guest.root()), somewhere, {}));
 }
 
@@ -212,9 +212,9 @@ TEST_CASE("memory of the caller that isn't present goes through a buffer", "[hv]
                 guest.port.absent.insert(reinterpret_cast<std::uint64_t>(memory) / page_size + page);
     }
     REQUIRE(guest.hypervisor.write_guest(guest.id, Mfn(guest.root()), somewhere, bytes));
-    CHECK(guest.contents(somewhere, some_bytes) == bytes);
+    CHECK((guest.contents(somewhere, some_bytes) == bytes));
     REQUIRE(guest.hypervisor.read_guest(guest.id, Mfn(guest.root()), somewhere, back));
-    CHECK(back == bytes);
+    CHECK((back == bytes));
 }
 
 TEST_CASE("addresses of a guest that are not mapped are refused", "[hv]") {

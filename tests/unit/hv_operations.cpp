@@ -152,6 +152,33 @@ TEST_CASE("an operation passes on any error, and leaves no buffer behind", "[hv]
     CHECK(refused([&] { return hv.map_grant_table(host.id); }));
 }
 
+TEST_CASE("without memory for hypercalls, every operation says so and none is made", "[hv]") {
+    Host host;
+    auto& hv = host.hypervisor;
+    std::byte some[8]{};
+    host.port.buffers_left = false;
+    host.port.forget_calls();
+    CHECK(error_of(hv.create_domain({})) == Errno::ENOMEM);
+    CHECK(error_of(hv.destroy_domain(host.id)) == Errno::ENOMEM);
+    CHECK(error_of(hv.info(host.id)) == Errno::ENOMEM);
+    CHECK(error_of(hv.list()) == Errno::ENOMEM);
+    CHECK(error_of(hv.host_info()) == Errno::ENOMEM);
+    CHECK(error_of(hv.build_id()) == Errno::ENOMEM);
+    CHECK(error_of(hv.console_log()) == Errno::ENOMEM);
+    CHECK(error_of(hv.press_debug_keys("q")) == Errno::ENOMEM);
+    CHECK(error_of(hv.cpu_idle_ns()) == Errno::ENOMEM);
+    CHECK(error_of(hv.set_context(host.id, 0, {})) == Errno::ENOMEM);
+    CHECK(error_of(hv.set_affinity(host.id, 0, {true})) == Errno::ENOMEM);
+    CHECK(error_of(hv.affinity(host.id, 0)) == Errno::ENOMEM);
+    CHECK(error_of(hv.populate(host.id, Pfn(0), 1)) == Errno::ENOMEM);
+    CHECK(error_of(hv.set_memory_map(host.id, 1)) == Errno::ENOMEM);
+    CHECK(error_of(hv.pin_root(host.id, Mfn(1))) == Errno::ENOMEM);
+    CHECK(error_of(hv.write_guest(host.id, Mfn(1), 0, some)) == Errno::ENOMEM);
+    CHECK(error_of(hv.current_reservation(host.id)) == Errno::ENOMEM);
+    CHECK(error_of(hv.allocate_port(host.id, dom0_id)) == Errno::ENOMEM);
+    CHECK(host.port.calls() == 0);
+}
+
 TEST_CASE("information is of the domain that was asked for, never of the next", "[hv]") {
     Host host;
     host.domain.shutdown_reason = SHUTDOWN_crash;
