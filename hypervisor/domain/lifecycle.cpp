@@ -154,7 +154,10 @@ Result<> destroy(Domain& d) {
     const auto done = relinquish(d);
     d.dead = done.has_value();
     d.being_relinquished = false;
-    if (done) bury(&d);
+    if (done) {
+        send_global_virq(VIRQ_DOM_EXC); // who maps frames of the domain, such as its rings, is to let go of them
+        bury(&d);
+    }
     return done;
 }
 
