@@ -139,6 +139,7 @@ $(OUT)/compile_commands.json: Makefile packaging/compile_commands.py $(HV_SRCS)
 # ---- Running -------------------------------------------------------------------------------------------
 
 hv_image = $(if $(filter xen,$(HV)),,$(OUT)/streak.gz)
+dom0_tools = $(if $(filter xen,$(HV)),,$(TOOLS_BINARIES))
 system   = OUT=$(OUT) $(PYTHON) tests/system
 
 .PHONY: deps
@@ -146,32 +147,57 @@ deps:  ## install the missing Debian packages of packaging/deps.txt
 	@packaging/install_deps.sh packaging/deps.txt
 
 .PHONY: iso
-iso: $(hv_image)  ## build/HV.iso: GRUB, hypervisor, Debian's kernel, dom0 image
+iso: $(hv_image) $(dom0_tools)  ## build/HV.iso: GRUB, hypervisor, Debian's kernel, dom0 image
 	$(Q)$(system)/interactive.py --hv $(HV) --iso-only
 
 .PHONY: run
-run: $(hv_image)  ## boot to a dom0 shell; without a terminal: demonstrate, power off
+run: $(hv_image) $(dom0_tools)  ## boot to a dom0 shell; without a terminal: demonstrate, power off
 	@$(system)/interactive.py --hv $(HV)
 
 .PHONY: shell
-shell: $(hv_image)  ## boot to a dom0 shell, always
+shell: $(hv_image) $(dom0_tools)  ## boot to a dom0 shell, always
 	@$(system)/interactive.py --hv $(HV) --shell
 
 .PHONY: bochs
-bochs: $(hv_image)  ## the same in Bochs, with its debugger on the terminal
+bochs: $(hv_image) $(dom0_tools)  ## the same in Bochs, with its debugger on the terminal
 	@OUT=$(OUT) $(PYTHON) tests/bochs/run.py --hv $(HV) --debug
+
+# Manual pages are docs/man/NAME.SECTION.scd.
+MAN_PAGES := $(patsubst docs/man/%.scd,$(OUT)/man/%,$(wildcard docs/man/*.scd))
+
+$(OUT)/man/%: docs/man/%.scd
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)SOURCE_DATE_EPOCH=0 scdoc < $< > $@.new && mv $@.new $@
+
+.PHONY: image
+image: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## build/image/streak.img: a bootable disk, Debian 12 with Streak installed
+	@$(PYTHON) packaging/image/build.py $(OUT)/image/streak.img --make "$(MAKE)"
+
+.PHONY: run-image
+run-image: image  ## boot it to a login (root, no password), on a copy
+	@OUT=$(OUT) $(PYTHON) tests/system/installed.py $(OUT)/image/streak.img --run
 
 DESTDIR ?=
 
+units = $(DESTDIR)/usr/lib/systemd/system
+
 .PHONY: install
-install: $(OUT)/streak.gz  ## into DESTDIR: image, symbols, kernel hooks, GRUB's menu entries, documents
+install: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## into DESTDIR: image, kernel hooks, GRUB's menu, toolstack, documents
 	install -D -m 644 $(OUT)/streak.gz $(DESTDIR)/boot/streak.gz
 	install -D -m 644 $(OUT)/streak-syms $(DESTDIR)/usr/lib/debug/boot/streak-syms
 	install -D packaging/kernel/zz-streak $(DESTDIR)/etc/kernel/postinst.d/zz-streak
 	install -D packaging/kernel/zz-streak $(DESTDIR)/etc/kernel/postrm.d/zz-streak
 	install -D packaging/grub/20_linux_streak $(DESTDIR)/etc/grub.d/20_linux_streak
 	install -D -m 644 packaging/grub/streak.cfg $(DESTDIR)/etc/default/grub.d/streak.cfg
+	for program in $(TOOLS_BINARIES); do \
+	    case $$program in */streak) folder=bin ;; *) folder=sbin ;; esac; \
+	    install -D -s -t $(DESTDIR)/usr/$$folder $$program; done
+	install -D -m 644 -t $(units) $(wildcard packaging/systemd/*.service packaging/systemd/*.mount)
+	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)/usr/lib/tmpfiles.d/streak.conf
+	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/streak.conf
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/streak README.md docs/*.md
+	for page in $(MAN_PAGES); do install -D -m 644 -t $(DESTDIR)/usr/share/man/man$${page##*.} $$page; done
 
 # ---- Tests ---------------------------------------------------------------------------------------------
 
@@ -193,6 +219,10 @@ test-unit:  ## Catch2 tests of the pure folders, hosted, under ASan and UBSan
 .PHONY: test-system
 test-system: $(hv_image) $(HV_PROBE)  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
 	@$(system)/run.py --hv $(HV) --suite full
+
+.PHONY: test-image
+test-image: image  ## the disk image in QEMU: services, restarts, power-off
+	@OUT=$(OUT) $(PYTHON) tests/system/installed.py $(OUT)/image/streak.img
 
 .PHONY: test-bochs
 test-bochs: $(hv_image)  ## the smoke subset in Bochs

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `make install` puts on a machine, tried in a folder: the kernel hook on Debian's kernel, GRUB's menu entries."""
+"""What `make install` puts on a machine, tried in a folder: the kernel hook on Debian's kernel, GRUB's menu entries,
+the toolstack's programs, units and manual pages."""
 import argparse
 import hashlib
 import lzma
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -22,6 +24,7 @@ class Machine:
     """The installed files and a kernel."""
 
     def __init__(self, root, make):
+        self.root = root
         self.boot = root / "boot"
         self.hook = root / "etc/kernel/postinst.d/zz-streak"
         self.removal = root / "etc/kernel/postrm.d/zz-streak"
@@ -103,6 +106,46 @@ def check_removal(m):
     m.run_hook(m.removal)
 
 
+def unit_files(m):
+    return sorted((m.root / "usr/lib/systemd/system").iterdir())
+
+
+def check_programs(m):
+    for unit in unit_files(m):
+        for program in re.findall(r"^ExecStart=-?(/usr/\S+)", unit.read_text(), re.M):
+            assert (m.root / program.lstrip("/")).is_file(), f"{unit.name} starts {program}, which isn't there"
+    for program in [*(m.root / "usr/sbin").iterdir(), *(m.root / "usr/bin").iterdir()]:
+        said = subprocess.run([program, "--help"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert said.returncode == 0 and program.name in said.stdout, f"{program.name} --help: {said.stdout}"
+        sections = subprocess.run(["readelf", "-SW", program], stdout=subprocess.PIPE, text=True, check=True).stdout
+        assert ".debug_info" not in sections, f"{program.name} isn't stripped"
+
+
+def check_units(m):
+    names = {unit.name for unit in unit_files(m)}
+    assert {"streak-host.service", "proc-xen.mount", "streak-stored.service", "streak-consoled.service",
+            "streakd.service"} <= names, names
+    said = subprocess.run(["systemd-analyze", "--man=no", f"--root={m.root}", "verify", *unit_files(m)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # There is nothing else in the folder: no target, no modprobe.
+    faults = [line for line in said.stdout.splitlines() if not re.search(r" not found|is not executable", line)]
+    assert not faults, "\n".join(faults)
+
+
+def check_enabling(m):
+    subprocess.run(["systemctl", "--quiet", "--root", m.root, "enable", "streakd.service"], check=True)
+    wanted = {link.name for link in (m.root / "etc/systemd/system").glob("*.wants/*")}
+    assert wanted == {unit.name for unit in unit_files(m)}, wanted
+
+
+def check_manual_pages(m):
+    pages = {page.name.removesuffix(".scd") for page in (ROOT / "docs/man").glob("*.scd")}
+    installed = {page.name: page for page in (m.root / "usr/share/man").rglob("*.*") if page.is_file()}
+    assert set(installed) == pages, set(installed) ^ pages
+    for name, page in installed.items():
+        assert page.parent.name == "man" + name[-1] and page.read_text().count(".TH"), name
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--make", default="make")
@@ -110,7 +153,8 @@ def main():
     passed = failed = 0
     with tempfile.TemporaryDirectory(dir=host.BUILD) as work:
         machine = Machine(pathlib.Path(work).resolve(), shlex.split(options.make))
-        for check in (check_copy, check_second_run, check_menu, check_changed_image, check_strange_image, check_removal):
+        for check in (check_copy, check_second_run, check_menu, check_changed_image, check_strange_image, check_removal,
+                      check_programs, check_units, check_enabling, check_manual_pages):
             name = check.__name__.removeprefix("check_").replace("_", " ")
             try:
                 check(machine)
