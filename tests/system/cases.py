@@ -68,6 +68,8 @@ CASES = [
     Case("hv", "hv", image="hv", smp=2, only="streak", markers=("probe",)),
     # Debian's own toolstack, unmodified, starts and ends an unmodified guest.
     Case("xl", "xl", image="xl", smp=2, memory_mib=1536),
+    # Consoles by streak-consoled: logs, terminals, restarts, a flood.
+    Case("consoled", "consoled", image="xl", smp=2, memory_mib=1536, seconds=420),
     Case("console", "console", typing=tuple(
         [(r"READY console\n", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]
         + [(f"line {i - 1} abc", f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(1, 20)])),

@@ -5,7 +5,9 @@
   initramfs.cpio.gz         busybox, kernel modules, /init, the test scripts
   initramfs-stress.cpio.gz  the same and stress-ng
   initramfs-hv.cpio.gz      the same and build/system/hv-probe
-  initramfs-xl.cpio.gz      the same, Debian's Xen tools, and a guest: Debian's kernel and a busybox of its own
+  initramfs-xl.cpio.gz      the same, Debian's Xen tools, Streak's toolstack as far as build/tools has it, and a guest:
+                            Debian's kernel and a busybox of its own
+  initramfs-streak.cpio.gz  the same without Debian's tools, and a definition and a disk for the guest
 
 Same inputs, same bytes: entries are sorted, times and owners are zero. Rebuilt only when an input changed.
 """
@@ -16,6 +18,7 @@ import pathlib
 import re
 import stat
 import subprocess
+import tempfile
 
 import host
 
@@ -24,6 +27,8 @@ MODULES = """xen-evtchn xen-privcmd xen-gntdev xen-gntalloc xenfs xen-blkback xe
     virtio_pci virtio_blk virtio_net virtio_console e1000 ahci ata_piix ata_generic sd_mod sr_mod ext4 brd""".split()
 
 HV_PROBE = host.BUILD / "system/hv-probe"  # `make build/system/hv-probe`
+
+GUEST_MODULES = "xen-blkfront xen-netfront".split()
 
 
 class Archive:
@@ -77,18 +82,28 @@ def modules_directory(directory):
 
 
 def shared_libraries(program):
-    listing = subprocess.run(["ldd", program], check=True, stdout=subprocess.PIPE, text=True).stdout
+    listing = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     return sorted(set(re.findall(r"(?:=> |^\s*)(/\S+)", listing, re.M)))
 
 
-def add_program(archive, program):
-    """A dynamically linked program under its own path, and its libraries under the paths the loader looks at."""
-    for path in (program, *shared_libraries(program)):
-        archive.add_file(re.sub(r"^/(usr/)?", "usr/" if path == program else "", path), os.path.realpath(path))
+def stripped(program):
+    """A program without its debugging information."""
+    with tempfile.NamedTemporaryFile() as file:
+        subprocess.run(["strip", "-o", file.name, program], check=True)
+        return pathlib.Path(file.name).read_bytes()
+
+
+def add_program(archive, program, target=None):
+    """A program as `target` or under its own path, and its libraries where the loader looks."""
+    target = target or re.sub(r"^/(usr/)?", "usr/", str(program))
+    archive.add(target, stat.S_IFREG | 0o755, stripped(os.path.realpath(program)))
+    for path in shared_libraries(program):
+        archive.add_file(path.removeprefix("/"), os.path.realpath(path))
 
 
 def scripts():
     yield "init", HERE / "dom0/init"
+    yield "sbin/streak-up", HERE / "dom0/streak-up"
     for script in sorted((HERE / "dom0/tests").glob("*.sh")):
         yield f"tests/{script.name}", script
 
@@ -106,8 +121,26 @@ def programs(kind):
     return []
 
 
-def guest_image():
-    """A guest's initial RAM file system: busybox and one script."""
+def own_programs(kind):
+    """Streak's toolstack, as `make tools` built it: {path in the image: file}."""
+    folder = host.BUILD / "tools"
+    names = ("streak", "streakd", "streak-stored", "streak-consoled") if kind in ("xl", "streak") else ()
+    return {f"usr/{'bin' if name == 'streak' else 'sbin'}/{name}": folder / name
+            for name in names if (folder / name).exists()}
+
+
+def add_modules(archive, modules, names):
+    """Kernel modules and all they depend on."""
+    target = f"lib/modules/{modules.name}"
+    closure = module_closure(modules, names)
+    for path in closure:
+        archive.add_file(f"{target}/{path}", modules / path)
+    lines = [f"{path}: {' '.join(needs)}".rstrip() for path, needs in sorted(closure.items())]
+    archive.add(f"{target}/modules.dep", stat.S_IFREG | 0o644, ("\n".join(lines) + "\n").encode())
+
+
+def guest_image(modules):
+    """A guest's initial RAM file system: busybox, the drivers of its devices and one script."""
     archive = Archive()
     for name in ("proc", "sys", "dev", "tmp"):
         archive.add(name, stat.S_IFDIR | 0o755)
@@ -115,7 +148,13 @@ def guest_image():
     archive.add_file("bin/busybox", "/bin/busybox")
     archive.add_link("bin/sh", "busybox")
     archive.add("init", stat.S_IFREG | 0o755, (HERE / "guest/init").read_bytes())
+    add_modules(archive, modules, GUEST_MODULES)
     return gzip.compress(archive.content(), mtime=0)
+
+
+def guest_disk():
+    """A raw disk that a guest can tell from an empty one."""
+    return b"The disk of guest web.\n".ljust(1 << 20, b"\0")
 
 
 def build_archive(modules, kind):
@@ -130,32 +169,30 @@ def build_archive(modules, kind):
     archive.add("etc/passwd", stat.S_IFREG | 0o644, b"root::0:0:root:/root:/bin/sh\n")
     for name, source in scripts():
         archive.add(name, stat.S_IFREG | 0o755, source.read_bytes())
-    target = f"lib/modules/{modules.name}"
-    closure = module_closure(modules, MODULES)
-    for path in closure:
-        archive.add_file(f"{target}/{path}", modules / path)
-    lines = [f"{path}: {' '.join(needs)}".rstrip() for path, needs in sorted(closure.items())]
-    archive.add(f"{target}/modules.dep", stat.S_IFREG | 0o644, ("\n".join(lines) + "\n").encode())
+    add_modules(archive, modules, MODULES)
     for program in programs(kind):
-        if program == HV_PROBE:
-            archive.add_file("bin/hv-probe", program)
-        else:
-            add_program(archive, program)
+        add_program(archive, program, "bin/hv-probe" if program == HV_PROBE else None)
+    for target, program in own_programs(kind).items():
+        add_program(archive, program, target)
     if programs(kind):  # threads that are cancelled load it by name
         archive.add_file("lib/x86_64-linux-gnu/libgcc_s.so.1", "/lib/x86_64-linux-gnu/libgcc_s.so.1")
-    if kind == "xl":
+    if kind in ("xl", "streak"):
         archive.add_file("guest/vmlinuz", host.kernel()[0])
+        archive.add("guest/initramfs", stat.S_IFREG | 0o644, guest_image(modules))
+    if kind == "xl":
         archive.add("guest/vmlinux", stat.S_IFREG | 0o644, host.unpacked_kernel())
-        archive.add("guest/initramfs", stat.S_IFREG | 0o644, guest_image())
+    if kind == "streak":
+        archive.add_file("guest/web.xml", HERE / "guest/web.xml")
+        archive.add("guest/web.img", stat.S_IFREG | 0o644, guest_disk())
     return archive
 
 
 def input_key(modules, kind):
     """Changes whenever the image would."""
     digest = hashlib.sha256()
-    files = [path for _, path in scripts()] + [pathlib.Path(__file__), pathlib.Path("/bin/busybox"), HERE / "guest/init",
-                                               modules / "modules.dep"]
-    for path in files + [pathlib.Path(program) for program in programs(kind)]:
+    files = [path for _, path in scripts()] + [pathlib.Path(__file__), pathlib.Path("/bin/busybox"), modules / "modules.dep",
+                                               *sorted((HERE / "guest").iterdir())]
+    for path in [*files, *map(pathlib.Path, programs(kind)), *own_programs(kind).values()]:
         info = path.stat()
         content = path.read_bytes() if info.st_size < 100_000 and path.is_relative_to(host.ROOT) else b""
         digest.update(f"{path} {info.st_size} {info.st_mtime_ns if not content else 0}\n".encode() + content)
@@ -163,7 +200,7 @@ def input_key(modules, kind):
 
 
 def build(kind=""):
-    """Path of the image, built when it is absent or old. Kinds: "", "stress", "hv", "xl"."""
+    """Path of the image, built when it is absent or old. Kinds: "", "stress", "hv", "xl", "streak"."""
     modules = modules_directory(host.kernel()[1])
     output = host.BUILD / "dom0" / f"initramfs{'-' + kind if kind else ''}.cpio.gz"
     stamp = output.with_suffix(".key")
@@ -180,5 +217,5 @@ def build(kind=""):
 
 
 if __name__ == "__main__":
-    for name in ("", "stress", "hv", "xl"):
+    for name in ("", "stress", "hv", "xl", "streak"):
         build(name)

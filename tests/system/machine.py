@@ -61,14 +61,23 @@ def nic_options(machine):
     return options
 
 
-def qemu_command(machine, iso, scratch):
-    """QEMU without its consoles: the caller adds -serial and the monitor. Never with host virtualisation."""
+def base_command(machine):
+    """QEMU without its consoles and what it boots from. Never with host virtualisation."""
     chipset = machine.machine.replace("i440fx", "pc")  # perhaps with options of QEMU's behind it
     # TCG reads the stack of an IRETQ at CPL 3 as supervisor, which SMAP forbids: models have it only with "-smap".
     return ["qemu-system-x86_64", "-accel", "tcg", "-machine", chipset, "-cpu", machine.cpu,
             "-smp", str(machine.smp), "-m", str(machine.memory_mib), "-nodefaults", "-vga", "std",
-            "-display", "none", "-no-reboot", "-cdrom", str(iso), "-boot", "d",
-            *firmware_options(machine, scratch), *disk_options(machine), *nic_options(machine), *machine.extra]
+            "-display", "none", "-no-reboot", *disk_options(machine), *nic_options(machine), *machine.extra]
+
+
+def qemu_command(machine, iso, scratch):
+    """A machine that boots a medium. The caller adds -serial and the monitor."""
+    return [*base_command(machine), "-cdrom", str(iso), "-boot", "d", *firmware_options(machine, scratch)]
+
+
+def disk_command(machine, image):
+    """A machine that boots a disk's image, which stays as it is."""
+    return [*base_command(machine), "-drive", f"file={image},format=raw,if=virtio,snapshot=on", "-boot", "c"]
 
 
 class Run:
