@@ -216,6 +216,10 @@ test-install: $(OUT)/streak.gz  ## make install, the kernel hook and the GRUB me
 .PHONY: test-unit
 test-unit:  ## Catch2 tests of the pure folders, hosted, under ASan and UBSan
 
+.PHONY: test-cli
+test-cli: $(OUT)/tools/streak  ## the program streak against a stand-in for streakd: output, errors, manual, completion
+	@OUT=$(OUT) $(PYTHON) tests/cli/run.py
+
 .PHONY: test-system
 test-system: $(hv_image) $(HV_PROBE)  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
 	@$(system)/run.py --hv $(HV) --suite full

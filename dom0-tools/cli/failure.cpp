@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cli/json.hpp"
+
+#include "cli/failure.hpp"
+#include "cli/text.hpp"
+
+namespace streak::cli {
+namespace {
+
+struct KindRow {
+    base::ErrorKind kind;
+    std::string_view name;
+    int status;
+};
+constexpr KindRow kinds[] = {
+    {base::ErrorKind::usage, "usage", 2},
+    {base::ErrorKind::invalid, "invalid", 3},
+    {base::ErrorKind::not_found, "not_found", 4},
+    {base::ErrorKind::conflict, "conflict", 5},
+    {base::ErrorKind::refused, "refused", 6},
+    {base::ErrorKind::resources, "resources", 7},
+    {base::ErrorKind::unavailable, "unavailable", 8},
+    {base::ErrorKind::timeout, "timeout", 9},
+    {base::ErrorKind::internal, "internal", 1},
+};
+
+const KindRow& row_of(base::ErrorKind kind) {
+    for (const auto& row : kinds)
+        if (row.kind == kind) return row;
+    return kinds[std::size(kinds) - 1];
+}
+
+base::ErrorKind kind_named(std::string_view name) {
+    for (const auto& row : kinds)
+        if (row.name == name) return row.kind;
+    return base::ErrorKind::internal;
+}
+
+constexpr std::string_view fate_names[] = {"used", "ignored", "refused"};
+
+} // namespace
+
+int exit_status(base::ErrorKind kind) { return row_of(kind).status; }
+
+std::string_view name_of(base::ErrorKind kind) { return row_of(kind).name; }
+
+std::string error_text(const Failure& failure, bool colour) {
+    const auto& error = failure.error;
+    std::string text = (colour ? "\033[1;31mstreak:\033[0m " : "streak: ") + printable(error.what) + '\n';
+    const auto line = [&](std::string_view label, const std::string& value) {
+        if (!value.empty()) text += "  " + std::string(label) + printable(value) + '\n';
+    };
+    line("expected: ", error.expected);
+    line("found:    ", error.found);
+    line("remedy:   ", error.remedy);
+    return text + findings_text(failure.findings);
+}
+
+std::string error_json(const Failure& failure) {
+    const auto& error = failure.error;
+    Json json{{"schema", "streak.error/1"}, {"kind", name_of(error.kind)}, {"what", error.what},
+              {"expected", error.expected}, {"found", error.found},        {"remedy", error.remedy}};
+    if (!failure.findings.empty()) json["findings"] = findings_json(failure.findings);
+    return to_line(json);
+}
+
+Failure failure_from_answer(int status, std::string_view body) {
+    const auto json = Json::parse(body, nullptr, false);
+    if (!json.is_object() || text_of(json, "schema") != "streak.error/1")
+        return base::Error{base::ErrorKind::internal, "streakd gave an answer that makes no sense",
+                           "a message streak.error/1", "status " + std::to_string(status),
+                           "is streakd of another version? `streak version` tells"};
+    base::Error error{kind_named(text_of(json, "kind")), text_of(json, "what"), text_of(json, "expected"),
+                      text_of(json, "found"), text_of(json, "remedy")};
+    return {std::move(error), findings_of(json)};
+}
+
+std::vector<config::Finding> findings_of(const Json& json) {
+    std::vector<config::Finding> all;
+    for (const auto& item : list_of(json, "findings")) {
+        const auto fate = text_of(item, "fate");
+        all.push_back({.fate = fate == "used"      ? config::Finding::Fate::used
+                               : fate == "ignored" ? config::Finding::Fate::ignored
+                                                   : config::Finding::Fate::refused,
+                       .line = static_cast<std::uint32_t>(number_of(item, "line")),
+                       .element = text_of(item, "element"),
+                       .text = text_of(item, "text"),
+                       .remedy = text_of(item, "remedy")});
+    }
+    return all;
+}
+
+Json findings_json(const std::vector<config::Finding>& findings) {
+    Json all = Json::array();
+    for (const auto& f : findings)
+        all.push_back({{"fate", fate_names[static_cast<std::size_t>(f.fate)]},
+                       {"line", f.line},
+                       {"element", f.element},
+                       {"text", f.text},
+                       {"remedy", f.remedy}});
+    return all;
+}
+
+std::string findings_text(const std::vector<config::Finding>& findings) {
+    if (findings.empty()) return {};
+    Table table{">LINE", "FATE", "ELEMENT", "WHY", "REMEDY"};
+    for (const auto& f : findings)
+        table.row({std::to_string(f.line), std::string(fate_names[static_cast<std::size_t>(f.fate)]), f.element, f.text,
+                   f.remedy});
+    return table.text();
+}
+
+} // namespace streak::cli

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cli/verbs.hpp"
+
+#include "cli/help.hpp"
+
+#include <algorithm>
+
+#include "cli/text.hpp"
+
+namespace streak::cli {
+namespace {
+
+constexpr std::string_view json_text = "the answer as JSON";
+
+std::vector<Options::Entry> all_entries(const Verb& verb, const Options& options) {
+    auto entries = options.entries();
+    if (!verb.schema.empty())
+        entries.push_back({"--json", {}, std::string(json_text) + ", schema " + std::string(verb.schema), true});
+    entries.push_back({"--help", {}, "this text", true});
+    return entries;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+    std::vector<std::string_view> lines;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\n'), text.size());
+        lines.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return lines;
+}
+
+std::string overview() {
+    std::string text = "usage: streak COMMAND … [--json]\n\n";
+    Table table{"COMMAND", "WHAT IT DOES"};
+    for (const auto& verb : verbs())
+        if (!verb.summary.empty()) table.row({std::string(verb.name), std::string(verb.summary)});
+    return text + table.text() +
+           "\nDOMAIN is a name, a number or a UUID. `streak COMMAND --help` explains one command, with examples.\n";
+}
+
+/// The characters that scdoc takes for markup.
+std::string scdoc_escaped(std::string_view text) {
+    std::string all;
+    for (const char c : text) {
+        if (std::string_view("\\*_#`").contains(c)) all += '\\';
+        all += c;
+    }
+    return all;
+}
+
+std::string manual_of(const Verb& verb, const Options& options) {
+    std::string text = "## " + scdoc_escaped(options.usage()) + "\n\n" + scdoc_escaped(verb.summary) + ".\n\n";
+    for (const auto& entry : all_entries(verb, options))
+        text += '*' + scdoc_escaped(entry.name) + '*' + scdoc_escaped(entry.placeholder) + "\n\t" +
+                scdoc_escaped(entry.text) + "\n\n";
+    text += "```\n" + std::string(verb.examples) + "\n```\n\n";
+    return text;
+}
+
+std::string manual() {
+    std::string text;
+    for (const auto& verb : verbs()) {
+        if (verb.summary.empty()) continue;
+        Options options(verb);
+        (void)verb.declare(options);
+        text += manual_of(verb, options);
+    }
+    return text;
+}
+
+/// Names of domains; nothing when streakd is not there: completion is no place for errors.
+std::string domain_words(Context& context) {
+    const auto answer = context.get("/v1/domains", std::chrono::seconds(2));
+    std::string words;
+    if (!answer) return words;
+    for (const auto& domain : list_of(*answer, "domains")) words += printable(text_of(domain, "name")) + '\n';
+    return words;
+}
+
+/// First words of all verbs, or second ones of `store`.
+std::string verb_words(bool store) {
+    std::string all, before;
+    for (const auto& verb : verbs()) {
+        if (verb.summary.empty() || (store && !verb.name.starts_with("store "))) continue;
+        std::string word(store ? verb.name.substr(6) : verb.name.substr(0, verb.name.find(' ')));
+        if (word != before) all += word + '\n';
+        before = std::move(word);
+    }
+    return all;
+}
+
+/// What may stand behind `words`, one a line; "FILE" alone for the name of a file.
+std::string next_words(Context& context, const std::vector<std::string>& words) {
+    std::string name = words.empty() ? "" : words[0];
+    if (name == "store" && words.size() > 1) name += ' ' + words[1];
+    const auto* verb = find_verb(name);
+    std::string all;
+    if (verb == nullptr) return verb_words(name == "store");
+    Options options(*verb);
+    (void)verb->declare(options);
+    std::ptrdiff_t arguments = std::ranges::count_if(words, [](const auto& w) { return !w.starts_with('-'); }) -
+                               std::ranges::count(verb->name, ' ') - 1;
+    for (const auto& entry : all_entries(*verb, options))
+        if (entry.option) {
+            all += entry.name + '\n';
+        } else if (arguments-- == 0) {
+            if (entry.name == "DOMAIN") all += domain_words(context);
+            if (entry.name == "FILE") all += "FILE\n";
+        }
+    return all;
+}
+
+struct WordsValues {
+    std::vector<std::string> words;
+};
+
+struct HelpValues {
+    bool scdoc = false;
+};
+
+} // namespace
+
+std::string help_text(const Verb& verb, const Options& options) {
+    if (verb.name == "help") return overview();
+    std::string text = "usage: " + options.usage() + "\n\n" + std::string(verb.summary) + ".\n\n";
+    std::size_t widest = 0;
+    const auto entries = all_entries(verb, options);
+    for (const auto& entry : entries) widest = std::max(widest, entry.name.size() + entry.placeholder.size());
+    for (const auto& entry : entries) {
+        const auto word = entry.name + entry.placeholder;
+        text += "  " + word + std::string(widest - word.size() + 2, ' ') + entry.text + '\n';
+    }
+    text += "\nexamples:\n";
+    for (const auto line : lines_of(verb.examples)) text += "  " + std::string(line) + '\n';
+    return text;
+}
+
+Action declare_help(Options& options) {
+    auto values = std::make_shared<HelpValues>();
+    options.flag("--scdoc", values->scdoc, "the commands' part of the manual, as scdoc(5) source");
+    return with(
+        values, +[](Context& context, const HelpValues& v) -> Outcome<> {
+            context.print_text(v.scdoc ? manual() : overview());
+            return {};
+        });
+}
+
+Action declare_store_help(Options&) {
+    return [](Context& context) -> Outcome<> {
+        Table table{"COMMAND", "WHAT IT DOES"};
+        for (const auto& verb : verbs())
+            if (verb.name.starts_with("store ") && !verb.summary.empty())
+                table.row({std::string(verb.name), std::string(verb.summary)});
+        context.print_text(table.text());
+        return {};
+    };
+}
+
+Action declare_words(Options& options) {
+    auto values = std::make_shared<WordsValues>();
+    options.arguments("WORD", values->words);
+    return with(
+        values, +[](Context& context, const WordsValues& v) -> Outcome<> {
+            context.print_text(next_words(context, v.words));
+            return {};
+        });
+}
+
+} // namespace streak::cli

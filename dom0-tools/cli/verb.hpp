@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "cli/options.hpp"
+
+namespace streak::cli {
+
+class Context;
+
+/// What runs once the words of a verb are read.
+using Action = std::function<Outcome<>(Context&)>;
+
+struct Verb {
+    std::string_view name; ///< one word, or two for `store`
+    std::string_view summary;
+    std::string_view schema;   ///< of what --json prints
+    std::string_view examples; ///< one a line
+    Action (*declare)(Options&);
+};
+
+/// All verbs, in the order in which help shows them; those with an empty summary are not shown.
+[[nodiscard]] std::span<const Verb> verbs();
+/// The verb of this name, if there is one.
+[[nodiscard]] const Verb* find_verb(std::string_view name);
+
+/// An action with the values that its options fill in.
+template <class Values> Action with(std::shared_ptr<Values> values, Outcome<> (*run)(Context&, const Values&)) {
+    return [values = std::move(values), run](Context& context) { return run(context, *values); };
+}
+
+} // namespace streak::cli

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cli/verbs.hpp"
+
+#include "cli/text.hpp"
+#include "cli/views.hpp"
+
+#include <optional>
+
+// Verbs that go on showing: top and events.
+
+namespace streak::cli {
+namespace {
+
+struct TopValues {
+    bool once = false;
+    std::optional<std::string> interval;
+};
+
+struct EventsValues {
+    bool follow = false;
+    std::optional<std::string> since;
+};
+
+void show_top(Context& context, const Json& before, const Json& now, bool clear) {
+    const auto ns = number_of(now, "time_ns") - number_of(before, "time_ns");
+    context.print(now, (clear ? "\033[H\033[J" : "") + top_text(before, now, before.empty() ? 0 : ns));
+}
+
+Outcome<> top(Context& context, const TopValues& v) {
+    TRY_ASSIGN(seconds, parse_number("interval", v.interval.value_or("1"), 1, 3600));
+    TRY_ASSIGN(before, context.get("/v1/stats"));
+    const bool clear = context.terminal() && !v.once;
+    if (!v.once) show_top(context, Json::object(), before, clear);
+    while (true) {
+        sleep_for(std::chrono::seconds(seconds));
+        TRY_ASSIGN(now, context.get("/v1/stats"));
+        show_top(context, before, now, clear);
+        if (v.once) return {};
+        if (!clear && !context.json()) context.print_text("\n");
+        before = std::move(now);
+    }
+}
+
+constexpr unsigned wait_seconds = 30, most_tries = 30;
+
+/// The next events; a streakd that is being restarted is waited for.
+Outcome<Json> next_events(Context& context, std::uint64_t since) {
+    const auto path = "/v1/events?since=" + std::to_string(since) + "&wait=" + std::to_string(wait_seconds);
+    for (unsigned tries = 1;; ++tries) {
+        auto answer = context.get(path, std::chrono::seconds(wait_seconds) + Context::usual_limit);
+        if (answer || answer.error().error.kind != base::ErrorKind::unavailable || tries == most_tries) return answer;
+        sleep_for(std::chrono::seconds(1));
+    }
+}
+
+void show_events(Context& context, const Json& answer) {
+    for (const auto& event : list_of(answer, "events")) {
+        Json line{{"schema", "streak.event/1"}};
+        line.update(event);
+        context.print(line, event_text(event));
+    }
+}
+
+Outcome<> events(Context& context, const EventsValues& v) {
+    TRY_ASSIGN(first, parse_number("number of an event", v.since.value_or("0"), 0, UINT32_MAX));
+    TRY_ASSIGN(answer, context.get("/v1/events?since=" + std::to_string(first)));
+    if (!v.follow && context.json()) return context.print(answer, {}), Outcome<>{};
+    show_events(context, answer);
+    auto last = number_of(answer, "last");
+    while (v.follow) {
+        TRY_ASSIGN(more, next_events(context, last));
+        show_events(context, more);
+        last = number_of(more, "last");
+    }
+    return {};
+}
+
+} // namespace
+
+Action declare_top(Options& options) {
+    auto values = std::make_shared<TopValues>();
+    options.flag("--once", values->once, "only once, for one interval");
+    options.value("--interval", "S", values->interval, "seconds between two looks (1)");
+    return with(values, +top);
+}
+
+Action declare_events(Options& options) {
+    auto values = std::make_shared<EventsValues>();
+    options.flag("--follow", values->follow, "go on with those that come (one JSON line each, schema streak.event/1)");
+    options.value("--since", "NUMBER", values->since, "only those after this number");
+    return with(values, +events);
+}
+
+} // namespace streak::cli
