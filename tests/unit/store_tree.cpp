@@ -61,7 +61,7 @@ Model contents(const Tree& tree) {
     return m;
 }
 
-void apply(Model& m, const Operation& op) {
+void apply_to(Model& m, const Operation& op) {
     if (op.kind == Operation::Kind::remove) {
         std::erase_if(m, [&](const auto& entry) { return is_within(entry.first, op.path); });
         return;
@@ -117,10 +117,10 @@ TEST_CASE("random operations: the tree is what a plain map says, transactions in
             if (!open.empty()) {
                 Open& t = open[random() % open.size()];
                 if (t.transaction.apply(who, environment, op)) {
-                    apply(t.after, op);
+                    apply_to(t.after, op);
                     t.log.push_back(op);
                 }
-                const std::string path = some_path();
+                const std::string path = some_path() + (random() % 2 ? "/x" : "");
                 (void)read_node(t.transaction.tree(), who, path, &t.transaction.reads());
                 t.reads.try_emplace(path, value_in(t.before, path));
                 CHECK(contents(t.transaction.tree()) == t.after);
@@ -136,7 +136,7 @@ TEST_CASE("random operations: the tree is what a plain map says, transactions in
                 for (const auto& [path, value] : t.reads) same = same && value_in(model, path) == value;
                 if (done) {
                     CHECK(same); // nothing that was read has changed
-                    for (const Operation& logged : t.log) apply(model, logged);
+                    for (const Operation& logged : t.log) apply_to(model, logged);
                     ++commits;
                 } else {
                     CHECK(done.error() == Errno::EAGAIN);
@@ -145,7 +145,7 @@ TEST_CASE("random operations: the tree is what a plain map says, transactions in
             }
             break;
         default:
-            if (store::apply(tree, who, environment, op, changes)) apply(model, op);
+            if (store::apply(tree, who, environment, op, changes)) apply_to(model, op);
         }
         if (i % 50 == 0) CHECK(contents(tree) == model);
     }
