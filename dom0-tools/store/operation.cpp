@@ -95,12 +95,12 @@ struct Ancestor {
 } // namespace
 
 Result<NodeRef> read_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads) {
-    if (reads) reads->contents.emplace(path);
+    if (reads) reads->note(&Reads::contents, path);
     return find_with(tree, who, path, &Permissions::may_read);
 }
 
 Result<NodeRef> list_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads) {
-    if (reads) reads->listings.emplace(path);
+    if (reads) reads->note(&Reads::listings, path);
     return find_with(tree, who, path, &Permissions::may_read);
 }
 

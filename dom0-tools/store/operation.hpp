@@ -21,6 +21,8 @@ struct Quota {
     std::size_t permissions = 5;
     std::size_t watches = 128;
     std::size_t transactions = 10;
+    std::size_t transaction_bytes = 256 << 10; ///< what one of them looked at and changed
+    std::size_t output_bytes = 1 << 20;        ///< replies and events that a client doesn't fetch
 };
 
 /// Told of each refusal by a quota: whose, which, and the value that was too much.
@@ -38,7 +40,7 @@ struct Environment {
     }
 };
 
-/// For watches: a node that was made, changed or removed.
+/// For watches and the journal: a node that was made, changed or removed.
 struct Change {
     std::string path;
     NodeRef node; ///< as it is now; for a removal, as it was
@@ -49,6 +51,11 @@ struct Change {
 struct Reads {
     std::set<std::string, std::less<>> contents; ///< values, permissions, and that a node is absent
     std::set<std::string, std::less<>> listings;
+    std::size_t bytes = 0; ///< about how much memory they take
+
+    void note(std::set<std::string, std::less<>> Reads::* which, std::string_view path) {
+        if ((this->*which).emplace(path).second) bytes += 2 * sizeof(std::string) + path.size();
+    }
 };
 
 /// A change that was asked for.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "store/permissions.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace streak::store {
@@ -18,6 +19,16 @@ Result<Permissions> Permissions::parse(const std::vector<std::string_view>& word
     return p;
 }
 
+Result<Permissions> Permissions::parse_text(std::string_view text) {
+    std::vector<std::string_view> words;
+    for (std::size_t at = 0; at <= text.size();) {
+        const auto end = std::min(text.find(' ', at), text.size());
+        words.push_back(text.substr(at, end - at));
+        at = end + 1;
+    }
+    return parse(words);
+}
+
 std::string Permissions::to_wire() const {
     std::string wire;
     for (const Entry& e : entries_) {
@@ -26,6 +37,12 @@ std::string Permissions::to_wire() const {
         wire += '\0';
     }
     return wire;
+}
+
+void Permissions::forget(DomId domain) {
+    entries_.erase(
+        std::remove_if(entries_.begin() + 1, entries_.end(), [&](const Entry& e) { return e.domain == domain; }),
+        entries_.end());
 }
 
 bool Permissions::may(const Caller& who, Right wanted) const {

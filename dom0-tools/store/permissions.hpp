@@ -32,6 +32,8 @@ public:
 
     /// From strings such as `n0` and `r3`. EINVAL.
     [[nodiscard]] static Result<Permissions> parse(const std::vector<std::string_view>& words);
+    /// From words with spaces between them. EINVAL.
+    [[nodiscard]] static Result<Permissions> parse_text(std::string_view text);
     /// The words again, each ending in NUL.
     [[nodiscard]] std::string to_wire() const;
 
@@ -40,6 +42,9 @@ public:
     [[nodiscard]] bool may_read(const Caller& who) const { return may(who, Right::read); }
     [[nodiscard]] bool may_write(const Caller& who) const { return may(who, Right::write); }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
+    [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
+    /// Without the rights of a domain that is gone; the owner stays.
+    void forget(DomId domain);
 
     bool operator==(const Permissions&) const = default;
 

@@ -2,70 +2,35 @@
 #include "store/service.hpp"
 
 #include <algorithm>
-#include <charconv>
+
+#include "store/request.hpp"
 
 namespace streak::store {
 
 namespace {
 
-constexpr std::string_view ok = "OK";
-
-/// A whole string as a number.
-template <class Number> [[nodiscard]] Result<Number> number(std::string_view text) {
-    Number n{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (error != std::errc{} || end != text.data() + text.size()) return fail(Errno::EINVAL);
-    return n;
-}
-
-[[nodiscard]] std::string with_nul(std::string_view text) { return std::string(text) + '\0'; }
+const std::string done(ok, sizeof ok);
 
 /// The names of a node's children, each ending in NUL.
 [[nodiscard]] std::string names_of(const Node& node) {
     std::string names;
-    node.children.for_each([&](const std::string& name, const NodeRef&) { names += with_nul(name); });
+    node.children.for_each([&](const std::string& name, const NodeRef&) { (names += name) += '\0'; });
     return names;
 }
 
 } // namespace
 
-/// A request on its way through a handler.
-struct Service::Request {
-    Session& session;
-    const Message& message;
-    Transaction* transaction = nullptr;
-    std::vector<std::string_view> strings{}; ///< of the payload, for the types whose payload is strings
-    std::vector<Change> changes{};           ///< that were committed
-    std::string path{};                      ///< absolute form of the first string
+Service::Service(Domains& domains, Environment environment) : domains_(domains), environment_(environment) {
+    environment_.refused = [this, tell = std::move(environment.refused)](DomId domain, std::string_view quota,
+                                                                         std::size_t value) {
+        ++refusals_.try_emplace(std::string(quota)).first->second;
+        if (tell) tell(domain, quota, value);
+    };
+    for (const char* event : {"@introduceDomain", "@releaseDomain"})
+        special_[event] = std::make_shared<Node>(Node{"", Permissions(DomId(0)), {}, 0, 0});
+}
 
-    [[nodiscard]] const Caller& caller() const { return session.caller; }
-    [[nodiscard]] Reads* reads() const { return transaction ? &transaction->reads() : nullptr; }
-    [[nodiscard]] Result<> parse_strings(std::size_t count) {
-        TRY_ASSIGN(parts, split_strings(message.payload));
-        strings = parts;
-        return strings.size() == count ? Result<>{} : fail(Errno::EINVAL);
-    }
-    /// The payload is `count` strings, and the first one a path.
-    [[nodiscard]] Result<> parse_path(std::size_t count) {
-        TRY(parse_strings(count));
-        TRY_ASSIGN(absolute, absolute_path(strings.front(), caller().id));
-        path = absolute;
-        return {};
-    }
-    /// The payload is `count` strings, and the first one a domain; only the control domain may say so.
-    [[nodiscard]] Result<DomId> parse_domain(std::size_t count) {
-        TRY(parse_strings(count));
-        if (!caller().privileged) return fail(Errno::EACCES);
-        return any_domain();
-    }
-    [[nodiscard]] Result<DomId> any_domain() const {
-        TRY_ASSIGN(id, number<std::uint16_t>(strings.front()));
-        return DomId(id);
-    }
-};
-
-Session& Service::open(const Caller& caller, SessionId id) {
-    if (id == 0) id = ++last_session_;
+Session& Service::add(SessionId id, const Caller& caller) {
     auto& place = sessions_[id];
     place = std::make_unique<Session>();
     place->id = id;
@@ -73,8 +38,11 @@ Session& Service::open(const Caller& caller, SessionId id) {
     return *place;
 }
 
+Session& Service::open(const Caller& caller) { return add(++last_session_, caller); }
+Session& Service::open_domain(const Caller& caller) { return add(caller.id.raw(), caller); }
+
 void Service::close(SessionId id) {
-    if (Session* s = session(id)) forget_watches(*s);
+    if (Session* s = session(id)) reset(*s);
     sessions_.erase(id);
 }
 
@@ -109,27 +77,35 @@ Service::Handler Service::handler_of(std::uint32_t type) {
     }
 }
 
+Service::Reply Service::answer(Request& r) {
+    if (r.message.type < requests_.size()) ++requests_[r.message.type];
+    if (r.message.transaction != 0) {
+        const auto found = r.session.transactions.find(r.message.transaction);
+        if (found == r.session.transactions.end()) return fail(Errno::ENOENT);
+        r.transaction = &found->second;
+        if (r.message.type != XS_TRANSACTION_END &&
+            !environment_.within(r.caller(), "transaction-size", r.transaction->bytes(),
+                                 environment_.quota.transaction_bytes))
+            return fail(Errno::ENOSPC);
+    }
+    const Handler handler = handler_of(r.message.type);
+    if (!handler) return fail(Errno::ENOSYS);
+    Reply reply = (this->*handler)(r);
+    if (reply && reply->size() > XENSTORE_PAYLOAD_MAX) return fail(Errno::E2BIG);
+    return reply;
+}
+
 void Service::handle(Session& session, const Message& message) {
     Request r{.session = session, .message = message};
-    const Handler handler = handler_of(message.type);
-    Reply reply = fail(Errno::ENOSYS);
-    if (message.transaction != 0) {
-        const auto found = session.transactions.find(message.transaction);
-        if (found != session.transactions.end()) r.transaction = &found->second;
-    }
-    if (message.transaction != 0 && !r.transaction) reply = fail(Errno::ENOENT);
-    else if (handler) reply = (this->*handler)(r);
-    if (reply && reply->size() > XENSTORE_PAYLOAD_MAX) reply = fail(Errno::E2BIG);
-    session.output.push_back(
-        reply ? Message{message.type, message.request, message.transaction, *reply}.encode()
-              : Message{XS_ERROR, message.request, message.transaction, with_nul(error_name(reply.error()))}.encode());
+    const Reply reply = answer(r);
+    send(session, reply ? encode(message.type, message.request, message.transaction, *reply)
+                        : encode(XS_ERROR, message.request, message.transaction, with_nul(error_name(reply.error()))));
     for (const Change& change : r.changes) fire(change);
     // A watch tells its setter at once, so that nothing is missed between looking and watching.
-    if (message.type == XS_WATCH && reply) {
-        const std::string shown(r.strings[0]);
-        session.output.push_back(Message{XS_WATCH_EVENT, 0, 0, with_nul(shown) + with_nul(r.strings[1])}.encode());
-    }
+    if (message.type == XS_WATCH && reply) send(session, encode(XS_WATCH_EVENT, 0, 0, message.payload));
 }
+
+std::vector<SessionId> Service::take_woken() { return std::exchange(woken_, {}); }
 
 Service::Reply Service::directory(Request& r) {
     TRY(r.parse_path(1));
@@ -142,8 +118,8 @@ Service::Reply Service::directory(Request& r) {
 Service::Reply Service::directory_part(Request& r) {
     TRY(r.parse_path(2));
     TRY_ASSIGN(offset, number<std::size_t>(r.strings[1]));
-    if (r.transaction) return fail(Errno::EBUSY);
-    TRY_ASSIGN(node, list_node(tree_, r.caller(), r.path, nullptr));
+    const Tree& tree = r.transaction ? r.transaction->tree() : tree_;
+    TRY_ASSIGN(node, list_node(tree, r.caller(), r.path, r.reads()));
     const std::string names = names_of(*node);
     std::string reply = with_nul(std::to_string(node->listing));
     const std::string_view rest = std::string_view(names).substr(std::min<std::size_t>(offset, names.size()));
@@ -160,6 +136,11 @@ Service::Reply Service::read(Request& r) {
 }
 
 Service::Reply Service::get_permissions(Request& r) {
+    TRY(r.parse_strings(1));
+    if (const auto found = special_.find(r.strings[0]); found != special_.end()) {
+        const Permissions& permissions = found->second->permissions;
+        return permissions.may_read(r.caller()) ? Reply(permissions.to_wire()) : fail(Errno::EACCES);
+    }
     TRY(r.parse_path(1));
     const Tree& tree = r.transaction ? r.transaction->tree() : tree_;
     TRY_ASSIGN(node, read_node(tree, r.caller(), r.path, r.reads()));
@@ -169,31 +150,53 @@ Service::Reply Service::get_permissions(Request& r) {
 Service::Reply Service::set_permissions(Request& r) {
     TRY_ASSIGN(strings, split_strings(r.message.payload));
     if (strings.size() < 2) return fail(Errno::EINVAL);
-    TRY_ASSIGN(path, absolute_path(strings.front(), r.caller().id));
+    const std::string name(strings.front());
     strings.erase(strings.begin());
     TRY_ASSIGN(permissions, Permissions::parse(strings));
-    return apply(r, {Operation::Kind::set_permissions, path, {}, permissions});
+    if (special_.contains(name)) return set_special(r, name, permissions);
+    TRY_ASSIGN(path, absolute_path(name, r.caller().id));
+    return apply(r, {{Operation::Kind::set_permissions, path, {}, permissions}});
+}
+
+Service::Reply Service::set_special(Request& r, const std::string& name, const Permissions& permissions) {
+    if (!r.caller().privileged) return fail(Errno::EACCES);
+    special_[name] = std::make_shared<Node>(Node{"", permissions, {}, 0, 0});
+    if (recorder_) recorder_->changed({name, special_[name], false});
+    return done;
 }
 
 Service::Reply Service::write(Request& r) {
     const auto end = r.message.payload.find('\0');
     if (end == std::string::npos) return fail(Errno::EINVAL);
     TRY_ASSIGN(path, absolute_path(std::string_view(r.message.payload).substr(0, end), r.caller().id));
-    return apply(r, {.kind = Operation::Kind::write, .path = path, .value = r.message.payload.substr(end + 1)});
+    return apply(r, {{.kind = Operation::Kind::write, .path = path, .value = r.message.payload.substr(end + 1)}});
 }
 
-Service::Reply Service::make(Request& r) { return change(r, Operation::Kind::make); }
-Service::Reply Service::remove(Request& r) { return change(r, Operation::Kind::remove); }
-
-Service::Reply Service::change(Request& r, Operation::Kind kind, std::string value) {
+Service::Reply Service::make(Request& r) {
     TRY(r.parse_path(1));
-    return apply(r, {.kind = kind, .path = r.path, .value = std::move(value)});
+    return apply(r, {{.kind = Operation::Kind::make, .path = r.path, .value = {}}});
 }
 
-Service::Reply Service::apply(Request& r, Operation operation) {
-    if (r.transaction) TRY(r.transaction->apply(r.caller(), environment_, std::move(operation)));
-    else TRY(store::apply(tree_, r.caller(), environment_, operation, r.changes));
-    return with_nul(ok);
+Service::Reply Service::remove(Request& r) {
+    TRY(r.parse_path(1));
+    return apply(r, {{.kind = Operation::Kind::remove, .path = r.path, .value = {}}});
+}
+
+/// All of them or none.
+Service::Reply Service::apply(Request& r, const std::vector<Operation>& operations) {
+    if (r.transaction) {
+        Transaction trial = *r.transaction;
+        for (const Operation& operation : operations) TRY(trial.apply(r.caller(), environment_, operation));
+        *r.transaction = std::move(trial);
+        return done;
+    }
+    Tree trial = tree_;
+    std::vector<Change> changes;
+    for (const Operation& operation : operations)
+        TRY(store::apply(trial, r.caller(), environment_, operation, changes));
+    tree_ = std::move(trial);
+    r.changes = std::move(changes);
+    return done;
 }
 
 Service::Reply Service::watch(Request& r) {
@@ -203,24 +206,36 @@ Service::Reply Service::watch(Request& r) {
         return fail(Errno::E2BIG);
     const Watch watch{r.session.id, std::string(r.strings[1]), !is_special(path) && !r.strings[0].starts_with('/')};
     TRY(watches_.add(path, watch));
-    if (recorder_) recorder_->watching(r.session.id, path, watch, true);
-    return with_nul(ok);
+    if (recorder_ && r.session.of_domain()) recorder_->watching(r.session.id, path, watch, true);
+    return done;
 }
 
 Service::Reply Service::unwatch(Request& r) {
     TRY(r.parse_strings(2));
     TRY_ASSIGN(path, watched_path(r.strings[0], r.caller().id));
     TRY(watches_.remove(path, r.session.id, r.strings[1]));
-    if (recorder_) recorder_->watching(r.session.id, path, {r.session.id, std::string(r.strings[1])}, false);
-    return with_nul(ok);
+    if (recorder_ && r.session.of_domain())
+        recorder_->watching(r.session.id, path, {r.session.id, std::string(r.strings[1])}, false);
+    return done;
 }
 
 /// A kernel that takes over from another one (kexec, resume) begins anew.
 Service::Reply Service::reset_watches(Request& r) {
     TRY(r.parse_strings(1));
-    forget_watches(r.session);
-    if (r.transaction == nullptr) r.session.transactions.clear();
-    return with_nul(ok);
+    reset(r.session);
+    return done;
+}
+
+void Service::reset(Session& session) {
+    const auto recorder = session.of_domain() ? recorder_ : nullptr;
+    if (recorder) {
+        watches_.for_each([&](const std::string& path, const Watch& watch) {
+            if (watch.session == session.id) recorder->watching(session.id, path, watch, false);
+        });
+        for (const auto& [id, transaction] : session.transactions) recorder->transaction(session.id, id, false);
+    }
+    watches_.remove_all(session.id);
+    session.transactions.clear();
 }
 
 Service::Reply Service::start_transaction(Request& r) {
@@ -231,6 +246,7 @@ Service::Reply Service::start_transaction(Request& r) {
     do ++last_transaction_;
     while (last_transaction_ == 0 || r.session.transactions.contains(last_transaction_));
     r.session.transactions.emplace(last_transaction_, Transaction(tree_));
+    if (recorder_ && r.session.of_domain()) recorder_->transaction(r.session.id, last_transaction_, true);
     return with_nul(std::to_string(last_transaction_));
 }
 
@@ -241,8 +257,9 @@ Service::Reply Service::end_transaction(Request& r) {
     if (!commits && r.strings[0] != "F") return fail(Errno::EINVAL);
     const auto ended = r.session.transactions.extract(r.message.transaction);
     r.transaction = nullptr;
+    if (recorder_ && r.session.of_domain()) recorder_->transaction(r.session.id, r.message.transaction, false);
     if (commits) TRY(ended.mapped().commit(tree_, r.caller(), environment_, r.changes));
-    return with_nul(ok);
+    return done;
 }
 
 Service::Reply Service::introduce(Request& r) {
@@ -252,27 +269,27 @@ Service::Reply Service::introduce(Request& r) {
     const bool known = domains_.introduced(domain);
     TRY(domains_.introduce(domain, frame, EvtchnPort(port)));
     if (!known) announce("@introduceDomain");
-    return with_nul(ok);
+    return done;
 }
 
 Service::Reply Service::release(Request& r) {
     TRY_ASSIGN(domain, r.parse_domain(1));
     TRY(domains_.release(domain));
     announce("@releaseDomain");
-    return with_nul(ok);
+    return done;
 }
 
 Service::Reply Service::resume(Request& r) {
     TRY_ASSIGN(domain, r.parse_domain(1));
     TRY(domains_.resume(domain));
-    return with_nul(ok);
+    return done;
 }
 
 Service::Reply Service::set_target(Request& r) {
     TRY_ASSIGN(domain, r.parse_domain(2));
     TRY_ASSIGN(target, number<std::uint16_t>(r.strings[1]));
     TRY(domains_.set_target(domain, DomId(target)));
-    return with_nul(ok);
+    return done;
 }
 
 Service::Reply Service::is_introduced(Request& r) {
@@ -287,50 +304,88 @@ Service::Reply Service::domain_path(Request& r) {
     return with_nul(home_of(domain));
 }
 
-/// `quota`, `stats` and `help`; for people with xenstore-control.
-Service::Reply Service::control(Request& r) {
-    TRY_ASSIGN(words, split_strings(r.message.payload));
-    if (!r.caller().privileged) return fail(Errno::EACCES);
-    if (words.empty()) return fail(Errno::EINVAL);
-    const Quota& q = environment_.quota;
-    if (words[0] == "help") return with_nul("help\nquota\nstats\n");
-    if (words[0] == "stats")
-        return with_nul("nodes " + std::to_string(tree_.size()) + "\nsessions " + std::to_string(sessions_.size()) +
-                        "\n");
-    if (words[0] == "quota")
-        return with_nul("nodes " + std::to_string(q.nodes) + "\nnode-size " + std::to_string(q.node_bytes) +
-                        "\npermissions " + std::to_string(q.permissions) + "\nwatches " + std::to_string(q.watches) +
-                        "\ntransactions " + std::to_string(q.transactions) + "\n");
-    return fail(Errno::EINVAL);
+void Service::announce(const std::string& event) {
+    if (const auto found = special_.find(event); found != special_.end()) fire({event, found->second, false});
 }
 
-void Service::announce(const std::string& event) { fire({event, nullptr, false}); }
+/// Who may read a node, or may see in the list of its parent that it is there.
+bool Service::may_know(const Caller& who, const Change& change) const {
+    if (change.node->permissions.may_read(who)) return true;
+    if (is_special(change.path)) return false;
+    const NodeRef parent = tree_.find(parent_of(change.path));
+    return parent && parent->permissions.may_read(who);
+}
 
 void Service::fire(const Change& change) {
     if (recorder_ && !is_special(change.path)) recorder_->changed(change);
     watches_.for_change(change, [&](const Watch& watch, const std::string& path) {
-        const Session* s = session(watch.session);
-        // Who can't read a node isn't told that it changes, nor of domains that come and go.
-        if (!s || !(change.node ? change.node->permissions.may_read(s->caller) : s->caller.privileged)) return;
-        send_event(watch, path);
+        if (const Session* s = session(watch.session); s && may_know(s->caller, change)) send_event(watch, path);
     });
+}
+
+void Service::send(Session& session, std::string message) {
+    if (recorder_ && session.of_domain()) recorder_->sends(session.id, message);
+    if (session.output.empty()) woken_.push_back(session.id);
+    session.output.add(std::move(message));
 }
 
 void Service::send_event(const Watch& watch, const std::string& path) {
     Session& s = *session(watch.session);
-    const std::string home = home_of(s.caller.id) + "/";
-    const std::string shown = watch.relative && path.starts_with(home) ? path.substr(home.size()) : path;
-    std::string event = Message{XS_WATCH_EVENT, 0, 0, with_nul(shown) + with_nul(watch.token)}.encode();
-    // An event that still waits says the same.
-    if (std::ranges::find(s.output, event) == s.output.end()) s.output.push_back(std::move(event));
+    const std::string home = watch.relative ? home_of(s.caller.id) + "/" : "";
+    const std::string_view shown = std::string_view(path).substr(path.starts_with(home) ? home.size() : 0);
+    std::string payload;
+    payload.reserve(shown.size() + watch.token.size() + 2);
+    payload.append(shown).append(1, '\0').append(watch.token).append(1, '\0');
+    const std::string event = encode(XS_WATCH_EVENT, 0, 0, payload);
+    if (!environment_.within(s.caller, "output", s.output.bytes() + event.size(), environment_.quota.output_bytes))
+        return;
+    const bool woken = s.output.empty();
+    if (!s.output.add_event(event)) return;
+    if (woken) woken_.push_back(s.id);
+    if (recorder_ && s.of_domain()) recorder_->sends(s.id, event);
 }
 
-void Service::forget_watches(Session& session) {
-    if (recorder_)
-        watches_.for_each([&](const std::string& path, const Watch& watch) {
-            if (watch.session == session.id) recorder_->watching(session.id, path, watch, false);
-        });
-    watches_.remove_all(session.id);
+void Service::bury(DomId domain) {
+    if (std::ranges::any_of(graves_, [&](const Grave& g) { return g.domain == domain; })) return;
+    graves_.push_back({domain, Tree::latest_change()});
+    if (recorder_) recorder_->died(domain);
+}
+
+std::set<std::uint16_t> Service::buried() const {
+    std::set<std::uint16_t> ids;
+    for (const Grave& grave : graves_) ids.insert(grave.domain.raw());
+    return ids;
+}
+
+void Service::sweep() {
+    const auto left = [&](const Grave& g) { return tree_.owned_by(g.domain) != 0 || tree_.naming(g.domain) != 0; };
+    if (graves_.empty()) return;
+    if (recorder_) recorder_->swept();
+    const std::vector<Grave> graves = std::exchange(graves_, {});
+    if (std::ranges::none_of(graves, left)) return;
+    std::vector<std::string> orphans;
+    std::vector<std::pair<std::string, Permissions>> freed;
+    tree_.for_each([&](const std::string& path, const Node& node) {
+        Permissions permissions = node.permissions;
+        for (const Grave& grave : graves) {
+            if (node.content > grave.since) continue;
+            if (permissions.owner() == grave.domain && path != "/") orphans.push_back(path);
+            permissions.forget(grave.domain);
+        }
+        if (permissions != node.permissions) freed.emplace_back(path, permissions);
+    });
+    for (const std::string& path : orphans) {
+        const NodeRef node = tree_.find(path);
+        if (!node) continue; // it went with the one above it
+        tree_.remove(path);
+        fire({path, node, true});
+    }
+    for (const auto& [path, permissions] : freed) {
+        const NodeRef node = tree_.find(path);
+        if (!node) continue;
+        tree_.put(path, node->value, permissions);
+        if (recorder_) recorder_->changed({path, tree_.find(path), false});
+    }
 }
 
 } // namespace streak::store

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "store/output.hpp"
 #include "store/transaction.hpp"
 #include "store/watches.hpp"
 #include "store/wire.hpp"
@@ -16,7 +18,7 @@
 
 namespace streak::store {
 
-/// What only the machine around the store can do (daemon.cpp); a fake in tests.
+/// What only the machine around the store can do (rings.hpp); a fake in tests.
 class Domains {
 public:
     virtual ~Domains() = default;
@@ -29,39 +31,65 @@ public:
     [[nodiscard]] virtual Result<> set_target(DomId domain, DomId target) = 0;
 };
 
-/// A record of what was committed, so that a later daemon can go on from there (journal.hpp).
+/// A record of what was committed, so that a later daemon can go on from there (journal.hpp). Of sessions it is told
+/// about those of domains only: the others end with the daemon.
 class Recorder {
 public:
     virtual ~Recorder() = default;
     virtual void changed(const Change& change) = 0;
     virtual void watching(SessionId session, std::string_view path, const Watch& watch, bool added) = 0;
+    virtual void transaction(SessionId session, std::uint32_t id, bool open) = 0;
+    virtual void sends(SessionId session, std::string_view message) = 0;
+    /// A domain is gone, what it had in the store not yet.
+    virtual void died(DomId domain) = 0;
+    virtual void swept() = 0;
 };
 
 /// One client: a socket's connection or a domain's ring.
 struct Session {
+    /// Sessions of domains are named by the domain's id; those of sockets are numbered from here.
+    static constexpr SessionId first_socket = 1u << 16;
+
     SessionId id = 0;
     Caller caller;
-    std::map<std::uint32_t, Transaction> transactions;
-    std::deque<std::string> output; ///< encoded messages to be sent, oldest first
+    std::map<std::uint32_t, Transaction> transactions{};
+    Output output{};
+
+    [[nodiscard]] bool of_domain() const { return id < first_socket; }
 };
 
 class Service {
 public:
-    Service(Domains& domains, Environment environment) : domains_(domains), environment_(std::move(environment)) {}
+    Service(Domains& domains, Environment environment);
 
-    Session& open(const Caller& caller, SessionId id = 0);
+    /// A socket's session.
+    Session& open(const Caller& caller);
+    /// The session of a domain's ring.
+    Session& open_domain(const Caller& caller);
     void close(SessionId id);
     [[nodiscard]] Session* session(SessionId id);
     [[nodiscard]] const std::map<SessionId, std::unique_ptr<Session>>& sessions() const { return sessions_; }
 
     /// Answers one request; the reply and the events it causes are in the sessions' outputs.
     void handle(Session& session, const Message& request);
+    /// Sessions that were given something to send since the last call; each is named once.
+    [[nodiscard]] std::vector<SessionId> take_woken();
+    /// Watches and transactions of a session end, its output stays.
+    void reset(Session& session);
 
     /// `@introduceDomain`, `@releaseDomain`
     void announce(const std::string& event);
+    /// A domain is gone. Its nodes go, and the rights it had, with the next sweep: most of them are removed by the
+    /// toolstack before that, and a walk through all nodes is saved.
+    void bury(DomId domain);
+    void sweep();
+    [[nodiscard]] bool has_to_sweep() const { return !graves_.empty(); }
+    [[nodiscard]] std::set<std::uint16_t> buried() const;
 
     [[nodiscard]] Tree& tree() { return tree_; }
     [[nodiscard]] Watches& watches() { return watches_; }
+    /// Rights on the events of announce(): who may know.
+    [[nodiscard]] std::map<std::string, NodeRef, std::less<>>& special() { return special_; }
     void set_recorder(Recorder* recorder) { recorder_ = recorder; }
 
 private:
@@ -90,25 +118,39 @@ private:
     [[nodiscard]] Reply is_introduced(Request& r);
     [[nodiscard]] Reply domain_path(Request& r);
     [[nodiscard]] Reply control(Request& r);
+    [[nodiscard]] Reply control_apply(Request& r);
+    [[nodiscard]] Reply control_stats(Request& r);
+    [[nodiscard]] Reply control_quota(Request& r);
 
-    [[nodiscard]] Reply change(Request& r, Operation::Kind kind, std::string value = {});
-    [[nodiscard]] Reply apply(Request& r, Operation operation);
+    [[nodiscard]] Reply answer(Request& r);
+    [[nodiscard]] Reply apply(Request& r, const std::vector<Operation>& operations);
+    [[nodiscard]] Reply set_special(Request& r, const std::string& name, const Permissions& permissions);
+    [[nodiscard]] bool may_know(const Caller& who, const Change& change) const;
     void fire(const Change& change);
+    void send(Session& session, std::string message);
     void send_event(const Watch& watch, const std::string& path);
-    void forget_watches(Session& session);
+    [[nodiscard]] Session& add(SessionId id, const Caller& caller);
+
+    /// A domain that is gone, and when (Tree::latest_change): what is newer belongs to a domain of the same name.
+    struct Grave {
+        DomId domain;
+        std::uint64_t since;
+    };
 
     Domains& domains_;
     Environment environment_;
     Tree tree_;
+    std::map<std::string, NodeRef, std::less<>> special_;
     Watches watches_;
     std::map<SessionId, std::unique_ptr<Session>> sessions_;
-    SessionId last_session_ = first_socket - 1;
+    std::vector<SessionId> woken_;
+    std::vector<Grave> graves_;
+    SessionId last_session_ = Session::first_socket - 1;
     std::uint32_t last_transaction_ = 0;
     Recorder* recorder_ = nullptr;
 
-public:
-    /// Sessions of domains are named by the domain's id; those of sockets are numbered from here.
-    static constexpr SessionId first_socket = 1u << 16;
+    std::array<std::uint64_t, XS_TYPE_COUNT> requests_{};        ///< by type
+    std::map<std::string, std::uint64_t, std::less<>> refusals_; ///< by quota
 };
 
 } // namespace streak::store

@@ -7,6 +7,7 @@ namespace streak::store {
 
 Result<> Transaction::apply(const Caller& who, const Environment& environment, Operation operation) {
     TRY(store::apply(tree_, who, environment, operation, changes_));
+    log_bytes_ += sizeof operation + operation.path.size() + operation.value.size();
     log_.push_back(std::move(operation));
     return {};
 }
@@ -24,6 +25,7 @@ bool Transaction::conflicts(const Tree& now) const {
 
 Result<> Transaction::commit(Tree& now, const Caller& who, const Environment& environment,
                              std::vector<Change>& changes) const {
+    if (lost_) return fail(Errno::EAGAIN);
     if (now == base_) {
         now = tree_;
         changes.insert(changes.end(), changes_.begin(), changes_.end());

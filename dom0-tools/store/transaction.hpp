@@ -19,9 +19,17 @@ namespace streak::store {
 class Transaction {
 public:
     explicit Transaction(const Tree& now) : base_(now), tree_(now) {}
+    /// For one whose changes are not known any more: it is served, and ends with EAGAIN, so that its caller repeats it.
+    [[nodiscard]] static Transaction lost(const Tree& now) {
+        Transaction t(now);
+        t.lost_ = true;
+        return t;
+    }
 
     [[nodiscard]] const Tree& tree() const { return tree_; }
     [[nodiscard]] Reads& reads() { return reads_; }
+    /// About how much memory it keeps, beside the nodes.
+    [[nodiscard]] std::size_t bytes() const { return log_bytes_ + reads_.bytes; }
 
     /// On the snapshot; the same errors as store::apply.
     [[nodiscard]] Result<> apply(const Caller& who, const Environment& environment, Operation operation);
@@ -37,6 +45,8 @@ private:
     Reads reads_;
     std::vector<Operation> log_;
     std::vector<Change> changes_;
+    std::size_t log_bytes_ = 0;
+    bool lost_ = false;
 };
 
 } // namespace streak::store

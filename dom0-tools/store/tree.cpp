@@ -6,10 +6,8 @@ namespace streak::store {
 namespace {
 
 /// Changes are numbered through all trees, so that equal numbers mean equal contents.
-std::uint64_t next_change() {
-    static std::uint64_t last = 0;
-    return ++last;
-}
+std::uint64_t last_change = 0;
+std::uint64_t next_change() { return ++last_change; }
 
 /// `node` with the node at `rest` below it replaced, or removed (nullptr).
 NodeRef replaced(const Node& node, std::string_view rest, const NodeRef& leaf) {
@@ -26,9 +24,10 @@ NodeRef replaced(const Node& node, std::string_view rest, const NodeRef& leaf) {
 } // namespace
 
 Tree::Tree() : root_(std::make_shared<Node>(Node{"", Permissions(DomId(0), Permissions::Right::read), {}, 0, 0})) {
-    count(DomId(0), 1);
-    size_ = 1;
+    count(root_->permissions, 1);
 }
+
+std::uint64_t Tree::latest_change() { return last_change; }
 
 NodeRef Tree::find(std::string_view path) const {
     const NodeRef* node = &root_;
@@ -44,8 +43,10 @@ void Tree::put(std::string_view path, std::string value, const Permissions& perm
     const NodeRef before = find(path);
     auto node =
         before ? std::make_shared<Node>(*before) : std::make_shared<Node>(Node{"", permissions, {}, 0, next_change()});
-    if (before) count(before->permissions.owner(), -1);
-    count(permissions.owner(), 1);
+    if (!before || before->permissions != permissions) {
+        if (before) count(before->permissions, -1);
+        count(permissions, 1);
+    }
     node->value = std::move(value);
     node->permissions = permissions;
     node->content = next_change();
@@ -59,20 +60,25 @@ void Tree::remove(std::string_view path) {
     root_ = replaced(*root_, path, nullptr);
 }
 
-std::size_t Tree::owned_by(DomId domain) const {
-    const std::size_t* n = owned_.find(domain.raw());
-    return n ? *n : 0;
+Tree::Counts Tree::counts_of(DomId domain) const {
+    const Counts* c = counts_.find(domain.raw());
+    return c ? *c : Counts{};
 }
 
-void Tree::count(DomId owner, int change) {
-    const std::size_t now = owned_by(owner) + static_cast<std::size_t>(change);
-    if (now == 0) owned_.erase(owner.raw());
-    else owned_.set(owner.raw(), now);
+void Tree::count(const Permissions& permissions, int change) {
+    std::size_t Counts::* which = &Counts::owned;
+    for (const Permissions::Entry& entry : permissions.entries()) {
+        Counts now = counts_of(entry.domain);
+        now.*which += static_cast<std::size_t>(change);
+        if (now.owned == 0 && now.named == 0) counts_.erase(entry.domain.raw());
+        else counts_.set(entry.domain.raw(), now);
+        which = &Counts::named;
+    }
     size_ += static_cast<std::size_t>(change);
 }
 
 void Tree::uncount_all(const Node& node) {
-    count(node.permissions.owner(), -1);
+    count(node.permissions, -1);
     node.children.for_each([this](const std::string&, const NodeRef& child) { uncount_all(*child); });
 }
 

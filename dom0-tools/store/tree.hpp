@@ -25,7 +25,7 @@ struct Node {
 };
 
 /// All nodes. A copy is a snapshot and costs nothing. No permissions are looked at and nothing is refused here:
-/// store/access.hpp does that.
+/// operation.hpp does that.
 class Tree {
 public:
     Tree();
@@ -38,7 +38,15 @@ public:
     void remove(std::string_view path);
 
     /// Nodes that a domain owns.
-    [[nodiscard]] std::size_t owned_by(DomId domain) const;
+    [[nodiscard]] std::size_t owned_by(DomId domain) const { return counts_of(domain).owned; }
+    /// Nodes of others on which a domain has rights of its own.
+    [[nodiscard]] std::size_t naming(DomId domain) const { return counts_of(domain).named; }
+    /// `visit(domain)` for those that own nodes or have rights of their own.
+    template <class Visit> void for_each_domain(Visit&& visit) const {
+        counts_.for_each([&](std::uint16_t id, const Counts&) { visit(DomId(id)); });
+    }
+    /// The number of the latest change in all trees (Node::content).
+    [[nodiscard]] static std::uint64_t latest_change();
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool operator==(const Tree& other) const { return root_ == other.root_; }
 
@@ -46,7 +54,11 @@ public:
     template <class Visit> void for_each(Visit&& visit) const { walk("/", *root_, visit); }
 
 private:
-    void count(DomId owner, int change);
+    struct Counts {
+        std::size_t owned = 0, named = 0;
+    };
+    [[nodiscard]] Counts counts_of(DomId domain) const;
+    void count(const Permissions& permissions, int change);
     void uncount_all(const Node& node);
     template <class Visit> static void walk(const std::string& path, const Node& node, Visit& visit) {
         visit(path, node);
@@ -56,8 +68,8 @@ private:
     }
 
     NodeRef root_;
-    PersistentMap<std::uint16_t, std::size_t> owned_;
-    std::size_t size_ = 1;
+    PersistentMap<std::uint16_t, Counts> counts_;
+    std::size_t size_ = 0;
 };
 
 } // namespace streak::store

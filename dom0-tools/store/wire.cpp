@@ -6,11 +6,12 @@
 
 namespace streak::store {
 
-std::string Message::encode() const {
+std::string encode(std::uint32_t type, std::uint32_t request, std::uint32_t transaction, std::string_view payload) {
     const xsd_sockmsg header{type, request, transaction, static_cast<std::uint32_t>(payload.size())};
-    std::string bytes(sizeof header, '\0');
-    std::memcpy(bytes.data(), &header, sizeof header);
-    return bytes + payload;
+    std::string bytes;
+    bytes.reserve(sizeof header + payload.size());
+    bytes.append(reinterpret_cast<const char*>(&header), sizeof header);
+    return bytes.append(payload);
 }
 
 std::string_view error_name(Errno error) {

@@ -15,14 +15,17 @@
 
 namespace streak::store {
 
+/// The bytes of a message on the wire.
+[[nodiscard]] std::string encode(std::uint32_t type, std::uint32_t request, std::uint32_t transaction,
+                                 std::string_view payload);
+
 struct Message {
     std::uint32_t type = XS_INVALID;
     std::uint32_t request = 0;
     std::uint32_t transaction = 0;
     std::string payload;
 
-    /// The bytes on the wire.
-    [[nodiscard]] std::string encode() const;
+    [[nodiscard]] std::string encode() const { return store::encode(type, request, transaction, payload); }
 };
 
 /// `ENOENT` and so on; what the protocol has no name for is EINVAL.

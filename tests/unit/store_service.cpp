@@ -1,107 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <catch2/catch_test_macros.hpp>
-
-#include <map>
-#include <optional>
-#include <set>
-#include <string>
-#include <vector>
-
-#include "store/service.hpp"
+#include "store_world.hpp"
 
 using namespace streak;
 using namespace streak::store;
-using namespace std::string_literals;
-
-namespace {
-
-struct FakeDomains : Domains {
-    Result<> introduce(DomId domain, std::uint64_t, EvtchnPort) override {
-        if (domain.raw() > 100) return fail(Errno::ENOENT);
-        known.insert(domain.raw());
-        return {};
-    }
-    Result<> release(DomId domain) override { return known.erase(domain.raw()) ? Result<>{} : fail(Errno::ENOENT); }
-    bool introduced(DomId domain) const override { return known.contains(domain.raw()); }
-    Result<> resume(DomId domain) override { return introduced(domain) ? Result<>{} : fail(Errno::ENOENT); }
-    Result<> set_target(DomId domain, DomId) override { return introduced(domain) ? Result<>{} : fail(Errno::ENOENT); }
-    std::set<std::uint16_t> known;
-};
-
-/// A store with the control domain, and guests 1 and 2 that have homes.
-struct World {
-    struct Refusal {
-        std::uint16_t domain;
-        std::string quota;
-        std::size_t value;
-    };
-
-    World() {
-        for (const auto* guest : {&one, &two}) {
-            const auto id = std::to_string((*guest)->caller.id.raw());
-            REQUIRE(ask(*control, XS_WRITE, "/local/domain/" + id + "/name\0guest"s) == "OK\0"s);
-            REQUIRE(ask(*control, XS_SET_PERMS, "/local/domain/" + id + "\0n"s + id + "\0"s) == "OK\0"s);
-            REQUIRE(ask(*control, XS_MKDIR, "/local/domain/" + id + "/data\0"s) == "OK\0"s);
-            REQUIRE(ask(*control, XS_SET_PERMS, "/local/domain/" + id + "/data\0n"s + id + "\0"s) == "OK\0"s);
-        }
-    }
-
-    std::string ask(Session& s, std::uint32_t type, const std::string& payload, std::uint32_t transaction = 0) {
-        service.handle(s, {type, 7, transaction, payload});
-        std::optional<std::string> reply;
-        std::deque<std::string> rest;
-        for (const std::string& bytes : s.output) {
-            MessageReader reader;
-            reader.feed(bytes);
-            const Message m = **reader.next();
-            if (m.type == XS_WATCH_EVENT) {
-                rest.push_back(bytes);
-                continue;
-            }
-            REQUIRE(!reply);
-            CHECK(m.request == 7);
-            CHECK(m.transaction == transaction);
-            CHECK((m.type == type || m.type == XS_ERROR));
-            reply = m.payload;
-        }
-        s.output = rest;
-        REQUIRE(reply);
-        return *reply;
-    }
-    /// `path token`, in order; they are gone then.
-    std::vector<std::string> events(Session& s) {
-        std::vector<std::string> list;
-        for (const std::string& bytes : s.output) {
-            MessageReader reader;
-            reader.feed(bytes);
-            const Message m = **reader.next();
-            REQUIRE(m.type == XS_WATCH_EVENT);
-            const auto strings = *split_strings(m.payload);
-            list.push_back(std::string(strings.at(0)) + " " + std::string(strings.at(1)));
-        }
-        s.output.clear();
-        return list;
-    }
-    std::uint32_t begin(Session& s) {
-        return static_cast<std::uint32_t>(std::stoul(ask(s, XS_TRANSACTION_START, "\0"s)));
-    }
-    std::string end(Session& s, std::uint32_t id, bool commit = true) {
-        return ask(s, XS_TRANSACTION_END, commit ? "T\0"s : "F\0"s, id);
-    }
-
-    FakeDomains domains;
-    std::vector<Refusal> refusals;
-    Service service{domains, {.quota = {}, .refused = [this](DomId d, std::string_view quota, std::size_t value) {
-                                  refusals.push_back({d.raw(), std::string(quota), value});
-                              }}};
-    Session* control = &service.open({.id = DomId(0), .privileged = true});
-    Session* one = &service.open({.id = DomId(1)}, 1);
-    Session* two = &service.open({.id = DomId(2)}, 2);
-};
-
-const std::string yes = "OK\0"s;
-
-} // namespace
 
 TEST_CASE("nodes are written, read, listed and removed", "[store]") {
     World w;
@@ -175,9 +76,9 @@ TEST_CASE("events tell what changed to those who may know", "[store]") {
     CHECK(w.events(*w.control) == std::vector{"/local/domain/1/data/x/y c"s});
     CHECK(w.events(*w.two).empty());
     CHECK(w.ask(*w.one, XS_READ, "data/x\0"s).empty());
-    CHECK(w.ask(*w.one, XS_WRITE, "data/x/y\0001"s) == yes);
-    CHECK(w.ask(*w.one, XS_WRITE, "data/x/y\0002"s) == yes);
-    CHECK(w.events(*w.one).size() == 1); // one that waits says it all
+    CHECK(w.ask(*w.control, XS_WRITE, "/local/domain/1/data/x/y\0001"s) == yes);
+    CHECK(w.ask(*w.control, XS_WRITE, "/local/domain/1/data/x/y\0002"s) == yes);
+    CHECK(w.events(*w.one) == std::vector{"data/x/y tok"s}); // one that waits says it all
     CHECK(w.ask(*w.one, XS_UNWATCH, "data\0other\0"s) == "ENOENT\0"s);
     CHECK(w.ask(*w.one, XS_UNWATCH, "data\0tok\0"s) == yes);
     CHECK(w.ask(*w.one, XS_WRITE, "data/x/y\0003"s) == yes);
@@ -332,7 +233,7 @@ TEST_CASE("domains come and go", "[store]") {
 
 TEST_CASE("a domain that serves another has that one's rights", "[store]") {
     World w;
-    Session& helper = w.service.open({.id = DomId(3), .target = DomId(1)}, 3);
+    Session& helper = w.service.open_domain({.id = DomId(3), .target = DomId(1)});
     CHECK(w.ask(*w.one, XS_WRITE, "data/x\0001"s) == yes);
     CHECK(w.ask(helper, XS_READ, "/local/domain/1/data/x\0"s) == "1");
     CHECK(w.ask(helper, XS_READ, "/local/domain/2/data\0"s) == "EACCES\0"s);

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <span>
+
+#include "store/request.hpp"
+
+// XS_CONTROL: for tools of the control domain (docs/store.md).
+
+namespace streak::store {
+
+namespace {
+
+constexpr std::string_view help = "apply CHANGE...\nhelp\nquota\nstats [DOMAIN]\n";
+
+constexpr std::array<std::string_view, XS_TYPE_COUNT> type_names = {
+    "control",   "directory",     "read",        "get-permissions", "watch", "unwatch",       "start",           "end",
+    "introduce", "release",       "domain-path", "write",           "make",  "remove",        "set-permissions", "",
+    "",          "is-introduced", "resume",      "set-target",      "",      "reset-watches", "directory-part"};
+
+void add_line(std::string& text, std::string_view name, std::size_t value) {
+    text.append(name).append(1, ' ').append(std::to_string(value)).append(1, '\n');
+}
+
+/// `wPATH VALUE`, `pPATH PERMISSIONS`, `rPATH`, as strings of a payload.
+[[nodiscard]] Result<std::vector<Operation>> parse_changes(std::span<const std::string_view> words, DomId caller) {
+    std::vector<Operation> operations;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i].empty()) return fail(Errno::EINVAL);
+        TRY_ASSIGN(path, absolute_path(words[i].substr(1), caller));
+        Operation operation{.kind = Operation::Kind::remove, .path = path, .value = {}};
+        if (words[i][0] != 'r') {
+            if (i + 1 == words.size()) return fail(Errno::EINVAL);
+            const std::string_view value = words[++i];
+            if (words[i - 1][0] == 'w') {
+                operation.kind = Operation::Kind::write;
+                operation.value = value;
+            } else if (words[i - 1][0] == 'p') {
+                operation.kind = Operation::Kind::set_permissions;
+                TRY_ASSIGN(permissions, Permissions::parse_text(value));
+                operation.permissions = permissions;
+            } else {
+                return fail(Errno::EINVAL);
+            }
+        }
+        operations.push_back(std::move(operation));
+    }
+    return operations;
+}
+
+} // namespace
+
+Service::Reply Service::control(Request& r) {
+    TRY_ASSIGN(words, split_strings(r.message.payload));
+    if (!r.caller().privileged) return fail(Errno::EACCES);
+    if (words.empty()) return fail(Errno::EINVAL);
+    r.strings = words;
+    if (words[0] == "apply") return control_apply(r);
+    if (words[0] == "help") return with_nul(help);
+    if (words[0] == "quota") return control_quota(r);
+    if (words[0] == "stats") return control_stats(r);
+    return fail(Errno::EINVAL);
+}
+
+Service::Reply Service::control_apply(Request& r) {
+    TRY_ASSIGN(operations, parse_changes(std::span(r.strings).subspan(1), r.caller().id));
+    return apply(r, operations);
+}
+
+Service::Reply Service::control_quota(Request&) {
+    const Quota& q = environment_.quota;
+    std::string text;
+    add_line(text, "nodes", q.nodes);
+    add_line(text, "node-size", q.node_bytes);
+    add_line(text, "permissions", q.permissions);
+    add_line(text, "watches", q.watches);
+    add_line(text, "transactions", q.transactions);
+    add_line(text, "transaction-size", q.transaction_bytes);
+    add_line(text, "output", q.output_bytes);
+    return with_nul(text);
+}
+
+/// Counts of the whole store, then a line for each domain from the one that is named on, as many as fit.
+Service::Reply Service::control_stats(Request& r) {
+    std::string text;
+    SessionId from = 0;
+    if (r.strings.size() > 1) {
+        TRY_ASSIGN(first, number<std::uint16_t>(r.strings[1]));
+        from = first;
+    } else {
+        std::size_t watches = 0, transactions = 0;
+        for (const auto& [id, s] : sessions_) watches += watches_.count(id), transactions += s->transactions.size();
+        add_line(text, "nodes", tree_.size());
+        add_line(text, "sessions", sessions_.size());
+        add_line(text, "watches", watches);
+        add_line(text, "transactions", transactions);
+        for (std::size_t type = 0; type < requests_.size(); ++type)
+            if (requests_[type] != 0) add_line(text, "requests " + std::string(type_names[type]), requests_[type]);
+        for (const auto& [quota, count] : refusals_) add_line(text, "refusals " + quota, count);
+    }
+    for (auto it = sessions_.lower_bound(from); it != sessions_.end() && it->second->of_domain(); ++it) {
+        const Session& s = *it->second;
+        std::string line = "domain " + std::to_string(s.caller.id.raw()) + " nodes " +
+                           std::to_string(tree_.owned_by(s.caller.id)) + " watches " +
+                           std::to_string(watches_.count(s.id)) + " transactions " +
+                           std::to_string(s.transactions.size()) + " output " + std::to_string(s.output.bytes()) + "\n";
+        if (text.size() + line.size() >= XENSTORE_PAYLOAD_MAX) break;
+        text += line;
+    }
+    return with_nul(text);
+}
+
+} // namespace streak::store

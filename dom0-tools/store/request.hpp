@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include <charconv>
+
+#include "store/service.hpp"
+
+namespace streak::store {
+
+/// A whole string as a number. EINVAL.
+template <class Number> [[nodiscard]] Result<Number> number(std::string_view text) {
+    Number n{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error != std::errc{} || end != text.data() + text.size()) return fail(Errno::EINVAL);
+    return n;
+}
+
+[[nodiscard]] inline std::string with_nul(std::string_view text) {
+    std::string s;
+    s.reserve(text.size() + 1);
+    return s.append(text) += '\0';
+}
+
+/// A request on its way through a handler.
+struct Service::Request {
+    Session& session;
+    const Message& message;
+    Transaction* transaction = nullptr;
+    std::vector<std::string_view> strings{}; ///< of the payload, for the types whose payload is strings
+    std::vector<Change> changes{};           ///< that were committed
+    std::string path{};                      ///< absolute form of the first string
+
+    [[nodiscard]] const Caller& caller() const { return session.caller; }
+    [[nodiscard]] Reads* reads() const { return transaction ? &transaction->reads() : nullptr; }
+    [[nodiscard]] Result<> parse_strings(std::size_t count) {
+        TRY_ASSIGN(parts, split_strings(message.payload));
+        strings = parts;
+        return strings.size() == count ? Result<>{} : fail(Errno::EINVAL);
+    }
+    /// The payload is `count` strings, and the first one a path.
+    [[nodiscard]] Result<> parse_path(std::size_t count) {
+        TRY(parse_strings(count));
+        TRY_ASSIGN(absolute, absolute_path(strings.front(), caller().id));
+        path = absolute;
+        return {};
+    }
+    /// The payload is `count` strings, and the first one a domain; only the control domain may say so.
+    [[nodiscard]] Result<DomId> parse_domain(std::size_t count) {
+        TRY(parse_strings(count));
+        if (!caller().privileged) return fail(Errno::EACCES);
+        return any_domain();
+    }
+    [[nodiscard]] Result<DomId> any_domain() const {
+        TRY_ASSIGN(id, number<std::uint16_t>(strings.front()));
+        return id < first_reserved_id.raw() ? Result<DomId>(DomId(id)) : fail(Errno::EINVAL);
+    }
+};
+
+inline constexpr char ok[] = "OK"; ///< with its NUL
+
+} // namespace streak::store
