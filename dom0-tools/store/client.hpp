@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "lib/ids.hpp"
 #include "store/wire.hpp"
 
 namespace streak::store {
@@ -20,7 +21,7 @@ class Client {
 public:
     static constexpr const char* default_socket = "/run/xenstored/socket";
 
-    /// ENOENT, ECONNREFUSED: no store is running.
+    /// The default one is below STREAK_ROOT, if the environment has it. ENOENT, ECONNREFUSED: no store is running.
     [[nodiscard]] static Result<Client> connect(const char* socket = default_socket);
 
     [[nodiscard]] Result<std::string> read(std::string_view path);
@@ -59,6 +60,14 @@ public:
     [[nodiscard]] std::uint64_t requests() const { return requests_; }
 
 private:
+    [[nodiscard]] Result<> send(std::string_view bytes);
+    /// Nothing: none came within `wait_ms`, if that isn't negative.
+    [[nodiscard]] Result<std::optional<Message>> receive(int wait_ms);
+    /// A request whose reply says nothing.
+    [[nodiscard]] Result<> order(std::uint32_t type, std::string_view payload, std::uint32_t transaction = 0);
+    [[nodiscard]] Result<std::string> long_list(std::string_view path);
+    [[nodiscard]] Result<> queue(const Message& event);
+
     base::Fd socket_;
     MessageReader reader_;
     std::deque<Event> events_;

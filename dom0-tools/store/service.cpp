@@ -337,8 +337,12 @@ void Service::send_event(const Watch& watch, const std::string& path) {
     payload.reserve(shown.size() + watch.token.size() + 2);
     payload.append(shown).append(1, '\0').append(watch.token).append(1, '\0');
     const std::string event = encode(XS_WATCH_EVENT, 0, 0, payload);
-    if (!environment_.within(s.caller, "output", s.output.bytes() + event.size(), environment_.quota.output_bytes))
+    const std::size_t waiting = s.output.bytes() + event.size();
+    if (!environment_.within(s.caller, "output", waiting, environment_.quota.output_bytes)) return;
+    if (!s.of_domain() && waiting > environment_.quota.output_bytes) {
+        if (!std::exchange(s.overrun, true)) woken_.push_back(s.id);
         return;
+    }
     const bool woken = s.output.empty();
     if (!s.output.add_event(event)) return;
     if (woken) woken_.push_back(s.id);

@@ -54,6 +54,7 @@ struct Session {
     Caller caller;
     std::map<std::uint32_t, Transaction> transactions{};
     Output output{};
+    bool overrun = false; ///< a socket's client that doesn't read: there was too much, it has to be dropped
 
     [[nodiscard]] bool of_domain() const { return id < first_socket; }
 };

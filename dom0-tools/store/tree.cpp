@@ -23,7 +23,7 @@ NodeRef replaced(const Node& node, std::string_view rest, const NodeRef& leaf) {
 
 } // namespace
 
-Tree::Tree() : root_(std::make_shared<Node>(Node{"", Permissions(DomId(0), Permissions::Right::read), {}, 0, 0})) {
+Tree::Tree() : root_(std::make_shared<Node>(Node{"", Permissions(DomId(0)), {}, 0, 0})) {
     count(root_->permissions, 1);
 }
 

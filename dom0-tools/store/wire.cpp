@@ -14,15 +14,27 @@ std::string encode(std::uint32_t type, std::uint32_t request, std::uint32_t tran
     return bytes.append(payload);
 }
 
+namespace {
+
+constexpr std::pair<Errno, std::string_view> error_names[] = {
+    {Errno::EINVAL, "EINVAL"},       {Errno::EACCES, "EACCES"},   {Errno::EEXIST, "EEXIST"}, {Errno::EISDIR, "EISDIR"},
+    {Errno::ENOENT, "ENOENT"},       {Errno::ENOMEM, "ENOMEM"},   {Errno::ENOSPC, "ENOSPC"}, {Errno::EIO, "EIO"},
+    {Errno::ENOTEMPTY, "ENOTEMPTY"}, {Errno::ENOSYS, "ENOSYS"},   {Errno::EROFS, "EROFS"},   {Errno::EBUSY, "EBUSY"},
+    {Errno::EAGAIN, "EAGAIN"},       {Errno::EISCONN, "EISCONN"}, {Errno::E2BIG, "E2BIG"},   {Errno::EPERM, "EPERM"}};
+
+} // namespace
+
 std::string_view error_name(Errno error) {
-    static constexpr std::pair<Errno, std::string_view> names[] = {
-        {Errno::EINVAL, "EINVAL"}, {Errno::EACCES, "EACCES"}, {Errno::EEXIST, "EEXIST"}, {Errno::EISDIR, "EISDIR"},
-        {Errno::ENOENT, "ENOENT"}, {Errno::ENOMEM, "ENOMEM"}, {Errno::ENOSPC, "ENOSPC"}, {Errno::EIO, "EIO"},
-        {Errno::ENOSYS, "ENOSYS"}, {Errno::EROFS, "EROFS"},   {Errno::EBUSY, "EBUSY"},   {Errno::EAGAIN, "EAGAIN"},
-        {Errno::E2BIG, "E2BIG"},   {Errno::EPERM, "EPERM"}};
-    for (const auto& [known, name] : names)
+    for (const auto& [known, name] : error_names)
         if (known == error) return name;
     return "EINVAL";
+}
+
+Errno error_of(std::string_view text) {
+    while (text.ends_with('\0')) text.remove_suffix(1);
+    for (const auto& [error, name] : error_names)
+        if (name == text) return error;
+    return Errno::EIO;
 }
 
 Result<std::optional<Message>> MessageReader::next() {

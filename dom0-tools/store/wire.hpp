@@ -31,6 +31,9 @@ struct Message {
 /// `ENOENT` and so on; what the protocol has no name for is EINVAL.
 [[nodiscard]] std::string_view error_name(Errno error);
 
+/// The error of a name, with or without its NUL; EIO for a name that is not known.
+[[nodiscard]] Errno error_of(std::string_view name);
+
 /// Cuts a stream into messages, in whatever pieces it comes.
 class MessageReader {
 public:

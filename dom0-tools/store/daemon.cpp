@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "store/daemon.hpp"
+
+#include <chrono>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/log.hpp"
+#include "store/refusals.hpp"
+#include "store/sockets.hpp"
+#include "store/xen_machine.hpp"
+
+namespace streak::store {
+
+namespace {
+
+using base::LogLevel;
+using namespace std::chrono_literals;
+
+constexpr unsigned turns_at_once = 32;
+/// Toolstacks remove what a dead domain had within this time.
+constexpr std::chrono::microseconds sweep_after = 1s;
+constexpr auto predecessor_ends_within = 3s;
+
+[[nodiscard]] std::string rooted(const char* path) {
+    const char* root = std::getenv("STREAK_ROOT");
+    return (root != nullptr ? root : "") + std::string(path);
+}
+
+[[nodiscard]] base::Outcome<> make_directory(const std::string& path, mode_t mode) {
+    if (::mkdir(path.c_str(), mode) == 0 || errno == static_cast<int>(Errno::EEXIST)) return {};
+    return base::errno_error("can't make the directory " + path, errno);
+}
+
+/// Holds the daemon's place: one at a time. What is opened first is closed last when a process is killed, so that its
+/// ports are free once its place is.
+[[nodiscard]] base::Outcome<base::Fd> take_place(const std::string& path) {
+    base::Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!file) return base::errno_error("can't open " + path, errno);
+    const auto until = std::chrono::steady_clock::now() + predecessor_ends_within;
+    while (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (std::chrono::steady_clock::now() > until)
+            return base::error(base::ErrorKind::conflict, "another streak-stored runs", {}, {},
+                               "Its process id is in " + path);
+        ::usleep(10000);
+    }
+    const std::string pid = std::to_string(::getpid()) + "\n";
+    if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0)
+        return base::errno_error("can't write " + path, errno);
+    return file;
+}
+
+/// No domains at all.
+struct NoMachine : Machine {
+    Result<std::unique_ptr<Link>> connect(DomId, EvtchnPort) override { return fail(Errno::ENOENT); }
+};
+
+class Daemon {
+public:
+    [[nodiscard]] base::Outcome<> run(const DaemonOptions& options);
+
+private:
+    [[nodiscard]] base::Outcome<> open_store(const DaemonOptions& options);
+    [[nodiscard]] base::Outcome<> open_loop();
+    void make_first_nodes();
+    void ring();
+    void work();
+    void look_at_domains();
+    void refused(DomId domain, std::string_view quota, std::size_t value);
+    void say_refusals();
+
+    template <void (Daemon::*method)()> static int call(sd_event_source*, void* self) {
+        (static_cast<Daemon*>(self)->*method)();
+        return 0;
+    }
+    template <void (Daemon::*method)()> static int call_io(sd_event_source* source, int, std::uint32_t, void* self) {
+        return call<method>(source, self);
+    }
+    template <void (Daemon::*method)()> static int call_timer(sd_event_source* source, std::uint64_t, void* self) {
+        return call<method>(source, self);
+    }
+    void sweep() {
+        store_->sweep();
+        work();
+    }
+    void start_timer(EventSource& timer, std::chrono::microseconds after) {
+        int running = 0;
+        sd_event_source_get_enabled(timer.get(), &running);
+        if (running != SD_EVENT_OFF) return;
+        sd_event_source_set_time_relative(timer.get(), static_cast<std::uint64_t>(after.count()));
+        sd_event_source_set_enabled(timer.get(), SD_EVENT_ONESHOT);
+    }
+
+    struct LoopEnd {
+        void operator()(sd_event* loop) const { sd_event_unref(loop); }
+    };
+
+    base::Fd place_;
+    std::unique_ptr<sd_event, LoopEnd> loop_;
+    NoMachine no_machine_;
+    std::unique_ptr<XenMachine> xen_;
+    std::unique_ptr<Store> store_;
+    std::unique_ptr<Sockets> sockets_;
+    RefusalLog refusals_;
+    EventSource more_work_, sweep_timer_, refusals_timer_, rings_;
+};
+
+base::Outcome<> Daemon::run(const DaemonOptions& options) {
+    for (const char* directory : {"/run/streak", "/run/xenstored"})
+        if (auto made = make_directory(rooted(directory), 0755); !made) return made;
+    auto place = take_place(rooted("/run/streak/stored.pid"));
+    if (!place) return std::unexpected(place.error());
+    place_ = std::move(*place);
+    if (auto opened = open_store(options); !opened) return opened;
+    if (auto opened = open_loop(); !opened) return opened;
+    look_at_domains();
+    if (auto listens = sockets_->listen(rooted("/run/xenstored/socket")); !listens) return listens;
+    sd_notify(0, "READY=1");
+    work();
+    if (const int r = sd_event_loop(loop_.get()); r < 0) return base::errno_error("the event loop failed", -r);
+    sd_notify(0, "STOPPING=1");
+    return {};
+}
+
+base::Outcome<> Daemon::open_store(const DaemonOptions& options) {
+    if (!options.sockets_only) {
+        auto opened = XenMachine::open();
+        if (!opened) return std::unexpected(opened.error());
+        xen_ = std::move(*opened);
+    }
+    Machine& machine = xen_ ? static_cast<Machine&>(*xen_) : no_machine_;
+    const Environment environment{{}, [this](DomId d, std::string_view q, std::size_t v) { refused(d, q, v); }};
+    store_ = std::make_unique<Store>(machine, environment, rooted("/run/streak/stored.state"),
+                                     [](LogLevel level, const std::string& line) { base::log(level, line); });
+    const auto started = store_->start(xen_ ? xen_->kernel_port() : EvtchnPort{});
+    if (!started) return base::hypercall_error("this kernel's ring can't be connected", started.error());
+    make_first_nodes();
+    return {};
+}
+
+base::Outcome<> Daemon::open_loop() {
+    sd_event* loop = nullptr;
+    int r = sd_event_new(&loop);
+    loop_.reset(loop);
+    sd_event_source *more = nullptr, *sweeps = nullptr, *refusals = nullptr, *rings = nullptr;
+    if (r >= 0) r = sd_event_add_defer(loop, &more, call<&Daemon::work>, this);
+    more_work_.reset(more);
+    if (r >= 0) r = sd_event_add_time(loop, &sweeps, CLOCK_MONOTONIC, 0, 0, call_timer<&Daemon::sweep>, this);
+    sweep_timer_.reset(sweeps);
+    if (r >= 0) r = sd_event_add_time(loop, &refusals, CLOCK_MONOTONIC, 0, 0, call_timer<&Daemon::say_refusals>, this);
+    refusals_timer_.reset(refusals);
+    if (r >= 0 && xen_) r = sd_event_add_io(loop, &rings, xen_->fd(), EPOLLIN, call_io<&Daemon::ring>, this);
+    rings_.reset(rings);
+    for (const int signal : {SIGTERM, SIGINT})
+        if (r >= 0) r = sd_event_add_signal(loop, nullptr, signal | SD_EVENT_SIGNAL_PROCMASK, nullptr, nullptr);
+    if (r < 0) return base::errno_error("the event loop can't be made", -r);
+    for (const auto* source : {&more_work_, &sweep_timer_, &refusals_timer_})
+        sd_event_source_set_enabled(source->get(), SD_EVENT_OFF);
+    sockets_ = std::make_unique<Sockets>(loop, *store_, [this] { work(); });
+    return {};
+}
+
+/// What tools expect of a store that has just begun.
+void Daemon::make_first_nodes() {
+    if (store_->service().tree().size() > 1) return;
+    Session& session = store_->service().open({.id = dom0_id, .privileged = true});
+    constexpr char changes[] = "apply\0w/tool/xenstored\0\0w/local/domain/0/domid\0"
+                               "0\0w/local/domain/0/name\0Domain-0\0w/vm\0";
+    store_->handle(session, {XS_CONTROL, 0, 0, std::string(changes, sizeof changes)});
+    store_->service().close(session.id);
+}
+
+/// Serves domains and clients, each a little; what is left is done after other events.
+void Daemon::work() {
+    const bool more_rings = store_->run(turns_at_once);
+    const bool more_sockets = sockets_->run();
+    sockets_->flush_woken();
+    sd_event_source_set_enabled(more_work_.get(), more_rings || more_sockets ? SD_EVENT_ON : SD_EVENT_OFF);
+    if (store_->service().has_to_sweep()) start_timer(sweep_timer_, sweep_after);
+}
+
+void Daemon::ring() {
+    const auto port = xen_->next_port();
+    if (port == xen_->deaths_port()) look_at_domains();
+    else if (port) store_->ring(*port);
+    work();
+}
+
+void Daemon::look_at_domains() {
+    if (!xen_) return;
+    if (const auto domains = xen_->domains()) store_->look_at(*domains);
+    else
+        base::log(LogLevel::error,
+                  "the hypervisor doesn't tell which domains there are: " + base::describe(domains.error()));
+}
+
+void Daemon::refused(DomId domain, std::string_view quota, std::size_t value) {
+    const std::string line = refusals_.refused(domain, quota, value, std::chrono::steady_clock::now());
+    if (!line.empty()) base::log(LogLevel::warning, line);
+    else if (refusals_timer_) start_timer(refusals_timer_, RefusalLog::together);
+}
+
+void Daemon::say_refusals() {
+    for (const std::string& line : refusals_.due(std::chrono::steady_clock::now())) base::log(LogLevel::warning, line);
+    if (refusals_.waiting()) start_timer(refusals_timer_, RefusalLog::together);
+}
+
+} // namespace
+
+base::Outcome<> run_daemon(const DaemonOptions& options) { return Daemon().run(options); }
+
+} // namespace streak::store
