@@ -31,4 +31,14 @@ void set_argument(unsigned index, u64 value);
 
 [[nodiscard]] inline Domain& caller() { return *current().domain; }
 
+/// An operation whose argument is a structure in the guest: it works on a copy, which is written back when it succeeds and
+/// may change it (a reference that is not const). EFAULT.
+template <class T> [[nodiscard]] Return on_copy(RawHandle arg, Result<> (*operation)(T& op)) {
+    const auto handle = arg.as<std::remove_const_t<T>>();
+    TRY_ASSIGN(op, handle.read());
+    TRY(operation(op));
+    if constexpr (!std::is_const_v<T>) TRY(handle.write(op));
+    return 0;
+}
+
 } // namespace streak::hypercall

@@ -22,20 +22,20 @@ Result<Callback*> find_callback(Vcpu& v, u16 type) {
     }
 }
 
-Return register_callback(callback_register_t op) {
+Result<> register_callback(const callback_register_t& op) {
     Vcpu& v = current();
     TRY_ASSIGN(callback, find_callback(v, op.type));
     if (!arch::is_canonical(op.address)) return fail(Errno::EINVAL);
     *callback = {.address = op.address, .masks_events = (op.flags & CALLBACKF_mask_events) != 0};
-    return 0;
+    return {};
 }
 
 /// Only the NMI entry can be taken back.
-Return unregister_callback(callback_unregister_t op) {
+Result<> unregister_callback(const callback_unregister_t& op) {
     TRY_ASSIGN(callback, find_callback(current(), op.type));
     if (op.type != CALLBACKTYPE_nmi) return fail(Errno::EINVAL);
     *callback = {};
-    return 0;
+    return {};
 }
 
 } // namespace
@@ -44,14 +44,8 @@ Return unregister_callback(callback_unregister_t op) {
 Return callback_op(u32 cmd, RawHandle arg) {
     TRY(may(xsm::Hook::callback_op, caller()));
     switch (cmd) {
-    case CALLBACKOP_register: {
-        TRY_ASSIGN(op, arg.as<callback_register_t>().read());
-        return register_callback(op);
-    }
-    case CALLBACKOP_unregister: {
-        TRY_ASSIGN(op, arg.as<callback_unregister_t>().read());
-        return unregister_callback(op);
-    }
+    case CALLBACKOP_register: return on_copy(arg, register_callback);
+    case CALLBACKOP_unregister: return on_copy(arg, unregister_callback);
     default: return fail(Errno::ENOSYS);
     }
 }

@@ -62,8 +62,7 @@ void raise_early_ones(Domain& domain, u32 page_index) {
 
 } // namespace
 
-Return fifo_init_control(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<evtchn_init_control_t>().read());
+Result<> fifo_init_control(evtchn_init_control_t& op) {
     Domain& d = caller();
     TRY(may(xsm::Hook::evtchn_fifo, d));
     if (op.vcpu >= d.max_vcpus || !d.vcpus[op.vcpu]) return fail(Errno::ENOENT);
@@ -74,14 +73,12 @@ Return fifo_init_control(RawHandle arg) {
     if (d.fifo && d.fifo->has_control(VcpuId(op.vcpu))) return fail(Errno::EINVAL);
     WritableFrame frame;
     TRY(frame.take(d, Mfn(op.control_gfn)));
-    TRY(arg.as<evtchn_init_control_t>().write(op));
     if (!d.fifo) TRY(start_fifo(d));
     d.fifo->set_control(VcpuId(op.vcpu), frame.release(), op.offset);
-    return 0;
+    return {};
 }
 
-Return fifo_expand_array(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<evtchn_expand_array_t>().read());
+Result<> fifo_expand_array(const evtchn_expand_array_t& op) {
     Domain& d = caller();
     TRY(may(xsm::Hook::evtchn_fifo, d));
     LockGuard guard(d.event_lock);
@@ -92,7 +89,7 @@ Return fifo_expand_array(RawHandle arg) {
     const u32 index = d.fifo->page_count();
     d.fifo->add_page(frame.release());
     raise_early_ones(d, index);
-    return 0;
+    return {};
 }
 
 } // namespace streak::hypercall

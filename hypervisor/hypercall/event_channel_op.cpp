@@ -26,10 +26,15 @@ using xsm::Hook;
     return domain.vcpus[id];
 }
 
-/// Tells the guest about its new port; a port it can't learn of is closed again.
-template <class T> [[nodiscard]] Return give(RawHandle arg, const T& op, Domain& domain, EvtchnPort port) {
+/// Makes a port of the domain and tells the guest its number in `answer`, a part of `op`. A port that it can't learn of is
+/// closed again.
+template <class T, class Make>
+[[nodiscard]] Return give(RawHandle arg, T& op, evtchn_port_t& answer, Domain& domain, Make make) {
+    const Result<EvtchnPort> port = make();
+    if (!port) return fail(port.error());
+    answer = port->raw();
     if (auto written = arg.as<T>().write(op); !written) {
-        (void)events::close(domain, port);
+        (void)events::close(domain, *port);
         return fail(written.error());
     }
     return 0;
@@ -40,15 +45,11 @@ Return alloc_unbound(RawHandle arg) {
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::evtchn_alloc_unbound, *domain));
     const DomId remote = DomId(op.remote_dom) == self_id ? caller().id : DomId(op.remote_dom);
-    EvtchnPort port;
-    {
+    return give(arg, op, op.port, *domain, [&]() -> Result<EvtchnPort> {
         LockGuard guard(domain->event_lock);
         if (domain->dying) return fail(Errno::EINVAL);
-        TRY_ASSIGN(taken, domain->ports->alloc_unbound(remote, busy_in(*domain)));
-        port = taken;
-    }
-    op.port = port.raw();
-    return give(arg, op, *domain, port);
+        return domain->ports->alloc_unbound(remote, busy_in(*domain));
+    });
 }
 
 Return bind_interdomain(RawHandle arg) {
@@ -56,17 +57,14 @@ Return bind_interdomain(RawHandle arg) {
     Domain& local = caller();
     TRY_ASSIGN(remote, find_domain(DomId(op.remote_dom)));
     TRY(may(Hook::evtchn_bind_interdomain, *remote));
-    EvtchnPort port;
-    {
+    return give(arg, op, op.local_port, local, [&]() -> Result<EvtchnPort> {
         events::BothLocks both(local, *remote);
-        TRY_ASSIGN(connected, PortTable::connect(*local.ports, local.id, *remote->ports, remote->id,
-                                                 EvtchnPort(op.remote_port), busy_in(local)));
-        port = connected;
+        TRY_ASSIGN(port, PortTable::connect(*local.ports, local.id, *remote->ports, remote->id,
+                                            EvtchnPort(op.remote_port), busy_in(local)));
         // What the peer sent before is lost; one event makes the guest look.
         events::raise(local, *local.ports->find(port), port);
-    }
-    op.local_port = port.raw();
-    return give(arg, op, local, port);
+        return port;
+    });
 }
 
 Return bind_virq(RawHandle arg) {
@@ -77,17 +75,14 @@ Return bind_virq(RawHandle arg) {
     TRY(may(global ? Hook::evtchn_bind_global_virq : Hook::evtchn_bind_virq, d));
     if (global && op.vcpu != 0) return fail(Errno::EINVAL);
     TRY_ASSIGN(vcpu, vcpu_of(d, op.vcpu));
-    EvtchnPort port;
-    {
+    return give(arg, op, op.port, d, [&]() -> Result<EvtchnPort> {
         LockGuard guard(d.event_lock);
         if (vcpu->virq_port[op.virq] != 0) return fail(Errno::EEXIST);
-        TRY_ASSIGN(taken, d.ports->bind_virq(op.virq, vcpu->id, busy_in(d)));
-        port = taken;
+        TRY_ASSIGN(port, d.ports->bind_virq(op.virq, vcpu->id, busy_in(d)));
         LockGuard virqs(vcpu->virq_lock);
         vcpu->virq_port[op.virq] = port.raw();
-    }
-    op.port = port.raw();
-    return give(arg, op, d, port);
+        return port;
+    });
 }
 
 Return bind_ipi(RawHandle arg) {
@@ -95,14 +90,10 @@ Return bind_ipi(RawHandle arg) {
     Domain& d = caller();
     TRY(may(Hook::evtchn_bind_ipi, d));
     TRY_ASSIGN(vcpu, vcpu_of(d, op.vcpu));
-    EvtchnPort port;
-    {
+    return give(arg, op, op.port, d, [&] {
         LockGuard guard(d.event_lock);
-        TRY_ASSIGN(taken, d.ports->bind_ipi(vcpu->id, busy_in(d)));
-        port = taken;
-    }
-    op.port = port.raw();
-    return give(arg, op, d, port);
+        return d.ports->bind_ipi(vcpu->id, busy_in(d));
+    });
 }
 
 Return bind_pirq(RawHandle arg) {
@@ -110,26 +101,21 @@ Return bind_pirq(RawHandle arg) {
     Domain& d = caller();
     TRY(may(Hook::evtchn_bind_pirq, d));
     const Pirq pirq(op.pirq);
-    EvtchnPort port;
-    {
+    return give(arg, op, op.port, d, [&]() -> Result<EvtchnPort> {
         LockGuard guard(d.event_lock);
         TRY(pirqs::may_bind(d, pirq));
-        TRY_ASSIGN(taken, d.ports->bind_pirq(op.pirq, busy_in(d)));
-        port = taken;
+        TRY_ASSIGN(port, d.ports->bind_pirq(op.pirq, busy_in(d)));
         if (auto bound = pirqs::bind_event(d, pirq, port); !bound) {
             (void)d.ports->close(port);
             return fail(bound.error());
         }
-    }
-    op.port = port.raw();
-    return give(arg, op, d, port);
+        return port;
+    });
 }
 
-Return close(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<evtchn_close_t>().read());
+Result<> close(const evtchn_close_t& op) {
     TRY(may(Hook::evtchn_close, caller()));
-    TRY(events::close(caller(), EvtchnPort(op.port)));
-    return 0;
+    return events::close(caller(), EvtchnPort(op.port));
 }
 
 /// The far end in another domain; the sender's lock keeps the pair connected.
@@ -164,24 +150,18 @@ Return close(RawHandle arg) {
     return 0;
 }
 
-Return status(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<evtchn_status_t>().read());
+Result<> status(evtchn_status_t& op) {
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::evtchn_status, *domain));
-    evtchn_status_t answer;
-    {
-        LockGuard guard(domain->event_lock);
-        TRY_ASSIGN(found, domain->ports->status(EvtchnPort(op.port)));
-        answer = found;
-    }
+    LockGuard guard(domain->event_lock);
+    TRY_ASSIGN(answer, domain->ports->status(EvtchnPort(op.port)));
     answer.dom = op.dom;
     answer.port = op.port;
-    TRY(arg.as<evtchn_status_t>().write(answer));
-    return 0;
+    op = answer;
+    return {};
 }
 
-Return bind_vcpu(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<evtchn_bind_vcpu_t>().read());
+Result<> bind_vcpu(const evtchn_bind_vcpu_t& op) {
     Domain& d = caller();
     TRY(may(Hook::evtchn_bind_vcpu, d));
     TRY_ASSIGN(vcpu, vcpu_of(d, op.vcpu));
@@ -189,22 +169,20 @@ Return bind_vcpu(RawHandle arg) {
     TRY(d.ports->bind_vcpu(EvtchnPort(op.port), vcpu->id));
     const Port* port = d.ports->find(EvtchnPort(op.port));
     if (port->state == PortState::pirq) pirqs::follow_vcpu(d, Pirq(port->detail), *vcpu);
-    return 0;
+    return {};
 }
 
-Return unmask(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<evtchn_unmask_t>().read());
+Result<> unmask(const evtchn_unmask_t& op) {
     Domain& d = caller();
     TRY(may(Hook::evtchn_unmask, d));
     LockGuard guard(d.event_lock);
     Port* port = d.ports->find(EvtchnPort(op.port));
     if (!port) return fail(Errno::EINVAL);
     events::unmask(d, *port, EvtchnPort(op.port));
-    return 0;
+    return {};
 }
 
-Return reset(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<evtchn_reset_t>().read());
+Result<> reset(const evtchn_reset_t& op) {
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::evtchn_reset, *domain));
     if (domain.get() != &caller() && domain->pause_count.load() == 0) return fail(Errno::EINVAL);
@@ -213,17 +191,15 @@ Return reset(RawHandle arg) {
         if (preempt_pending()) return fail(Errno::ERESTART);
     }
     events::reset_fifo(*domain);
-    return 0;
+    return {};
 }
 
-Return set_priority(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<evtchn_set_priority_t>().read());
+Result<> set_priority(const evtchn_set_priority_t& op) {
     Domain& d = caller();
     TRY(may(Hook::evtchn_set_priority, d));
     LockGuard guard(d.event_lock);
     if (!d.fifo) return fail(Errno::ENOSYS);
-    TRY(d.ports->set_priority(EvtchnPort(op.port), op.priority));
-    return 0;
+    return d.ports->set_priority(EvtchnPort(op.port), op.priority);
 }
 
 /// EVTCHNOP_reset_cont: the public header keeps it from guests; the incumbent uses it for continuations.
@@ -231,20 +207,20 @@ constexpr u32 reset_continued = 14;
 
 [[gnu::noinline]] Return other_op(u32 cmd, RawHandle arg) {
     switch (cmd) {
-    case EVTCHNOP_unmask: return unmask(arg);
+    case EVTCHNOP_unmask: return on_copy(arg, unmask);
     case EVTCHNOP_bind_interdomain: return bind_interdomain(arg);
     case EVTCHNOP_bind_virq: return bind_virq(arg);
     case EVTCHNOP_bind_pirq: return bind_pirq(arg);
-    case EVTCHNOP_close: return close(arg);
-    case EVTCHNOP_status: return status(arg);
+    case EVTCHNOP_close: return on_copy(arg, close);
+    case EVTCHNOP_status: return on_copy(arg, status);
     case EVTCHNOP_alloc_unbound: return alloc_unbound(arg);
     case EVTCHNOP_bind_ipi: return bind_ipi(arg);
-    case EVTCHNOP_bind_vcpu: return bind_vcpu(arg);
+    case EVTCHNOP_bind_vcpu: return on_copy(arg, bind_vcpu);
     case EVTCHNOP_reset:
-    case reset_continued: return reset(arg);
-    case EVTCHNOP_init_control: return fifo_init_control(arg);
-    case EVTCHNOP_expand_array: return fifo_expand_array(arg);
-    case EVTCHNOP_set_priority: return set_priority(arg);
+    case reset_continued: return on_copy(arg, reset);
+    case EVTCHNOP_init_control: return on_copy(arg, fifo_init_control);
+    case EVTCHNOP_expand_array: return on_copy(arg, fifo_expand_array);
+    case EVTCHNOP_set_priority: return on_copy(arg, set_priority);
     default: return fail(Errno::ENOSYS);
     }
 }

@@ -7,7 +7,7 @@
 
 namespace streak::hypercall {
 
-[[nodiscard]] Return fifo_init_control(RawHandle arg); ///< EVTCHNOP_init_control
-[[nodiscard]] Return fifo_expand_array(RawHandle arg); ///< EVTCHNOP_expand_array
+[[nodiscard]] Result<> fifo_init_control(evtchn_init_control_t& op);       ///< EVTCHNOP_init_control
+[[nodiscard]] Result<> fifo_expand_array(const evtchn_expand_array_t& op); ///< EVTCHNOP_expand_array
 
 } // namespace streak::hypercall

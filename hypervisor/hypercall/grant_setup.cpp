@@ -20,58 +20,65 @@ using xsm::Hook;
 
 [[nodiscard]] i16 raw(Status s) { return static_cast<i16>(s); }
 
+/// The numbers of `count` frames of a domain's table.
+[[nodiscard]] Result<Status> tell(Domain& domain, u32 count, GuestHandle<u64> list,
+                                  Result<Mfn> (*frame_of)(Domain&, u32)) {
+    for (u32 i = 0; i < count; ++i) {
+        const auto frame = frame_of(domain, i);
+        if (!frame) return Status::general_error;
+        TRY(list.write(frame->raw(), i));
+    }
+    return Status::okay;
+}
+
 [[nodiscard]] Result<Status> set_up(const gnttab_setup_table_t& op) {
     auto domain = object_of(op.dom, Hook::grant_setup);
     if (!domain) return domain.error();
     if (op.nr_frames > (*domain)->grants->max_frames() || !grants::grow(**domain, op.nr_frames))
         return Status::general_error;
-    const auto list = GUEST_HANDLE(op.frame_list);
-    for (u32 i = 0; i < op.nr_frames; ++i) {
-        auto frame = grants::shared_frame(**domain, i);
-        if (!frame) return Status::general_error;
-        TRY(list.write(frame->raw(), i));
-    }
-    return Status::okay;
+    return tell(**domain, op.nr_frames, GUEST_HANDLE(op.frame_list), grants::shared_frame);
 }
 
 [[nodiscard]] Result<Status> list_statuses(const gnttab_get_status_frames_t& op) {
     auto domain = object_of(op.dom, Hook::grant_setup);
     if (!domain) return domain.error();
     if (op.nr_frames > (*domain)->grants->status_count()) return Status::general_error;
-    const auto list = GUEST_HANDLE(op.frame_list);
-    for (u32 i = 0; i < op.nr_frames; ++i) {
-        auto frame = grants::status_frame(**domain, i);
-        if (!frame) return Status::general_error;
-        TRY(list.write(frame->raw(), i));
-    }
+    return tell(**domain, op.nr_frames, GUEST_HANDLE(op.frame_list), grants::status_frame);
+}
+
+/// An operation that takes no list, and has a status all the same.
+template <class T> [[nodiscard]] Return on_one(RawHandle arg, u32 count, Result<Status> (*operation)(T& op)) {
+    const auto handle = arg.as<std::remove_const_t<T>>();
+    if (count != 1) return fail(Errno::EINVAL);
+    TRY_ASSIGN(op, handle.read());
+    TRY_ASSIGN(status, operation(op));
+    op.status = raw(status);
+    TRY(handle.write(op));
+    return 0;
+}
+
+[[nodiscard]] Result<Status> query_size(gnttab_query_size_t& op) {
+    auto domain = object_of(op.dom, Hook::grant_query);
+    if (!domain) return domain.error();
+    LockGuard guard((*domain)->grant_lock);
+    op.nr_frames = (*domain)->grants->frame_count();
+    op.max_nr_frames = (*domain)->grants->max_frames();
     return Status::okay;
+}
+
+[[nodiscard]] Result<> get_version(gnttab_get_version_t& op) {
+    TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
+    TRY(may(Hook::grant_query, *domain));
+    op.version = domain->grants->version();
+    return {};
 }
 
 } // namespace
 
-Return grant_setup_table(RawHandle arg, u32 count) {
-    if (count != 1) return fail(Errno::EINVAL);
-    TRY_ASSIGN(op, arg.as<gnttab_setup_table_t>().read());
-    TRY_ASSIGN(status, set_up(op));
-    op.status = raw(status);
-    TRY(arg.as<gnttab_setup_table_t>().write(op));
-    return 0;
-}
-
-Return grant_query_size(RawHandle arg, u32 count) {
-    if (count != 1) return fail(Errno::EINVAL);
-    TRY_ASSIGN(op, arg.as<gnttab_query_size_t>().read());
-    if (auto domain = object_of(op.dom, Hook::grant_query)) {
-        LockGuard guard((*domain)->grant_lock);
-        op.nr_frames = (*domain)->grants->frame_count();
-        op.max_nr_frames = (*domain)->grants->max_frames();
-        op.status = GNTST_okay;
-    } else {
-        op.status = raw(domain.error());
-    }
-    TRY(arg.as<gnttab_query_size_t>().write(op));
-    return 0;
-}
+Return grant_setup_table(RawHandle arg, u32 count) { return on_one(arg, count, set_up); }
+Return grant_query_size(RawHandle arg, u32 count) { return on_one(arg, count, query_size); }
+Return grant_get_status_frames(RawHandle arg, u32 count) { return on_one(arg, count, list_statuses); }
+Return grant_get_version(RawHandle arg) { return on_copy(arg, get_version); }
 
 Return grant_set_version(RawHandle arg) {
     TRY_ASSIGN(op, arg.as<gnttab_set_version_t>().read());
@@ -80,24 +87,6 @@ Return grant_set_version(RawHandle arg) {
     op.version = caller().grants->version();
     TRY(arg.as<gnttab_set_version_t>().write(op));
     TRY(set);
-    return 0;
-}
-
-Return grant_get_version(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<gnttab_get_version_t>().read());
-    TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
-    TRY(may(Hook::grant_query, *domain));
-    op.version = domain->grants->version();
-    TRY(arg.as<gnttab_get_version_t>().write(op));
-    return 0;
-}
-
-Return grant_get_status_frames(RawHandle arg, u32 count) {
-    if (count != 1) return fail(Errno::EINVAL);
-    TRY_ASSIGN(op, arg.as<gnttab_get_status_frames_t>().read());
-    TRY_ASSIGN(status, list_statuses(op));
-    op.status = raw(status);
-    TRY(arg.as<gnttab_get_status_frames_t>().write(op));
     return 0;
 }
 

@@ -55,6 +55,7 @@ namespace {
 }
 
 [[nodiscard]] Result<> run(xen_mc_t& op) {
+    if (op.interface_version != XEN_MCA_INTERFACE_VERSION) return fail(Errno::EACCES);
     switch (op.cmd) {
     case XEN_MC_fetch: return fetch(op.u.mc_fetch);
     case XEN_MC_physcpuinfo: return list_cpus(op.u.mc_physcpuinfo);
@@ -69,13 +70,8 @@ namespace {
 } // namespace
 
 Return machine_check_op(RawHandle arg) {
-    const auto handle = arg.as<xen_mc_t>();
     TRY(may(xsm::Hook::machine_check, caller()));
-    TRY_ASSIGN(op, handle.read());
-    if (op.interface_version != XEN_MCA_INTERFACE_VERSION) return fail(Errno::EACCES);
-    TRY(run(op));
-    TRY(handle.write(op));
-    return 0;
+    return on_copy(arg, run);
 }
 
 } // namespace streak::hypercall

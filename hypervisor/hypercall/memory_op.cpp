@@ -41,10 +41,8 @@ Return machphys_mapping(RawHandle argument) {
 }
 
 /// The frames the M2P consists of, one number for each 2 MiB; holes repeat the previous one.
-Return machphys_mfn_list(RawHandle argument) {
+Result<> machphys_mfn_list(xen_machphys_mfn_list_t& list) {
     TRY(may(xsm::Hook::memory_machine, caller()));
-    const auto handle = argument.as<xen_machphys_mfn_list_t>();
-    TRY_ASSIGN(list, handle.read());
     const GuestHandle<xen_pfn_t> out = GUEST_HANDLE(list.extent_start);
     const u64 chunks = (mm::frame_table_frames * 8 + m2p_chunk_bytes - 1) / m2p_chunk_bytes;
     u64 last = 0;
@@ -55,28 +53,12 @@ Return machphys_mfn_list(RawHandle argument) {
         TRY(out.write(last, i));
     }
     list.nr_extents = i;
-    TRY(handle.write(list));
-    return 0;
-}
-
-Return write_map(RawHandle argument, const e820_entry* entries, u32 count) {
-    const auto handle = argument.as<xen_memory_map_t>();
-    TRY_ASSIGN(request, handle.read());
-    const GuestHandle<e820_entry> out(reinterpret_cast<u64>(request.buffer.p));
-    if (!out.is_null()) {
-        count = std::min(count, request.nr_entries);
-        TRY(out.write_array({entries, count}));
-    }
-    request.nr_entries = count;
-    TRY(handle.write(request));
-    return 0;
+    return {};
 }
 
 /// The machine's map, as dom0 has to see it: Streak's own APIC pages are reserved.
-Return machine_memory_map(RawHandle argument) {
+Result<> machine_memory_map(xen_memory_map_t& request) {
     TRY(may(xsm::Hook::memory_machine, caller()));
-    const auto handle = argument.as<xen_memory_map_t>();
-    TRY_ASSIGN(request, handle.read());
     const GuestHandle<e820_entry> out(reinterpret_cast<u64>(request.buffer.p));
     u32 i = 0;
     for (const mm::MemoryRange& r : mm::machine_map()) {
@@ -84,19 +66,22 @@ Return machine_memory_map(RawHandle argument) {
         TRY(out.write({.addr = r.start, .size = r.end - r.start, .type = r.type}, i++));
     }
     request.nr_entries = i;
-    TRY(handle.write(request));
-    return 0;
+    return {};
 }
 
-Return memory_map(RawHandle argument) {
+/// Without a buffer: how many entries there are.
+Result<> memory_map(xen_memory_map_t& request) {
     const Domain& d = caller();
     if (d.memory_map_entries == 0) return fail(Errno::ENOSYS);
     TRY(may(xsm::Hook::memory_query, d));
-    return write_map(argument, d.memory_map.data(), d.memory_map_entries);
+    const GuestHandle<e820_entry> out(reinterpret_cast<u64>(request.buffer.p));
+    const u32 count = out.is_null() ? d.memory_map_entries : std::min(d.memory_map_entries, request.nr_entries);
+    if (!out.is_null()) TRY(out.write_array({d.memory_map.data(), count}));
+    request.nr_entries = count;
+    return {};
 }
 
-Return set_memory_map(RawHandle argument) {
-    TRY_ASSIGN(request, argument.as<xen_foreign_memory_map_t>().read());
+Result<> set_memory_map(const xen_foreign_memory_map_t& request) {
     TRY_ASSIGN(domain, find_domain(DomId(request.domid)));
     TRY(may(xsm::Hook::memory_set_map, *domain));
     std::array<e820_entry, Domain::max_memory_map> entries{};
@@ -105,17 +90,15 @@ Return set_memory_map(RawHandle argument) {
     TRY(in.read_array({entries.data(), request.map.nr_entries}));
     domain->memory_map = entries;
     domain->memory_map_entries = request.map.nr_entries;
-    return 0;
+    return {};
 }
 
-Return claim_pages(RawHandle argument) {
-    TRY_ASSIGN(request, argument.as<xen_memory_reservation_t>().read());
+Result<> claim_pages(const xen_memory_reservation_t& request) {
     if (!GUEST_HANDLE(request.extent_start).is_null() || request.extent_order != 0 || request.mem_flags != 0)
         return fail(Errno::EINVAL);
     TRY_ASSIGN(domain, find_domain(DomId(request.domid)));
     TRY(may(xsm::Hook::memory_claim, *domain));
-    TRY(mm::set_claim(domain->pages, request.nr_extents));
-    return 0;
+    return mm::set_claim(domain->pages, request.nr_extents);
 }
 
 /// How many frames of a resource a domain may have: grant entries (id 0) or statuses (id 1). EOPNOTSUPP: other kinds,
@@ -186,11 +169,11 @@ Return memory_op(u64 command, RawHandle argument) {
     case XENMEM_maximum_reservation: return maximum_frames(argument);
     case XENMEM_maximum_gpfn: return maximum_gpfn(argument);
     case XENMEM_machphys_mapping: return machphys_mapping(argument);
-    case XENMEM_machphys_mfn_list: return machphys_mfn_list(argument);
-    case XENMEM_memory_map: return memory_map(argument);
-    case XENMEM_machine_memory_map: return machine_memory_map(argument);
-    case XENMEM_set_memory_map: return set_memory_map(argument);
-    case XENMEM_claim_pages: return claim_pages(argument);
+    case XENMEM_machphys_mfn_list: return on_copy(argument, machphys_mfn_list);
+    case XENMEM_memory_map: return on_copy(argument, memory_map);
+    case XENMEM_machine_memory_map: return on_copy(argument, machine_memory_map);
+    case XENMEM_set_memory_map: return on_copy(argument, set_memory_map);
+    case XENMEM_claim_pages: return on_copy(argument, claim_pages);
     case XENMEM_get_sharing_freed_pages:
     case XENMEM_get_sharing_shared_pages: return 0;
     case XENMEM_get_pod_target:

@@ -14,74 +14,54 @@ namespace {
 
 using xsm::Hook;
 
-Return eoi(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_eoi_t>().read());
+Result<> eoi(const physdev_eoi_t& op) {
     TRY(may(Hook::physdev_op, caller()));
-    TRY(pirqs::eoi(caller(), Pirq(op.irq)));
-    return 0;
+    return pirqs::eoi(caller(), Pirq(op.irq));
 }
 
-Return share_eoi_map(RawHandle arg, bool auto_unmask) {
-    TRY_ASSIGN(op, arg.as<physdev_pirq_eoi_gmfn_t>().read());
+template <bool auto_unmask> Result<> share_eoi_map(const physdev_pirq_eoi_gmfn_t& op) {
     TRY(may(Hook::physdev_op, caller()));
-    TRY(pirqs::set_eoi_map(caller(), Mfn(op.gmfn), auto_unmask));
-    return 0;
+    return pirqs::set_eoi_map(caller(), Mfn(op.gmfn), auto_unmask);
 }
 
-Return query_status(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_irq_status_query_t>().read());
+Result<> query_status(physdev_irq_status_query_t& op) {
     TRY(may(Hook::physdev_op, caller()));
-    {
-        LockGuard guard(caller().event_lock);
-        TRY_ASSIGN(flags, pirqs::status(caller(), Pirq(op.irq)));
-        op.flags = flags;
-    }
-    TRY(arg.as<physdev_irq_status_query_t>().write(op));
-    return 0;
+    LockGuard guard(caller().event_lock);
+    TRY_ASSIGN(flags, pirqs::status(caller(), Pirq(op.irq)));
+    op.flags = flags;
+    return {};
 }
 
-Return set_iopl(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_set_iopl_t>().read());
+Result<> set_iopl(const physdev_set_iopl_t& op) {
     TRY(may(Hook::physdev_iopl, caller()));
     if (op.iopl > 3) return fail(Errno::EINVAL);
     current().pv.iopl = static_cast<u8>(op.iopl);
-    return 0;
+    return {};
 }
 
-Return set_iobitmap(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_set_iobitmap_t>().read());
+Result<> set_iobitmap(const physdev_set_iobitmap_t& op) {
     TRY(may(Hook::physdev_iopl, caller()));
     const u64 bitmap = GUEST_HANDLE(op.bitmap).address().raw();
     if (op.nr_ports > 0x10000 || !arch::guest_range_ok(bitmap, (op.nr_ports + 7) / 8)) return fail(Errno::EINVAL);
     current().pv.iobitmap = bitmap;
     current().pv.iobitmap_ports = op.nr_ports;
-    return 0;
+    return {};
 }
 
-Return read_ioapic(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_apic_t>().read());
+Result<> read_ioapic(physdev_apic_t& op) {
     TRY(may(Hook::physdev_setup, caller()));
     if (op.reg > 0xff) return fail(Errno::EINVAL);
     TRY_ASSIGN(value, ioapic::read_register(Maddr(op.apic_physbase), static_cast<u8>(op.reg)));
     op.value = value;
-    TRY(arg.as<physdev_apic_t>().write(op));
-    return 0;
-}
-
-/// The I/O APICs are the hypervisor's; guests set lines up by PHYSDEVOP_setup_gsi.
-Return write_ioapic(RawHandle) {
-    TRY(may(Hook::physdev_setup, caller()));
-    return fail(Errno::EPERM);
+    return {};
 }
 
 /// A guest never sees vectors: any number will do, and it is the line's own.
-Return alloc_irq_vector(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_irq_t>().read());
+Result<> alloc_irq_vector(physdev_irq_t& op) {
     TRY(may(Hook::physdev_setup, caller()));
     if (op.irq >= irq::gsi_count()) return fail(Errno::EINVAL);
     op.vector = op.irq;
-    TRY(arg.as<physdev_irq_t>().write(op));
-    return 0;
+    return {};
 }
 
 [[nodiscard]] pci::Address pci_address(u32 bus, u32 devfn) {
@@ -140,135 +120,97 @@ Return map_pirq(RawHandle arg) {
     return 0;
 }
 
-Return unmap_pirq(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_unmap_pirq_t>().read());
+Result<> unmap_pirq(const physdev_unmap_pirq_t& op) {
     TRY_ASSIGN(domain, find_domain(DomId(op.domid)));
     TRY(may(Hook::physdev_pirq_map, *domain));
     if (op.pirq < 0) return fail(Errno::EINVAL);
     LockGuard guard(domain->event_lock);
-    TRY(pirqs::unmap(*domain, Pirq(static_cast<u32>(op.pirq))));
-    return 0;
+    return pirqs::unmap(*domain, Pirq(static_cast<u32>(op.pirq)));
 }
 
-Return get_free_pirq(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_get_free_pirq_t>().read());
+Result<> get_free_pirq(physdev_get_free_pirq_t& op) {
     TRY(may(Hook::physdev_op, caller()));
     if (op.type != MAP_PIRQ_TYPE_GSI && op.type != MAP_PIRQ_TYPE_MSI) return fail(Errno::EINVAL);
-    {
-        LockGuard guard(caller().event_lock);
-        TRY_ASSIGN(pirq, pirqs::free_number(caller(), op.type == MAP_PIRQ_TYPE_MSI));
-        op.pirq = pirq.raw();
-    }
-    TRY(arg.as<physdev_get_free_pirq_t>().write(op));
-    return 0;
+    LockGuard guard(caller().event_lock);
+    TRY_ASSIGN(pirq, pirqs::free_number(caller(), op.type == MAP_PIRQ_TYPE_MSI));
+    op.pirq = pirq.raw();
+    return {};
 }
 
-Return setup_gsi(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_setup_gsi_t>().read());
+Result<> setup_gsi(const physdev_setup_gsi_t& op) {
     TRY(may(Hook::physdev_setup, caller()));
     if (op.gsi < 0 || static_cast<u32>(op.gsi) >= irq::gsi_count()) return fail(Errno::EINVAL);
     const auto set = irq::set_gsi_mode(static_cast<u32>(op.gsi), op.triggering != 0, op.polarity != 0);
     if (!set) // the incumbent's word for a line in use
         return fail(set.error() == Errno::EBUSY ? Errno::EEXIST : set.error());
-    return 0;
+    return {};
 }
 
-/// dom0 tells of a PCI function; nothing is kept about it (there is no IOMMU to set up).
+/// dom0 tells of a PCI function or the like; nothing is kept about it (there is no IOMMU to set up).
 template <class T> Return note_device(RawHandle arg) {
     TRY(may(Hook::physdev_setup, caller()));
     TRY(arg.as<T>().read());
     return 0;
 }
 
-Return note_device_added(RawHandle arg) {
-    TRY(may(Hook::physdev_setup, caller()));
-    // The structure ends in an optional array that need not be readable.
-    struct Fixed {
-        u16 segment;
-        u8 bus, devfn;
-        u32 flags;
-        u8 physical_bus, physical_devfn;
-    };
-    static_assert(sizeof(Fixed) >= offsetof(physdev_pci_device_add_t, physfn));
-    TRY(arg.as<Fixed>().read());
-    return 0;
-}
+/// physdev_pci_device_add_t ends in an optional array that need not be readable.
+using AddedDevice = std::array<u8, offsetof(physdev_pci_device_add_t, optarr)>;
 
-Return note_mmcfg(RawHandle arg) {
-    TRY(may(Hook::physdev_setup, caller()));
-    TRY(arg.as<physdev_pci_mmcfg_reserved_t>().read());
-    return 0;
-}
-
-Return restore_device_msi(u32 segment, u32 bus, u32 devfn) {
+Result<> restore_device_msi(u32 segment, u32 bus, u32 devfn) {
     TRY(may(Hook::physdev_setup, caller()));
     if (segment != 0) return fail(Errno::ENODEV);
-    TRY(pirqs::restore_msi(caller(), pci_address(bus, devfn)));
-    return 0;
+    return pirqs::restore_msi(caller(), pci_address(bus, devfn));
 }
 
-Return restore_msi(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_restore_msi_t>().read());
-    return restore_device_msi(0, op.bus, op.devfn);
-}
+Result<> restore_msi(const physdev_restore_msi_t& op) { return restore_device_msi(0, op.bus, op.devfn); }
 
-Return restore_msi_ext(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_pci_device_t>().read());
-    return restore_device_msi(op.seg, op.bus, op.devfn);
-}
+Result<> restore_msi_ext(const physdev_pci_device_t& op) { return restore_device_msi(op.seg, op.bus, op.devfn); }
 
 /// A device with MSI-X is to be lent to, or comes back from, another domain: nothing to prepare without one.
-Return check_msix_device(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_pci_device_t>().read());
+Result<> check_msix_device(const physdev_pci_device_t& op) {
     TRY(may(Hook::physdev_setup, caller()));
     if (op.seg != 0 || pci::find_capability(pci_address(op.bus, op.devfn), pci::capability_msix) == 0)
         return fail(Errno::ENODEV);
-    return 0;
+    return {};
 }
 
 /// The EHCI debug port: none is in use, so a reset of it needs no care.
-Return debug_port(RawHandle arg) {
-    TRY_ASSIGN(op, arg.as<physdev_dbgp_op_t>().read());
+Result<> debug_port(const physdev_dbgp_op_t& op) {
     TRY(may(Hook::physdev_setup, caller()));
     return fail(op.op == PHYSDEVOP_DBGP_RESET_PREPARE || op.op == PHYSDEVOP_DBGP_RESET_DONE ? Errno::ENODEV
                                                                                             : Errno::ENOSYS);
-}
-
-Return free_irq_vector(RawHandle) {
-    TRY(may(Hook::physdev_setup, caller()));
-    return 0; // nothing was allocated
 }
 
 } // namespace
 
 Return physdev_op(i32 cmd, RawHandle arg) {
     switch (cmd) {
-    case PHYSDEVOP_eoi: return eoi(arg);
-    case PHYSDEVOP_pirq_eoi_gmfn_v1: return share_eoi_map(arg, true);
-    case PHYSDEVOP_pirq_eoi_gmfn_v2: return share_eoi_map(arg, false);
+    case PHYSDEVOP_eoi: return on_copy(arg, eoi);
+    case PHYSDEVOP_pirq_eoi_gmfn_v1: return on_copy(arg, share_eoi_map<true>);
+    case PHYSDEVOP_pirq_eoi_gmfn_v2: return on_copy(arg, share_eoi_map<false>);
     case PHYSDEVOP_IRQ_UNMASK_NOTIFY: return 0; // replaced by PHYSDEVOP_eoi
-    case PHYSDEVOP_irq_status_query: return query_status(arg);
-    case PHYSDEVOP_set_iopl: return set_iopl(arg);
-    case PHYSDEVOP_set_iobitmap: return set_iobitmap(arg);
-    case PHYSDEVOP_apic_read: return read_ioapic(arg);
-    case PHYSDEVOP_apic_write: return write_ioapic(arg);
-    case PHYSDEVOP_alloc_irq_vector: return alloc_irq_vector(arg);
-    case PHYSDEVOP_free_irq_vector: return free_irq_vector(arg);
+    case PHYSDEVOP_irq_status_query: return on_copy(arg, query_status);
+    case PHYSDEVOP_set_iopl: return on_copy(arg, set_iopl);
+    case PHYSDEVOP_set_iobitmap: return on_copy(arg, set_iobitmap);
+    case PHYSDEVOP_apic_read: return on_copy(arg, read_ioapic);
+    case PHYSDEVOP_apic_write: return fail(Errno::EPERM); // PHYSDEVOP_setup_gsi sets lines up
+    case PHYSDEVOP_alloc_irq_vector: return on_copy(arg, alloc_irq_vector);
+    case PHYSDEVOP_free_irq_vector: return note_device<physdev_irq_t>(arg); // nothing was allocated
     case PHYSDEVOP_map_pirq: return map_pirq(arg);
-    case PHYSDEVOP_unmap_pirq: return unmap_pirq(arg);
-    case PHYSDEVOP_get_free_pirq: return get_free_pirq(arg);
-    case PHYSDEVOP_setup_gsi: return setup_gsi(arg);
+    case PHYSDEVOP_unmap_pirq: return on_copy(arg, unmap_pirq);
+    case PHYSDEVOP_get_free_pirq: return on_copy(arg, get_free_pirq);
+    case PHYSDEVOP_setup_gsi: return on_copy(arg, setup_gsi);
     case PHYSDEVOP_manage_pci_add:
     case PHYSDEVOP_manage_pci_remove: return note_device<physdev_manage_pci_t>(arg);
     case PHYSDEVOP_manage_pci_add_ext: return note_device<physdev_manage_pci_ext_t>(arg);
-    case PHYSDEVOP_pci_device_add: return note_device_added(arg);
+    case PHYSDEVOP_pci_device_add: return note_device<AddedDevice>(arg);
     case PHYSDEVOP_pci_device_remove: return note_device<physdev_pci_device_t>(arg);
-    case PHYSDEVOP_pci_mmcfg_reserved: return note_mmcfg(arg);
-    case PHYSDEVOP_restore_msi: return restore_msi(arg);
-    case PHYSDEVOP_restore_msi_ext: return restore_msi_ext(arg);
+    case PHYSDEVOP_pci_mmcfg_reserved: return note_device<physdev_pci_mmcfg_reserved_t>(arg);
+    case PHYSDEVOP_restore_msi: return on_copy(arg, restore_msi);
+    case PHYSDEVOP_restore_msi_ext: return on_copy(arg, restore_msi_ext);
     case PHYSDEVOP_prepare_msix:
-    case PHYSDEVOP_release_msix: return check_msix_device(arg);
-    case PHYSDEVOP_dbgp_op: return debug_port(arg);
+    case PHYSDEVOP_release_msix: return on_copy(arg, check_msix_device);
+    case PHYSDEVOP_dbgp_op: return on_copy(arg, debug_port);
     default: return fail(Errno::ENOSYS);
     }
 }

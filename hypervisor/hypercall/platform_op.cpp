@@ -86,6 +86,8 @@ namespace {
 }
 
 [[nodiscard]] Result<> run(xen_platform_op_t& op) {
+    TRY(may(xsm::Hook::platform_op, caller()));
+    if (op.interface_version != XENPF_INTERFACE_VERSION) return fail(Errno::EACCES);
     switch (op.cmd) {
     case XENPF_settime32: return set_time(op.u.settime32.secs, op.u.settime32.nsecs, op.u.settime32.system_time);
     case XENPF_settime64: return set_time_64(op.u.settime64);
@@ -111,14 +113,6 @@ namespace {
 
 } // namespace
 
-Return platform_op(RawHandle arg) {
-    const auto handle = arg.as<xen_platform_op_t>();
-    TRY_ASSIGN(op, handle.read());
-    TRY(may(xsm::Hook::platform_op, caller()));
-    if (op.interface_version != XENPF_INTERFACE_VERSION) return fail(Errno::EACCES);
-    TRY(run(op));
-    TRY(handle.write(op));
-    return 0;
-}
+Return platform_op(RawHandle arg) { return on_copy(arg, run); }
 
 } // namespace streak::hypercall

@@ -57,18 +57,16 @@ Return poll(GuestHandle<sched_poll_t> arg) {
     return 0;
 }
 
-Return remote_shutdown(GuestHandle<sched_remote_shutdown_t> arg) {
-    TRY_ASSIGN(request, arg.read());
+Result<> remote_shutdown(const sched_remote_shutdown_t& request) {
     TRY_ASSIGN(domain, find_domain(DomId(request.domain_id)));
     TRY(may(xsm::Hook::sched_remote_shutdown, *domain));
     shut_down(*domain, static_cast<u8>(request.reason));
-    return 0;
+    return {};
 }
 
-Return shutdown_code(GuestHandle<sched_shutdown_t> arg) {
-    TRY_ASSIGN(request, arg.read());
+Result<> shutdown_code(const sched_shutdown_t& request) {
     latch_shutdown_code(caller(), static_cast<u8>(request.reason));
-    return 0;
+    return {};
 }
 
 Return watchdog(GuestHandle<sched_watchdog_t> arg) {
@@ -78,11 +76,9 @@ Return watchdog(GuestHandle<sched_watchdog_t> arg) {
     return id;
 }
 
-Return pin_override(GuestHandle<sched_pin_override_t> arg) {
+Result<> pin_override(const sched_pin_override_t& request) {
     TRY(may(xsm::Hook::sched_pin_override, caller()));
-    TRY_ASSIGN(request, arg.read());
-    TRY(scheduler::pin_override(current(), request.pcpu));
-    return 0;
+    return scheduler::pin_override(current(), request.pcpu);
 }
 
 } // namespace
@@ -96,10 +92,10 @@ Return sched_op(i32 cmd, RawHandle arg) {
         return shut_down_caller(static_cast<u8>(request.reason));
     }
     case SCHEDOP_poll: return poll(arg.as<sched_poll_t>());
-    case SCHEDOP_remote_shutdown: return remote_shutdown(arg.as<sched_remote_shutdown_t>());
-    case SCHEDOP_shutdown_code: return shutdown_code(arg.as<sched_shutdown_t>());
+    case SCHEDOP_remote_shutdown: return on_copy(arg, remote_shutdown);
+    case SCHEDOP_shutdown_code: return on_copy(arg, shutdown_code);
     case SCHEDOP_watchdog: return watchdog(arg.as<sched_watchdog_t>());
-    case SCHEDOP_pin_override: return pin_override(arg.as<sched_pin_override_t>());
+    case SCHEDOP_pin_override: return on_copy(arg, pin_override);
     default: return fail(Errno::ENOSYS);
     }
 }
