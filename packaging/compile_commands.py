@@ -6,8 +6,8 @@ import os
 import shlex
 import sys
 
-# Clang can't parse the standard library's headers without floating point; the tools only parse.
-NOT_CLANG = {"-mgeneral-regs-only", "-Werror"}
+# Clang can't parse the standard library's headers without floating point, and spells thunks otherwise; the tools only parse.
+NOT_CLANG = {"-mgeneral-regs-only", "-Werror", "-mindirect-branch=thunk-extern", "-mindirect-branch-register", "ccache"}
 
 entries = []
 arguments = iter(sys.argv[1:])

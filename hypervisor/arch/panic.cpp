@@ -63,7 +63,7 @@ void dump_backtrace(u64 rip, u64 rbp) {
         const auto* words = reinterpret_cast<const u64*>(rbp);
         u64 next = 0, return_address = 0;
         if (!read_safe(words, next) || !read_safe(words + 1, return_address) || return_address == 0) return;
-        print_code_address(return_address);
+        print_code_address(return_address - 1);      // in the call, which may end the function
         if (next <= rbp || next - rbp > stack_bytes) // callers' frames lie above, on the same stack
             return;
         rbp = next;

@@ -7,6 +7,7 @@
 #include "arch/machine.hpp"
 #include "arch/smp.hpp"
 #include "console/console.hpp"
+#include "domain/grants.hpp"
 #include "domain/notify.hpp"
 #include "domain/pirq.hpp"
 #include "domain/scheduler.hpp"
@@ -92,7 +93,14 @@ void print_ports() {
 }
 
 void print_grants() {
-    for_each_domain([](Domain& d) { log_info("d{}: grant table {}", d.id, d.grants ? "present" : "none"); });
+    for_each_domain([](Domain& d) {
+        LockGuard guard(d.grant_lock);
+        const grant::Table& t = *d.grants;
+        u32 used = 0;
+        for (u32 ref = 0; ref < t.entry_count(); ++ref) used += t.pin_count(GrantRef(ref)) != 0;
+        log_info("d{}: version {}, {} of {} frames, {} entries in use by others, room for {} mappings", d.id,
+                 t.version(), t.frame_count(), t.max_frames(), used, d.maptrack->handle_count());
+    });
 }
 
 void print_timers() {

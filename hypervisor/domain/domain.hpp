@@ -9,6 +9,8 @@
 #include "lib/cpu_mask.hpp"
 #include "lib/e820.hpp"
 #include "mm/frame_allocator.hpp"
+#include "mm/heap.hpp"
+#include "mm/memory_map.hpp"
 #include "xsm/xsm.hpp"
 
 namespace streak {
@@ -77,12 +79,15 @@ struct Domain {
     std::atomic<u32> tool_pauses{0};             ///< of them, those of DOMCTL_pausedomain
     std::atomic<bool> being_relinquished{false}; ///< by a CPU, right now
     std::atomic<bool> dead{false};               ///< holds nothing any more but what others use of it
+    std::atomic<bool> buried{false};             ///< nor that
     Timer burial;
     u32 shutdown_code = 0;
 
-    // What the guest may touch without asking (dom0: everything but Streak's own devices).
-    std::array<u64, 1024> io_ports{}; ///< bit set: access allowed
-    std::atomic<u32> pci_latch{0};    ///< what it wrote to port 0xcf8
+    // What the guest may touch without asking (dom0: everything but Streak's own devices; others: what they were given).
+    using IoPorts = std::array<u64, 1024>;
+    mm::Owned<IoPorts> io_ports;           ///< bit set: access allowed; none: to no port
+    mm::Owned<mm::DeviceFrames> io_memory; ///< of a domain without privileges; changes under page_lock
+    std::atomic<u32> pci_latch{0};         ///< what it wrote to port 0xcf8
 
     DomainSched sched;
 
@@ -93,13 +98,13 @@ struct Domain {
 
     FeatureMask features = all_features; ///< what CPUID may show of the processor's features
 
-    static constexpr u32 max_memory_map = 128;
-    std::array<e820_entry, max_memory_map> memory_map{}; ///< XENMEM_set_memory_map (domU)
-    u32 memory_map_entries = 0;
+    /// XENMEM_set_memory_map (domU); made once and kept, under context_lock.
+    using MemoryMap = StaticVector<e820_entry, 128>;
+    mm::Owned<MemoryMap> memory_map;
 
-    [[nodiscard]] bool may_use_ports(u16 first, unsigned count) const {
-        for (u32 p = first; p < u32(first) + count; ++p)
-            if (p > 0xffff || !((io_ports[p / 64] >> (p % 64)) & 1)) return false;
+    [[nodiscard]] bool may_use_ports(u32 first, u32 count) const {
+        for (u32 p = first; p < first + count; ++p)
+            if (!io_ports || p > 0xffff || !(((*io_ports)[p / 64] >> (p % 64)) & 1)) return false;
         return true;
     }
 };

@@ -95,10 +95,20 @@ Result<> relinquish(Domain& d) {
 
 /// Does somebody else still use frames of the domain, or those the hypervisor shows it?
 bool frames_in_use(Domain& d) {
-    return d.pages.total != 0 || mm::heap_page_in_use(d.shared_info) || grants::frames_in_use(d);
+    {
+        LockGuard guard(d.pages.lock); // who freed the last frame has left the account
+        if (d.pages.total != 0) return true;
+    }
+    return mm::heap_page_in_use(d.shared_info) || grants::frames_in_use(d);
 }
 
+// The hypervisor's own pages, which others seldom map, are looked at now and then; the end of the rest is told.
 constexpr u64 burial_interval_ns = 5'000'000;
+
+void account_emptied(void* context) {
+    Domain& d = *static_cast<Domain*>(context);
+    if (d.dead) timers::set(d.burial, clock::now());
+}
 
 /// The id stays taken until no frame carries it any more: a successor must not own what others map of the dead.
 void bury(void* context) {
@@ -107,6 +117,7 @@ void bury(void* context) {
         timers::set(d.burial, clock::now() + burial_interval_ns);
         return;
     }
+    if (d.buried.exchange(true)) return; // by another CPU
     mm::register_account(d.id, nullptr);
     release_id(d.id);
     send_global_virq(VIRQ_DOM_EXC);
@@ -129,6 +140,8 @@ Result<Domain*> create(const NewDomain& wanted) {
     d.max_grant_version = wanted.max_grant_version;
     d.pages.id = id;
     d.pages.max = wanted.max_frames;
+    d.pages.emptied = account_emptied;
+    d.pages.context = &d;
     d.burial.function = bury;
     d.burial.context = &d;
     mm::register_account(id, &d.pages);
@@ -181,6 +194,7 @@ Result<> unpause(Domain& d) {
 }
 
 void free_domain(Domain& d) {
+    timers::stop(d.burial);
     for (Vcpu* v : d.vcpus)
         if (v) destroy_vcpu(*v);
     pirqs::destroy(d);

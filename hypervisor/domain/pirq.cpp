@@ -91,19 +91,18 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
 } // namespace
 
 Result<> create(Domain& domain) {
+    if (domain.irqs) return {};
     auto irqs = mm::make_owned<DomainIrqs>();
     if (!irqs) return fail(Errno::ENOMEM);
-    if (domain.privileged) {
-        irqs->count = irq::gsi_count() + msi_numbers;
-        auto* memory = static_cast<PirqBinding*>(mm::allocate(irqs->count * sizeof(PirqBinding)));
-        if (!memory) return fail(Errno::ENOMEM);
-        for (u32 i = 0; i < irqs->count; ++i) {
-            PirqBinding* b = ::new (&memory[i]) PirqBinding{};
-            b->domain = &domain;
-            b->pirq = i;
-        }
-        irqs->bindings = memory;
+    irqs->count = irq::gsi_count() + msi_numbers;
+    auto* memory = static_cast<PirqBinding*>(mm::allocate(irqs->count * sizeof(PirqBinding)));
+    if (!memory) return fail(Errno::ENOMEM);
+    for (u32 i = 0; i < irqs->count; ++i) {
+        PirqBinding* b = ::new (&memory[i]) PirqBinding{};
+        b->domain = &domain;
+        b->pirq = i;
     }
+    irqs->bindings = memory;
     domain.irqs = irqs.release();
     return {};
 }
@@ -175,9 +174,23 @@ Result<> unmap(Domain& domain, Pirq pirq) {
     return {};
 }
 
+Result<> permit(Domain& domain, Pirq pirq, bool allow) {
+    if (allow) TRY(create(domain));
+    if (!domain.irqs) return {};
+    if (pirq.raw() >= domain.irqs->count) return fail(Errno::EINVAL);
+    domain.irqs->bindings[pirq.raw()].permitted = allow;
+    return {};
+}
+
+bool permitted(const Domain& domain, Pirq pirq) {
+    return domain.privileged ||
+           (domain.irqs && pirq.raw() < domain.irqs->count && domain.irqs->bindings[pirq.raw()].permitted);
+}
+
 Result<> may_bind(const Domain& domain, Pirq pirq) {
     const PirqBinding* b = find(domain, pirq);
     if (!b) return fail(Errno::EINVAL);
+    if (!permitted(domain, pirq)) return fail(Errno::EPERM);
     return b->port.load() == 0 ? Result<>{} : fail(Errno::EEXIST);
 }
 

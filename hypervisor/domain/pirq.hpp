@@ -21,6 +21,7 @@ struct PirqBinding {
     Domain* domain = nullptr;
     u32 pirq = 0;
     bool mapped = false;
+    bool permitted = false;   ///< DOMCTL_irq_permission; privileged domains need none
     std::atomic<u32> port{0}; ///< 0: no event bound
     Irq irq{};
     msi::Source source; ///< MSIs only
@@ -39,7 +40,7 @@ struct DomainIrqs {
 
 namespace streak::pirqs {
 
-/// ENOMEM. Only privileged domains get PIRQ numbers.
+/// PIRQ numbers, which a privileged domain has from the start and others when they are given their first interrupt. ENOMEM.
 [[nodiscard]] Result<> create(Domain& domain);
 /// Unmaps everything; the ports are closed already.
 [[nodiscard]] Result<> relinquish(Domain& domain);
@@ -64,7 +65,12 @@ struct MsiRequest {
 /// A number that map_gsi/map_msi would choose; it is reserved by nothing but its use. ENOSPC.
 [[nodiscard]] Result<Pirq> free_number(const Domain& domain, bool msi);
 
-/// EINVAL: not mapped; EEXIST: an event is bound already.
+/// Lets a domain bind a number, or forbids it from now on; it may then map the line of that number itself. EINVAL: no such
+/// number; ENOMEM.
+[[nodiscard]] Result<> permit(Domain& domain, Pirq pirq, bool allow);
+[[nodiscard]] bool permitted(const Domain& domain, Pirq pirq);
+
+/// EINVAL: not mapped; EPERM: not permitted; EEXIST: an event is bound already.
 [[nodiscard]] Result<> may_bind(const Domain& domain, Pirq pirq);
 /// Connects with an event port (after may_bind) and lets interrupts flow. EBUSY: the line belongs to somebody else.
 [[nodiscard]] Result<> bind_event(Domain& domain, Pirq pirq, EvtchnPort port);

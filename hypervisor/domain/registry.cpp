@@ -11,7 +11,7 @@ namespace {
 constinit SpinLock registry_lock;
 constinit std::array<Domain*, 0x7ff0> domains{};
 constinit std::bitset<0x7ff0> taken{}; ///< ids that are not to be given out
-constinit u32 highest_id = 0, last_id = 0;
+constinit u32 last_id = 0;
 constinit u64 domains_so_far = 0;
 } // namespace
 
@@ -37,7 +37,8 @@ Domain* dom0() { return domains[0]; }
 
 DomainRef next_domain(DomId from) {
     LockGuard guard(registry_lock);
-    for (u32 id = from.raw(); id <= highest_id && id < domains.size(); ++id)
+    for (u64 id = from.raw() == 0 ? taken._Find_first() : taken._Find_next(from.raw() - 1u); id < domains.size();
+         id = taken._Find_next(id))
         if (Domain* domain = domains[id]) {
             domain->references.fetch_add(1, std::memory_order_relaxed);
             return DomainRef(domain);
@@ -75,7 +76,6 @@ void enter_registry(Domain& domain) {
     LockGuard guard(registry_lock);
     domains[domain.id.raw()] = &domain;
     domain.serial = ++domains_so_far;
-    if (domain.id.raw() > highest_id) highest_id = domain.id.raw();
 }
 
 } // namespace lifecycle

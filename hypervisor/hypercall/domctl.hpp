@@ -30,6 +30,9 @@ DomctlHandler domctl_set_affinity, domctl_get_affinity, domctl_set_node_affinity
 DomctlHandler domctl_set_context, domctl_get_context, domctl_set_ext_context, domctl_get_ext_context, domctl_set_xstate,
     domctl_get_xstate, domctl_set_msrs, domctl_get_msrs, domctl_set_cpu_policy, domctl_get_cpu_policy;
 
+// Devices (domctl_devices.cpp)
+DomctlHandler domctl_io_ports, domctl_io_memory, domctl_irq;
+
 // Memory (domctl_memory.cpp)
 DomctlHandler domctl_guest_memory;
 

@@ -71,25 +71,31 @@ Result<> machine_memory_map(xen_memory_map_t& request) {
 
 /// Without a buffer: how many entries there are.
 Result<> memory_map(xen_memory_map_t& request) {
-    const Domain& d = caller();
-    if (d.memory_map_entries == 0) return fail(Errno::ENOSYS);
+    Domain& d = caller();
     TRY(may(xsm::Hook::memory_query, d));
+    LockGuard guard(d.context_lock);
+    if (!d.memory_map || d.memory_map->empty()) return fail(Errno::ENOSYS);
     const GuestHandle<e820_entry> out(reinterpret_cast<u64>(request.buffer.p));
-    const u32 count = out.is_null() ? d.memory_map_entries : std::min(d.memory_map_entries, request.nr_entries);
-    if (!out.is_null()) TRY(out.write_array({d.memory_map.data(), count}));
-    request.nr_entries = count;
+    const u32 entries = static_cast<u32>(d.memory_map->size());
+    if (!out.is_null()) request.nr_entries = std::min(entries, request.nr_entries);
+    else request.nr_entries = entries;
+    if (!out.is_null()) TRY(out.write_array({d.memory_map->begin(), request.nr_entries}));
     return {};
 }
 
 Result<> set_memory_map(const xen_foreign_memory_map_t& request) {
     TRY_ASSIGN(domain, find_domain(DomId(request.domid)));
     TRY(may(xsm::Hook::memory_set_map, *domain));
-    std::array<e820_entry, Domain::max_memory_map> entries{};
-    if (request.map.nr_entries > entries.size()) return fail(Errno::EINVAL);
     const GuestHandle<e820_entry> in(reinterpret_cast<u64>(request.map.buffer.p));
-    TRY(in.read_array({entries.data(), request.map.nr_entries}));
-    domain->memory_map = entries;
-    domain->memory_map_entries = request.map.nr_entries;
+    Domain::MemoryMap map;
+    for (u32 i = 0; i < request.map.nr_entries; ++i) {
+        TRY_ASSIGN(entry, in.read(i));
+        if (!map.push_back(entry)) return fail(Errno::EINVAL);
+    }
+    LockGuard guard(domain->context_lock);
+    if (!domain->memory_map) domain->memory_map = mm::make_owned<Domain::MemoryMap>();
+    if (!domain->memory_map) return fail(Errno::ENOMEM);
+    *domain->memory_map = map;
     return {};
 }
 

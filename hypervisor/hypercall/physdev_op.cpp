@@ -85,7 +85,11 @@ Result<> alloc_irq_vector(physdev_irq_t& op) {
     return request;
 }
 
+/// Without privileges: a line that the domain was permitted.
 [[nodiscard]] Result<Pirq> map_by_type(Domain& domain, const physdev_map_pirq_t& op) {
+    if (caller().privileged) TRY(pirqs::create(domain));
+    else if (op.type != MAP_PIRQ_TYPE_GSI || !pirqs::permitted(domain, Pirq(static_cast<u32>(op.index))))
+        return fail(Errno::EPERM);
     switch (op.type) {
     case MAP_PIRQ_TYPE_GSI:
         if (op.index < 0) return fail(Errno::EINVAL);

@@ -123,9 +123,11 @@ void install_tables(Domain& d, const GuestFrames& frames, Pfn l4) {
 
 /// Everything but Streak's own devices: PICs, PIT, its serial port, and PCI configuration (which it follows).
 void allow_ports(Domain& d) {
-    d.io_ports.fill(~0ull);
+    d.io_ports = mm::make_owned<Domain::IoPorts>();
+    if (!d.io_ports) panic("no memory for dom0's I/O ports");
+    d.io_ports->fill(~0ull);
     const auto deny = [&](u32 first, u32 last) {
-        for (u32 p = first; p <= last; ++p) d.io_ports[p / 64] &= ~(1ull << (p % 64));
+        for (u32 p = first; p <= last; ++p) (*d.io_ports)[p / 64] &= ~(1ull << (p % 64));
     };
     deny(0x20, 0x21);
     deny(0xa0, 0xa1);

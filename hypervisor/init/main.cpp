@@ -91,6 +91,8 @@ u32 dom0_vcpus(const loader::Options& options) {
 Domain& start_dom0(const BootInfo& info, const loader::Options& options) {
     if (info.modules.empty()) panic("dom0's kernel: a module2 line expected in GRUB's menu entry, none found");
     const loader::BootModule& kernel = info.modules[0];
+    for (u64 i = 2; i < info.modules.size(); ++i)
+        log_warning("boot module {} is not used: there is no policy engine", i);
     const Bytes initrd = info.modules.size() > 1 ? module_bytes(info.modules[1]) : Bytes{};
     return build_dom0(
         {.kernel = module_bytes(kernel),

@@ -13,7 +13,7 @@ namespace streak::build_info {
 inline constexpr int major = 4, minor = 17; ///< the ABI's version
 inline constexpr std::string_view extra = ".0-streak";
 inline constexpr std::string_view compiler = "g++ " __VERSION__;
-inline constexpr std::string_view by = "streak", domain = "", changeset = "";
+inline constexpr std::string_view by = "streak", domain, changeset;
 inline constexpr std::string_view date = "reproducible build";
 
 /// The linker's build id (SHA-1), empty when the image has none.

@@ -45,7 +45,7 @@ u32 index_of(const PageInfo& page) { return static_cast<u32>(mfn_of(page).raw())
 
 unsigned zone_of(u64 frame, unsigned order) {
     const u64 last_byte = ((frame + (1ull << order)) << page_shift) - 1;
-    return std::bit_width(last_byte) - first_zone - (last_byte == 0);
+    return std::bit_width(last_byte) - first_zone;
 }
 
 void list_add(u32& head, PageInfo& page) {
@@ -302,7 +302,7 @@ void free_domain_page(PageInfo& page) {
     {
         LockGuard guard(account->lock);
         list_remove(account->first, page);
-        --account->total;
+        if (--account->total == 0 && account->emptied) account->emptied(account->context);
     }
     free_stolen_frame(page);
 }

@@ -16,11 +16,13 @@ inline constexpr unsigned max_order = 18; ///< 1 GiB
 struct DomainPages {
     DomId id = invalid_domid;
     SpinLock lock;
-    u32 first = no_frame; ///< list of owned frames through PageInfo::next/prev
-    u64 total = 0;        ///< frames charged to the domain
-    u64 max = 0;          ///< frames it may own
-    u64 shared_heap = 0;  ///< hypervisor frames shown to it
-    u64 claim = 0;        ///< frames promised by XENMEM_claim_pages and not yet allocated
+    u32 first = no_frame;                     ///< list of owned frames through PageInfo::next/prev
+    u64 total = 0;                            ///< frames charged to the domain
+    u64 max = 0;                              ///< frames it may own
+    u64 shared_heap = 0;                      ///< hypervisor frames shown to it
+    u64 claim = 0;                            ///< frames promised by XENMEM_claim_pages and not yet allocated
+    void (*emptied)(void* context) = nullptr; ///< told, with the lock held, when the last frame is freed
+    void* context = nullptr;
 };
 
 /// Makes `pages` the account of its domain id (nullptr with `id`: removes it).

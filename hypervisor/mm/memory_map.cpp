@@ -51,6 +51,21 @@ void normalise(MemoryMap& map) {
 
 void deny_io_frame(Mfn mfn) { (void)denied_frames.push_back(mfn); }
 
+bool change_frames(DeviceFrames& frames, FrameRange range, bool add) {
+    DeviceFrames changed;
+    bool fits = true;
+    const auto keep = [&](u64 first, u64 end) {
+        if (first < end) fits = changed.push_back({first, end}) && fits;
+    };
+    for (const FrameRange& f : frames) {
+        keep(f.first, std::min(f.end, range.first));
+        keep(std::max(f.first, range.end), f.end);
+    }
+    if (add) keep(range.first, range.end);
+    if (fits) frames = changed;
+    return fits;
+}
+
 bool io_frame_denied(Mfn mfn) { return std::ranges::find(denied_frames, mfn) != denied_frames.end(); }
 
 } // namespace streak::mm

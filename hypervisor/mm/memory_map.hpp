@@ -44,6 +44,14 @@ extern std::array<u64, max_chunks / 64> frame_chunks;
 /// The machine address of the 2 MiB piece of the M2P that holds a frame's entry; empty for a hole.
 [[nodiscard]] std::optional<Maddr> m2p_chunk(Mfn mfn);
 
+/// Stretches of device frames, `end` exclusive, that somebody may map.
+struct FrameRange {
+    u64 first = 0, end = 0;
+};
+using DeviceFrames = StaticVector<FrameRange, 32>;
+/// Adds a stretch, or takes it out of those that are there. False: too many.
+[[nodiscard]] bool change_frames(DeviceFrames& frames, FrameRange range, bool add);
+
 /// Device frames that Streak drives itself (local APIC, IO-APICs, HPET …); no domain may map them.
 void deny_io_frame(Mfn mfn);
 [[nodiscard]] bool io_frame_denied(Mfn mfn);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <algorithm>
+
+#include "mm/memory_map.hpp"
 #include "mm/page_type_ops.hpp"
 #include "mm/pte.hpp"
 
@@ -21,7 +24,8 @@ namespace streak::mm {
 /// Whose tables these are and what they may contain.
 struct TableRules {
     DomId domain{};
-    bool devices = false; ///< may map I/O frames and choose cache attributes
+    bool devices = false;                    ///< may map I/O frames and choose cache attributes
+    const DeviceFrames* io_memory = nullptr; ///< of them, only these; nullptr: all
 };
 
 namespace pt_progress {
@@ -149,7 +153,11 @@ private:
 
     [[nodiscard, gnu::noinline]] bool may_map_device(u64 entry, DomId frames_of) {
         const bool own = frames_of == rules_.domain || frames_of == io_id;
-        return rules_.devices && own && env_.device_frame_allowed(pte::frame(entry));
+        const u64 frame = pte::frame(entry).raw();
+        return rules_.devices && own && env_.device_frame_allowed(Mfn(frame)) &&
+               (!rules_.io_memory || std::ranges::any_of(*rules_.io_memory, [&](const FrameRange& f) {
+                   return f.first <= frame && frame < f.end;
+               }));
     }
 
     [[nodiscard, gnu::noinline]] Result<> promote(PageInfo& page, unsigned level) {

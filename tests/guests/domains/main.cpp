@@ -164,6 +164,29 @@ void check_refusals(const Guest& g) {
     expect_eq(domctl(XEN_DOMCTL_getvcpucontext, g.id, op), -XEN_ENODATA, "the state of one that has none");
 }
 
+constexpr u64 secret = 0x5ec2e75ec2e7;
+constexpr FrameUse unused_frames = spare; ///< from here on nothing else uses them
+
+/// What a domain leaves in its frames ...
+void fill(Guest& g) {
+    for (unsigned i = unused_frames; i < memory_frames; ++i) {
+        u64* words = g.mapped<u64>(static_cast<FrameUse>(i));
+        for (unsigned k = 0; k < page_size / sizeof(u64); ++k) words[k] = secret;
+        g.unmap(static_cast<FrameUse>(i));
+    }
+}
+
+/// ... the next one does not find, although it gets the same ones.
+void check_empty(Guest& g) {
+    u64 found = 0;
+    for (unsigned i = 0; i < memory_frames; ++i) {
+        const u64* words = g.mapped<u64>(static_cast<FrameUse>(i));
+        for (unsigned k = 0; k < page_size / sizeof(u64); ++k) found |= words[k];
+        g.unmap(static_cast<FrameUse>(i));
+    }
+    expect_eq(found, 0, "a new domain's memory is empty");
+}
+
 void make_domain(Guest& g) {
     xen_domctl_t op;
     require_eq(create(op), 0, "DOMCTL_createdomain");
@@ -178,6 +201,7 @@ void make_domain(Guest& g) {
     r.nr_extents = memory_frames;
     r.domid = g.id;
     require_eq(memory_op(XENMEM_populate_physmap, &r), memory_frames, "its memory");
+    check_empty(g);
     xen_pfn_t more = memory_frames;
     set_xen_guest_handle(r.extent_start, &more);
     r.nr_extents = 1;
@@ -287,6 +311,28 @@ void check_memory(Guest& g) {
     expect_eq(access_memory(999, {0x2000, bytes, 8}, remain), -XEN_ESRCH, "a domain that is not there");
 }
 
+/// A frame of a device in its tables, which it may have only when it was given it.
+void check_device_memory(Guest& g, mmuext_op_t& pin) {
+    constexpr u64 device = 0xfeb00; // in the hole for PCI devices
+    xen_domctl_t op = {};
+    op.u.iomem_permission = {.first_mfn = device, .nr_mfns = 16, .allow_access = 1};
+    g.mapped<u64>(l1)[8] = pte(device + 15, pte_rw);
+    g.unmap(l1);
+    expect_error(mmuext_ops(&pin, 1, nullptr, g.id), "a device frame in a table");
+    expect_eq(domctl(XEN_DOMCTL_iomem_permission, g.id, op), 0, "DOMCTL_iomem_permission");
+    expect_eq(mmuext_ops(&pin, 1, nullptr, g.id), 0, "allows it");
+    mmuext_op_t unpin = pin;
+    unpin.cmd = MMUEXT_UNPIN_TABLE;
+    require_eq(mmuext_ops(&unpin, 1, nullptr, g.id), 0, "unpinned");
+    op.u.iomem_permission = {.first_mfn = device + 15, .nr_mfns = 1, .allow_access = 0};
+    expect_eq(domctl(XEN_DOMCTL_iomem_permission, g.id, op), 0, "a part is taken back");
+    expect_error(mmuext_ops(&pin, 1, nullptr, g.id), "and refused again");
+    op.u.iomem_permission = {.first_mfn = ~0ull, .nr_mfns = 2, .allow_access = 1};
+    expect_error(domctl(XEN_DOMCTL_iomem_permission, g.id, op), "frames around the end of numbers");
+    g.mapped<u64>(l1)[8] = 0;
+    g.unmap(l1);
+}
+
 void write_tables(Guest& g, bool new_tables) {
     constexpr u64 flags = pte_rw;
     u64* table = g.mapped<u64>(l1);
@@ -305,6 +351,7 @@ void write_tables(Guest& g, bool new_tables) {
     pin.arg1.mfn = g.frames[l4];
     expect_error(mmuext_ops(&pin, 1, nullptr, g.id), "a table that dom0 can write is not pinned");
     g.unmap(l4);
+    if (new_tables) check_device_memory(g, pin);
     require_eq(mmuext_ops(&pin, 1, nullptr, g.id), 0, "MMUEXT_PIN_L4_TABLE for another domain");
 }
 
@@ -519,6 +566,93 @@ void check_shutdown(Guest& g, bool hangs) {
               hangs ? SHUTDOWN_watchdog : SHUTDOWN_suspend, "for the reason it gave");
 }
 
+/// What a domain without privileges may touch.
+void check_permissions(const Guest& g) {
+    xen_domctl_t op = {};
+    const auto ports = [&](u32 first, u32 count, bool allow) {
+        op.u.ioport_permission = {.first_port = first, .nr_ports = count, .allow_access = allow};
+        return domctl(XEN_DOMCTL_ioport_permission, g.id, op);
+    };
+    expect_eq(ports(0x378, 8, true), 0, "DOMCTL_ioport_permission");
+    expect_eq(ports(0x378, 8, false), 0, "taken back");
+    expect_eq(ports(0x20, 2, true), -XEN_EPERM, "ports that dom0 has not itself");
+    expect_eq(ports(0xffff, 2, true), -XEN_EINVAL, "beyond the last one");
+    expect_error(ports(0x10001, ~0u, true), "around the end of numbers");
+
+    physdev_map_pirq_t map = {};
+    map.domid = g.id;
+    map.type = MAP_PIRQ_TYPE_GSI;
+    map.index = map.pirq = 7;
+    expect_eq(hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq, &map), 0, "a line is mapped for it");
+    op.u.irq_permission = {.pirq = 7, .allow_access = 1, .pad = {}};
+    expect_eq(domctl(XEN_DOMCTL_irq_permission, g.id, op), 0, "DOMCTL_irq_permission");
+    op.u.irq_permission.allow_access = 0;
+    expect_eq(domctl(XEN_DOMCTL_irq_permission, g.id, op), 0, "taken back");
+    op.u.irq_permission.pirq = 250;
+    op.u.irq_permission.allow_access = 1;
+    expect_error(domctl(XEN_DOMCTL_irq_permission, g.id, op), "a line that is not there");
+
+    op = {};
+    op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_OFF;
+    expect_eq(domctl(XEN_DOMCTL_shadow_op, g.id, op), 0, "nothing is logged any more");
+    if (!is_streak()) return;
+    op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
+    expect_eq(domctl(XEN_DOMCTL_shadow_op, g.id, op), -XEN_EOPNOTSUPP, "dirty pages are not logged");
+    op.u.iomem_permission = {.first_mfn = 0xfeb00, .nr_mfns = 1, .allow_access = 1};
+    expect_eq(domctl(XEN_DOMCTL_iomem_permission, 0, op), -XEN_EOPNOTSUPP, "dom0 has all frames");
+}
+
+long claim(domid_t domain, u64 frames) {
+    xen_memory_reservation_t r = {};
+    r.domid = domain;
+    r.nr_extents = frames;
+    return memory_op(XENMEM_claim_pages, &r);
+}
+
+/// Memory that is promised to one domain is nobody else's.
+void check_claims(const Guest& g) {
+    xen_domctl_t op;
+    require_eq(create(op), 0, "another domain");
+    const domid_t other = op.domain;
+    for (const domid_t id : {g.id, other}) {
+        op.u.max_mem.max_memkb = ~0ull;
+        require_eq(domctl(XEN_DOMCTL_max_mem, id, op), 0, "both may be large");
+    }
+    static xen_pfn_t frames[64];
+    xen_memory_reservation_t r = {};
+    set_xen_guest_handle(r.extent_start, frames);
+    r.nr_extents = 64;
+    r.domid = other;
+    const u64 free_pages = physinfo().free_pages, wanted = free_pages - 16;
+    expect_error(claim(g.id, free_pages + memory_frames + 64), "more than there is");
+    expect_eq(claim(g.id, wanted + memory_frames), 0, "XENMEM_claim_pages");
+    expect_eq(physinfo().outstanding_pages, wanted, "are promised");
+    expect(memory_op(XENMEM_populate_physmap, &r) < 20, "the other one gets but a few");
+    expect_eq(claim(g.id, 0), 0, "the claim ends");
+    expect_eq(physinfo().outstanding_pages, 0, "nothing is promised");
+    expect_eq(memory_op(XENMEM_populate_physmap, &r), 64, "and the other one gets more");
+    expect_eq(domctl(XEN_DOMCTL_destroydomain, other), 0, "it ends");
+    op.u.max_mem.max_memkb = memory_frames * 4;
+    require_eq(domctl(XEN_DOMCTL_max_mem, g.id, op), 0, "the limit as before");
+}
+
+/// What the hypervisor needs for domains of one vCPU with a port each.
+void check_overhead() {
+    constexpr unsigned domains = 16, most_frames = 12;
+    domid_t ids[domains];
+    const u64 before = physinfo().free_pages;
+    for (domid_t& id : ids) {
+        xen_domctl_t op;
+        require_eq(create(op), 0, "one of many domains");
+        id = op.domain;
+        require_eq(alloc_unbound(0, id) > 0, true, "its port");
+    }
+    const u64 frames = before - physinfo().free_pages;
+    Line() << "frames for " << domains << " domains: " << frames;
+    if (is_streak()) expect(frames <= most_frames * domains, "48 KiB each at most");
+    for (const domid_t id : ids) expect_eq(domctl(XEN_DOMCTL_destroydomain, id), 0, "they end");
+}
+
 bool gone(domid_t id) {
     xen_domctl_getdomaininfo_t info;
     return describe(id, info) == -XEN_ESRCH;
@@ -556,15 +690,19 @@ GUEST("domains") {
         if (round == 1) check_reports(g); // the first domain's id is free
         if (round == 0) {
             check_memory(g);
+            check_permissions(g);
+            check_claims(g);
             check_page_types(g);
             check_reports(g);
             check_grant_frames(g);
         }
         check_running(g);
         check_shutdown(g, round == 1);
+        fill(g);
         check_destruction(g);
         require_eq(close_port(g.port), 0, "its end of the channel is closed");
         expect(wait_for([&] { return gone(g.id); }), "and nothing of it is left");
+        if (round == 0) check_overhead();
         if (round == 0) free_after_first = physinfo().free_pages; // it filled caches of the hypervisor
     }
     // A page lost in each round would be seven; the incumbent's count of free pages wavers by one or two.
