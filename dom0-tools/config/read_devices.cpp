@@ -10,9 +10,11 @@ namespace {
 void read_controller(Reader& reader, const Element& controller, Definition& definition) {
     if (controller.get("type") != "xenbus") return reader.ignore(controller, "a paravirtual guest has the xenbus only");
     if (const Node* const frames = controller.attribute("maxGrantFrames"))
-        definition.max_grant_frames = static_cast<std::uint32_t>(reader.number(*frames, 1, 65535).value_or(0));
+        definition.max_grant_frames =
+            static_cast<std::uint32_t>(reader.number(*frames, 1, max_grant_frames).value_or(0));
     if (const Node* const channels = controller.attribute("maxEventChannels"))
-        definition.max_event_channels = static_cast<std::uint32_t>(reader.number(*channels, 1, 131'072).value_or(0));
+        definition.max_event_channels =
+            static_cast<std::uint32_t>(reader.number(*channels, 1, max_event_channels).value_or(0));
 }
 
 void read_console(Reader& reader, const Element& console, bool& first) {

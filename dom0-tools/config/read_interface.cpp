@@ -102,7 +102,7 @@ void read_limit(Reader& reader, const Element& element, Interface& interface) {
     if (!reader.takes(outbound)) return;
     const Node* const average = outbound->attribute("average");
     if (!average) return reader.refuse_missing(*outbound, "@average", "expected KiB per second");
-    interface.outbound_kib_per_s = reader.number(*average, 1, std::uint64_t{1} << 31).value_or(0);
+    interface.outbound_kib_per_s = reader.number(*average, 1, max_kib_per_s).value_or(0);
 }
 
 } // namespace

@@ -16,7 +16,8 @@ void Reader::add(Node& node, Fate fate, std::string path, std::string_view text,
 
 void Reader::unknown(Node& node, std::string_view what, const std::string& name, const std::string& place,
                      const std::string& path) {
-    const std::string_view near = suggestion(place, name);
+    const std::string_view near = suggestions_left_ ? suggestion(place, name) : std::string_view();
+    if (suggestions_left_ > 0) --suggestions_left_;
     add(node, Fate::refused, path, cat("unknown ", what),
         near.empty() ? "Remove it, or see docs/domain-xml.md for what is known" : cat("Did you mean ", near, "?"));
 }

@@ -62,6 +62,7 @@ private:
     void set(const Node& node, Finding::Fate fate, std::string text, std::string remedy);
 
     std::vector<Finding>& findings_;
+    unsigned suggestions_left_ = 50; ///< they take time, and nobody reads more
 };
 
 void read_domain(Reader& reader, const Element& root, Definition& definition);

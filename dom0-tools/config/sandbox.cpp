@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "config/confine.hpp"
-#include "config/report.hpp"
+#include "config/packed.hpp"
 #include "config/values.hpp"
 #include "config/xml_tree.hpp"
 
@@ -78,7 +78,7 @@ std::string describe_end(int status) {
 }
 
 std::string parse_request(char kind, std::string_view request) {
-    return to_json(kind == 'd' ? parse_device_xml(request) : parse_xml(request));
+    return pack(kind == 'd' ? parse_device_xml(request) : parse_xml(request));
 }
 
 /// Has libxml2 and the vocabulary set up all that they set up once.
@@ -195,7 +195,7 @@ base::Outcome<> start_sandbox() { return parser().start(); }
 base::Outcome<Parsed> parse_in_sandbox(std::string_view text, bool device) {
     if (text.size() > max_xml_bytes) return parse_xml(text); // which refuses it unseen
     TRY_ASSIGN(answer, parser().ask(device ? 'd' : 'x', text));
-    return from_json(answer);
+    return unpack(answer);
 }
 
 } // namespace streak::config

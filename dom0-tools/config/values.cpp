@@ -65,6 +65,7 @@ std::optional<std::uint64_t> unit_bytes(std::string_view unit) {
 }
 
 std::expected<CpuList, std::string> parse_cpu_list(std::string_view text) {
+    if (text.size() > max_cpus * 5) return std::unexpected(cat("expected at most ", max_cpus * 5, " bytes"));
     CpuSet set;
     for (text = trimmed(text);;) {
         const std::size_t comma = text.find(',');
@@ -73,8 +74,8 @@ std::expected<CpuList, std::string> parse_cpu_list(std::string_view text) {
         text.remove_prefix(comma + 1);
     }
     CpuList cpus;
-    for (std::uint32_t cpu = 0; cpu < max_cpus; ++cpu)
-        if (set[cpu]) cpus.push_back(cpu);
+    for (std::size_t cpu = set._Find_first(); cpu < max_cpus; cpu = set._Find_next(cpu))
+        cpus.push_back(static_cast<std::uint32_t>(cpu));
     if (cpus.empty()) return std::unexpected("no CPU is left");
     return cpus;
 }
@@ -83,6 +84,25 @@ std::string cpu_list_text(const CpuList& cpus) {
     std::string text;
     for (const std::uint32_t cpu : cpus) text += cat(text.empty() ? "" : ",", cpu);
     return text;
+}
+
+bool is_utf8(std::string_view text) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto first = static_cast<unsigned char>(text[i]);
+        if (first < 0x80) continue;
+        const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+        if (first < 0xc2 || first > 0xf4 || i + more >= text.size()) return false;
+        std::uint32_t code = first & (0x3fu >> more);
+        for (std::size_t k = 1; k <= more; ++k) {
+            const auto next = static_cast<unsigned char>(text[i + k]);
+            if ((next & 0xc0) != 0x80) return false;
+            code = code << 6 | (next & 0x3fu);
+        }
+        constexpr std::uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+        if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) return false;
+        i += more;
+    }
+    return true;
 }
 
 bool printable(std::string_view text) {
@@ -94,16 +114,17 @@ bool printable(std::string_view text) {
     return true;
 }
 
+std::string shortened(std::string_view text, std::size_t longest) {
+    if (text.size() <= longest) return std::string(text);
+    while (longest > 0 && (static_cast<unsigned char>(text[longest]) & 0xc0) == 0x80) --longest;
+    return std::string(text.substr(0, longest)) + "…";
+}
+
 std::string quoted(std::string_view text) {
-    constexpr std::size_t longest = 64;
-    std::string shown = "'";
-    for (const char c : text.substr(0, longest)) shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-    if (text.size() > longest) {
-        while (!shown.empty() && static_cast<unsigned char>(shown.back()) >= 0x80)
-            shown.pop_back(); // no half characters
-        shown += "…";
-    }
-    return shown + "'";
+    std::string shown = shortened(text, 64);
+    for (char& c : shown)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+    return "'" + shown + "'";
 }
 
 bool is_ip_address(std::string_view text) {

@@ -21,6 +21,8 @@ inline constexpr std::uint32_t max_cpus = 4096; ///< of a host
 inline constexpr std::size_t max_devices = 128; ///< of one sort
 inline constexpr std::size_t max_command_line = 1023;
 inline constexpr std::size_t max_path = 4095;
+inline constexpr std::uint32_t max_grant_frames = 65'535, max_event_channels = 131'072;
+inline constexpr std::uint64_t max_kib_per_s = std::uint64_t{1} << 31;
 
 /// The parts, texts and numbers, one after the other.
 template <class... Parts> [[nodiscard]] std::string cat(const Parts&... parts) {
@@ -43,8 +45,12 @@ template <class... Parts> [[nodiscard]] std::string cat(const Parts&... parts) {
 /// "0-3,^2,7", sorted; the error says what is wrong with it.
 [[nodiscard]] std::expected<CpuList, std::string> parse_cpu_list(std::string_view text);
 [[nodiscard]] std::string cpu_list_text(const CpuList& cpus);
+/// Well-formed UTF-8, as JSON needs it.
+[[nodiscard]] bool is_utf8(std::string_view text);
 /// UTF-8 without control characters.
 [[nodiscard]] bool printable(std::string_view text);
+/// At most `longest` bytes of UTF-8, and "…" when there were more.
+[[nodiscard]] std::string shortened(std::string_view text, std::size_t longest);
 /// "'text'", cut short and made printable, for messages.
 [[nodiscard]] std::string quoted(std::string_view text);
 /// An IPv4 or IPv6 address.

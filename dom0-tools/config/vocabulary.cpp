@@ -123,6 +123,7 @@ constexpr Entry entries[] = {
     {CONSOLE, "source+ protocol log", ignored, "the console is a terminal and a log file, always",
      "Use streak console NAME, or --log"},
     {CONSOLE "/target", "@type @port"},
+    {CONSOLE "/target", "model", ignored, only_hvm},
 
     {DISK, "@type @device driver source target readonly shareable backingStore"},
     {DISK, "@model @rawio @sgio @snapshot", ignored, plain_file},

@@ -9,6 +9,8 @@
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 
+#include "config/values.hpp"
+
 namespace streak::config {
 
 namespace {
@@ -38,14 +40,20 @@ struct Builder {
         xmlStopParser(parser);
     }
 
+    /// Names go into messages.
+    bool accepts_name(std::string_view name) {
+        if (name.size() > max_xml_name) stop(cat("expected names of at most ", max_xml_name, " bytes"), "");
+        return name.size() <= max_xml_name;
+    }
+
     Element* push(std::uint32_t attribute_count) {
         nodes += 1 + attribute_count;
         if (open.size() >= max_xml_depth) {
-            stop("elements are nested more than " + std::to_string(max_xml_depth) + " deep", "");
+            stop(cat("elements are nested more than ", max_xml_depth, " deep"), "");
             return nullptr;
         }
         if (nodes > max_xml_nodes) {
-            stop("more than " + std::to_string(max_xml_nodes) + " elements and attributes", "");
+            stop(cat("more than ", max_xml_nodes, " elements and attributes"), "");
             return nullptr;
         }
         Element* element = open.empty() ? &root : &open.back()->children.emplace_back();
@@ -64,6 +72,7 @@ void start_element(void* self, const xmlChar* name, const xmlChar* prefix, const
     Element* element = builder.push(static_cast<std::uint32_t>(attribute_count));
     if (!element) return;
     element->name = qualified(view(prefix), view(name));
+    if (!builder.accepts_name(element->name)) return;
     element->foreign = prefix || uri;
     element->line = builder.tag_line();
     for (int i = 0; i < attribute_count; ++i) {
@@ -73,6 +82,7 @@ void start_element(void* self, const xmlChar* name, const xmlChar* prefix, const
              .value = std::string(reinterpret_cast<const char*>(a[3]), static_cast<std::size_t>(a[4] - a[3])),
              .line = element->line,
              .foreign = a[1] != nullptr});
+        if (!builder.accepts_name(element->attributes.back().name)) return;
     }
 }
 
@@ -98,7 +108,7 @@ void syntax_error(void* self, xmlErrorPtr error) {
     std::string text = error->message ? error->message : "not well-formed";
     while (!text.empty() && text.back() == '\n') text.pop_back();
     builder.fault = Finding{Finding::Fate::refused, static_cast<std::uint32_t>(std::max(error->line, 0)), "document",
-                            "not well-formed XML: " + text, "xmllint --noout FILE shows the place"};
+                            "not well-formed XML: " + shortened(text, 300), "xmllint --noout FILE shows the place"};
 }
 
 xmlSAXHandler handler() {
@@ -136,7 +146,7 @@ std::expected<Element, Finding> parse_tree(std::string_view text) {
         return std::unexpected(Finding{Finding::Fate::refused, 1, "document", std::move(why), std::move(remedy)});
     };
     if (text.size() > max_xml_bytes)
-        return refused("expected at most 1 MiB of XML; found " + std::to_string(text.size()) + " bytes");
+        return refused(cat("expected at most 1 MiB of XML; found ", text.size(), " bytes"));
     if (text.find_first_not_of(" \t\r\n") == text.npos) return refused("the document is empty");
     if (text.find('\0') != text.npos) return refused("the document holds a zero byte", "Store it as UTF-8");
     const std::unique_ptr<xmlParserCtxt, decltype(&xmlFreeParserCtxt)> parser(xmlNewParserCtxt(), xmlFreeParserCtxt);

@@ -17,6 +17,7 @@ namespace streak::config {
 inline constexpr std::size_t max_xml_bytes = 1 << 20;
 inline constexpr std::uint32_t max_xml_depth = 32;
 inline constexpr std::uint32_t max_xml_nodes = 10'000; ///< elements and attributes
+inline constexpr std::size_t max_xml_name = 128;       ///< bytes
 
 /// An attribute, or what an element has in common with one.
 struct Node {

@@ -15,6 +15,7 @@ FUZZ          ?= kernel
 SECONDS       ?= 60
 
 FUZZ_SRCS_kernel := $(filter-out %/decoder_shims.cpp, $(wildcard hypervisor/loader/*.cpp))
+FUZZ_SRCS_config_xml := $(wildcard dom0-tools/config/*.cpp dom0-tools/base/*.cpp)
 
 # ---- Replay: g++ and the unit tests' objects
 
