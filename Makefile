@@ -221,7 +221,7 @@ test-cli: $(OUT)/tools/streak  ## the program streak against a stand-in for stre
 	@OUT=$(OUT) $(PYTHON) tests/cli/run.py
 
 .PHONY: test-system
-test-system: $(hv_image) $(HV_PROBE)  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
+test-system: $(hv_image) $(HV_PROBE) $(BUILDER_PROBE)  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
 	@$(system)/run.py --hv $(HV) --suite full
 
 .PHONY: test-image

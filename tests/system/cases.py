@@ -66,6 +66,8 @@ CASES = [
     Case("stress", "stress", image="stress", smp=2, dom0="streak.seconds=10"),
     # The hypercall library, operation by operation.
     Case("hv", "hv", image="hv", smp=2, only="streak", markers=("probe",)),
+    # Debian's kernel boots as a guest from what the builder makes.
+    Case("builder", "builder", image="builder", only="streak", memory_mib=1536, markers=("guest",)),
     # Debian's own toolstack, unmodified, starts and ends an unmodified guest.
     Case("xl", "xl", image="xl", smp=2, memory_mib=1536),
     # Consoles by streak-consoled: logs, terminals, restarts, a flood.

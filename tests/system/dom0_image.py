@@ -5,6 +5,7 @@
   initramfs.cpio.gz         busybox, kernel modules, /init, the test scripts
   initramfs-stress.cpio.gz  the same and stress-ng
   initramfs-hv.cpio.gz      the same and build/system/hv-probe
+  initramfs-builder.cpio.gz the same, build/system/builder-probe, and the guest below
   initramfs-xl.cpio.gz      the same, Debian's Xen tools, Streak's toolstack as far as build/tools has it, and a guest:
                             Debian's kernel and a busybox of its own
   initramfs-streak.cpio.gz  the same without Debian's tools, and a definition and a disk for the guest
@@ -27,6 +28,7 @@ MODULES = """xen-evtchn xen-privcmd xen-gntdev xen-gntalloc xenfs xen-blkback xe
     virtio_pci virtio_blk virtio_net virtio_console e1000 ahci ata_piix ata_generic sd_mod sr_mod ext4 brd""".split()
 
 HV_PROBE = host.BUILD / "system/hv-probe"  # `make build/system/hv-probe`
+BUILDER_PROBE = host.BUILD / "system/builder-probe"
 
 GUEST_MODULES = "xen-blkfront xen-netfront".split()
 
@@ -114,6 +116,8 @@ def programs(kind):
         return ["/usr/bin/stress-ng"]
     if kind == "hv":
         return [HV_PROBE]
+    if kind == "builder":
+        return [BUILDER_PROBE]
     if kind == "xl":
         return [f"/usr/lib/xen-4.17/bin/{name}" for name in
                 ("xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
@@ -171,12 +175,12 @@ def build_archive(modules, kind):
         archive.add(name, stat.S_IFREG | 0o755, source.read_bytes())
     add_modules(archive, modules, MODULES)
     for program in programs(kind):
-        add_program(archive, program, "bin/hv-probe" if program == HV_PROBE else None)
+        add_program(archive, program, f"bin/{program.name}" if program in (HV_PROBE, BUILDER_PROBE) else None)
     for target, program in own_programs(kind).items():
         add_program(archive, program, target)
     if programs(kind):  # threads that are cancelled load it by name
         archive.add_file("lib/x86_64-linux-gnu/libgcc_s.so.1", "/lib/x86_64-linux-gnu/libgcc_s.so.1")
-    if kind in ("xl", "streak"):
+    if kind in ("xl", "builder", "streak"):
         archive.add_file("guest/vmlinuz", host.kernel()[0])
         archive.add("guest/initramfs", stat.S_IFREG | 0o644, guest_image(modules))
     if kind == "xl":
@@ -200,7 +204,7 @@ def input_key(modules, kind):
 
 
 def build(kind=""):
-    """Path of the image, built when it is absent or old. Kinds: "", "stress", "hv", "xl", "streak"."""
+    """Path of the image, built when it is absent or old. Kinds: "", "stress", "hv", "builder", "xl", "streak"."""
     modules = modules_directory(host.kernel()[1])
     output = host.BUILD / "dom0" / f"initramfs{'-' + kind if kind else ''}.cpio.gz"
     stamp = output.with_suffix(".key")
@@ -217,5 +221,5 @@ def build(kind=""):
 
 
 if __name__ == "__main__":
-    for name in ("", "stress", "hv", "xl", "streak"):
+    for name in ("", "stress", "hv", "builder", "xl", "streak"):
         build(name)

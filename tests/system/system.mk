@@ -10,3 +10,14 @@ $(HV_PROBE): $(HV_PROBE_OBJS) $(OUT)/tools/libstreak.a
 	$(Q)$(CXX) -static -no-pie -Wl,--gc-sections -o $@ $^
 
 -include $(HV_PROBE_OBJS:.o=.d)
+
+# Makes a guest with no daemon running.
+BUILDER_PROBE := $(OUT)/system/builder-probe
+BUILDER_PROBE_OBJS := $(OUT)/tools/obj/tests/system/builder_probe/main.cpp.o
+
+$(BUILDER_PROBE): $(BUILDER_PROBE_OBJS) $(OUT)/tools/libstreak.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -pie -Wl,--gc-sections -o $@ $^ -lnettle -lfmt -llzma -lz -llzo2
+
+-include $(BUILDER_PROBE_OBJS:.o=.d)
