@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "builder/page_tables.hpp"
 #include "builder/start_state.hpp"
@@ -17,7 +18,37 @@ namespace {
 
 using base::ErrorKind;
 
-constexpr std::uint64_t most_at_once = 1 << 20; // bytes of a kernel between its file and the guest
+constexpr std::uint64_t most_at_once = 1 << 20; // bytes of a kernel that one call writes
+
+/// Memory that a kernel goes through on its way from its file to a guest. One is kept for the next guest: under a
+/// hypervisor a new page costs four times what copying it does.
+class CopyBuffer {
+public:
+    CopyBuffer() {
+        const std::lock_guard guard(lock_);
+        std::swap(memory_, spare_);
+    }
+    ~CopyBuffer() {
+        const std::lock_guard guard(lock_);
+        if (memory_.bytes().size() > spare_.bytes().size()) std::swap(memory_, spare_);
+    }
+    CopyBuffer(const CopyBuffer&) = delete;
+    CopyBuffer& operator=(const CopyBuffer&) = delete;
+
+    /// Empty: no memory.
+    [[nodiscard]] std::span<std::byte> at_least(std::size_t bytes) {
+        if (memory_.bytes().size() < bytes) {
+            memory_ = PageBuffer(bytes, false);
+            (void)::madvise(memory_.bytes().data(), bytes, MADV_POPULATE_WRITE); // in one go, without page faults
+        }
+        return memory_.bytes();
+    }
+
+private:
+    static inline std::mutex lock_;
+    static inline PageBuffer spare_;
+    PageBuffer memory_;
+};
 
 /// Makes one guest. The steps are called in the order they stand here.
 class Builder {
@@ -127,12 +158,12 @@ base::Outcome<> Builder::write_kernel() {
     std::uint64_t largest = 0;
     for (const auto& piece : pieces) largest = std::max(largest, std::min(piece.bytes, most_at_once));
     if (largest == 0) return {};
-    const PageBuffer buffer(largest, false);
-    if (buffer.bytes().empty()) return base::error(ErrorKind::resources, "no memory to read the kernel");
-    (void)::madvise(buffer.bytes().data(), largest, MADV_POPULATE_WRITE); // in one go instead of by page faults
+    CopyBuffer buffer;
+    const auto memory = buffer.at_least(largest);
+    if (memory.empty()) return base::error(ErrorKind::resources, "no memory to read the kernel");
     for (const auto& piece : pieces)
         for (std::uint64_t at = 0; at < piece.bytes; at += most_at_once) {
-            const auto part = buffer.bytes().first(std::min(piece.bytes - at, most_at_once));
+            const auto part = memory.first(std::min(piece.bytes - at, most_at_once));
             TRY(request_.kernel->read(part, piece.offset + at));
             TRY(write(root(), piece.address + at, part, "its kernel can't be written"));
         }

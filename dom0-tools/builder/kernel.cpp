@@ -40,13 +40,19 @@ std::vector<Piece> find_pieces(const loader::PvKernel& kernel, loader::Bytes fil
     return pieces;
 }
 
-/// Which of two overlapping segments wins would depend on zeros being copied.
-base::Outcome<> check_apart(std::string_view name, const loader::PvKernel& kernel) {
+/// Which of two overlapping segments wins would depend on zeros being copied; and bytes of the file that go to many
+/// places would make a small file a long work.
+base::Outcome<> check_segments(std::string_view name, const loader::PvKernel& kernel, std::uint64_t file_bytes) {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
+    std::uint64_t loaded = 0;
     kernel.image.for_each_segment([&](const loader::Segment& segment) {
         const auto address = kernel.address_of(segment);
         ranges.emplace_back(address, address + segment.mem_size);
+        loaded += segment.data.size();
     });
+    if (loaded > file_bytes)
+        return base::error(ErrorKind::invalid, fmt::format("{} can't be started: its segments share bytes", name),
+                           fmt::format("at most {} bytes in them", file_bytes), fmt::format("{}", loaded));
     std::ranges::sort(ranges);
     for (std::size_t i = 1; i < ranges.size(); ++i)
         if (ranges[i].first < ranges[i - 1].second)
@@ -70,7 +76,7 @@ base::Outcome<KernelPlan> plan_kernel(std::string_view name, loader::Bytes file)
     TRY(check_for_pv(name, file));
     const auto kernel = loader::read_pv_kernel(file, loader::StartAs::dom_u);
     if (!kernel) return std::unexpected(explain(name, kernel.error(), file));
-    TRY(check_apart(name, *kernel));
+    TRY(check_segments(name, *kernel, file.size()));
     return KernelPlan{std::string(name), fmt::format("{} {}", kernel->notes.guest_os, kernel->notes.guest_version),
                       without_texts(*kernel), find_pieces(*kernel, file)};
 }

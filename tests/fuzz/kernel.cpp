@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-// A kernel file from whoever: payload, decoders, ELF, notes, start layout. Nothing but refusals may come of it.
+// A kernel file from whoever: payload, decoders, ELF, notes, start layout, and what the builder makes of them. Nothing but
+// refusals may come of it.
 
 #include <algorithm>
 #include <cstdlib>
+#include <numeric>
 #include <vector>
 
+#include "builder/page_tables.hpp"
+#include "builder/start_plan.hpp"
 #include "loader/decompress.hpp"
 #include "loader/pv_layout.hpp"
 
@@ -32,7 +36,41 @@ void check_layout(const PvKernel& kernel, const PvLayout& layout, std::uint64_t 
         require(region->pfn.raw() + region->pages <= pages);
 }
 
+/// The tables that were planned are those it takes.
+void check_tables(const streak::builder::StartPlan& plan, std::uint64_t pages) {
+    const auto& layout = plan.layout;
+    std::vector<std::uint64_t> frames(pages);
+    std::iota(frames.begin(), frames.end(), 1);
+    const std::size_t count = layout.page_tables.pages + layout.p2m_tables.pages;
+    std::vector<std::uint64_t> memory(count * 512);
+    streak::builder::PageTables tables(std::as_writable_bytes(std::span(memory)), std::span(frames).first(count));
+    require(tables.map(layout.virt_base, std::span(frames).first(layout.start_pages()), true));
+    require(tables.used() == layout.page_tables.pages);
+    if (layout.p2m_tables.present())
+        require(
+            tables.map(layout.p2m.address, std::span(frames).subspan(layout.p2m.pfn.raw(), layout.p2m.pages), true));
+    require(tables.used() == count);
+}
+
+void plan_guest(Bytes file) {
+    const auto kernel = streak::builder::plan_kernel("kernel", file);
+    if (!kernel) {
+        require(!kernel.error().what.empty() && !kernel.error().text().empty());
+        return;
+    }
+    std::uint64_t bytes = 0;
+    for (const auto& piece : kernel->pieces) {
+        require(slice(file, piece.offset, piece.bytes).has_value());
+        require(piece.address >= kernel->start.virt_start && piece.address + piece.bytes <= kernel->start.virt_end);
+        bytes += piece.bytes;
+    }
+    require(bytes <= file.size());
+    constexpr std::uint64_t pages = 1 << 12;
+    if (const auto plan = streak::builder::plan_start(kernel->start, pages, file.size())) check_tables(*plan, pages);
+}
+
 void read_elf(Bytes file) {
+    plan_guest(file);
     for (const auto start_as : {StartAs::dom0, StartAs::dom_u}) {
         const auto kernel = read_pv_kernel(file, start_as);
         if (!kernel) continue;

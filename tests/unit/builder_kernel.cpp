@@ -235,6 +235,12 @@ TEST_CASE("builder: kernels that are not for PV are named", "[builder]") {
     auto overlap = linux_like();
     overlap.load(0xffffffff80180000, 0x18f000, 0x2000);
     CHECK(refusal(overlap.build()).what.find("overlap") != std::string::npos);
+    auto shared = linux_like().load(0, 0x800000, 0x90000, "").build();
+    const auto header_at = [](std::size_t index) { return sizeof(Elf64_Ehdr) + index * sizeof(Elf64_Phdr); };
+    auto header = *loader::read_at<Elf64_Phdr>(shared, header_at(0));
+    header.p_paddr = 0x800000;
+    put(shared, header_at(3), header);
+    CHECK(refusal(shared).what.find("share bytes") != std::string::npos);
     auto outside = linux_like();
     outside.number(XEN_ELFNOTE_ENTRY, 0x1000);
     CHECK(refusal(outside.build()).text().find("ENTRY") != std::string::npos);
