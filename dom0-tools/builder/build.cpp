@@ -99,13 +99,16 @@ std::unexpected<base::Error> out_of_tables() {
 
 std::unexpected<base::Error> Builder::no_memory(Errno code) {
     const auto host = hypervisor_.host_info();
-    if (code != Errno::ENOMEM || !host) return failed("its memory was refused", code);
-    const std::uint64_t free_kib = host->free_pages * (page_size / 1024);
-    if (free_kib >= request_.memory_kib)
-        return base::error(ErrorKind::resources, "the guest gets no memory",
-                           fmt::format("a limit of at least {} KiB", request_.memory_kib), "a lower one");
-    return base::error(ErrorKind::resources, "the host has too little free memory for the guest",
-                       fmt::format("{} KiB", request_.memory_kib), fmt::format("{} KiB", free_kib),
+    const auto domain = hypervisor_.info(request_.domain);
+    if (code != Errno::ENOMEM || !host || !domain) return failed("its memory was refused", code);
+    const auto in_kib = [](std::uint64_t pages) { return fmt::format("{} KiB", pages * (page_size / 1024)); };
+    const auto wanted = fmt::format("{} KiB", request_.memory_kib);
+    if (domain->max_pages < request_.memory_kib / (page_size / 1024))
+        return base::error(ErrorKind::resources, "the guest's memory exceeds the domain's limit",
+                           in_kib(domain->max_pages), wanted);
+    const auto promised = std::min(host->outstanding_pages, host->free_pages);
+    return base::error(ErrorKind::resources, "the host has too little free memory for the guest", wanted,
+                       in_kib(host->free_pages - promised + domain->pages),
                        "Stop a guest, or take memory from one or from the control domain");
 }
 

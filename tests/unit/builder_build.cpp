@@ -375,7 +375,10 @@ TEST_CASE("builder: too little memory in the host", "[builder][hv]") {
         const auto built = host.build();
         REQUIRE(!built);
         CHECK(built.error().kind == base::ErrorKind::resources);
+        CHECK(built.error().what.find("free memory") != std::string::npos);
         CHECK(built.error().expected == "65536 KiB");
+        CHECK(built.error().found ==
+              std::to_string((host.port.free_pages() + host.domain().frames.size()) * 4) + " KiB");
     }
     SECTION("for this domain") {
         Host host;
@@ -384,7 +387,18 @@ TEST_CASE("builder: too little memory in the host", "[builder][hv]") {
         const auto built = host.build();
         REQUIRE(!built);
         CHECK(built.error().kind == base::ErrorKind::resources);
-        CHECK(built.error().expected.find("limit") != std::string::npos);
+        CHECK(built.error().what.find("limit") != std::string::npos);
+        CHECK(built.error().expected == "8192 KiB");
+        CHECK(built.error().found == "9216 KiB");
+    }
+    SECTION("for hypercalls") {
+        Host host;
+        host.request.kernel = kernel;
+        host.port.buffers_left = false;
+        const auto built = host.build();
+        REQUIRE(!built);
+        CHECK(built.error().kind == base::ErrorKind::resources);
+        CHECK(built.error().found.find("ENOMEM") != std::string::npos);
     }
 }
 
