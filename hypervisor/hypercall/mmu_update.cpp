@@ -123,8 +123,9 @@ Result<> run_rest(GuestHandle<mmu_update_t> requests, u32 count, const Target& t
 /// Everything but a short list for the caller's own tables and frames.
 [[gnu::noinline]] Return update_any(const Batch<mmu_update_t>& batch, u32 foreign) {
     PageOwner owner;
-    TRY(find_page_owner(foreign, true, owner));
-    TRY(may(xsm::Hook::mmu_update, *owner.tables));
+    // A refused call tells that nothing was done: Linux goes on behind that number.
+    if (const auto found = find_page_owner(foreign, true, owner); !found) return batch.end(0, found);
+    if (const auto allowed = may(xsm::Hook::mmu_update, *owner.tables); !allowed) return batch.end(0, allowed);
 
     // What another domain's tables owe can't wait in the caller's vCPU: it is settled before the call ends.
     mm::OwedTable local = nullptr;

@@ -203,8 +203,8 @@ Result<> carry_out_all(GuestHandle<mmuext_op_t> ops, u32 count, const PageOwner&
 Return mmuext_op(GuestHandle<mmuext_op_t> ops, u32 count, GuestHandle<u32> done, u32 foreign) {
     TRY_ASSIGN(batch, Batch<mmuext_op_t>::begin(ops, count, done));
     PageOwner owner;
-    TRY(find_page_owner(foreign & 0xffff, false, owner));
-    TRY(may(xsm::Hook::mmuext_op, frames_domain(owner)));
+    if (const auto found = find_page_owner(foreign & 0xffff, false, owner); !found) return batch.end(0, found);
+    if (const auto allowed = may(xsm::Hook::mmuext_op, frames_domain(owner)); !allowed) return batch.end(0, allowed);
     u32 at = 0;
     const Result<> result = carry_out_all(ops, batch.count, owner, at);
     return batch.end(at, result);
