@@ -197,6 +197,7 @@ install: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## into DESTDIR: image
 	install -D -m 644 packaging/systemd/tmpfiles.conf $(DESTDIR)/usr/lib/tmpfiles.d/streak.conf
 	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/streak.conf
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/streak README.md docs/*.md
+	install -D -m 644 -t $(DESTDIR)/usr/share/streak dom0-tools/config/domain.rng
 	for page in $(MAN_PAGES); do install -D -m 644 -t $(DESTDIR)/usr/share/man/man$${page##*.} $$page; done
 
 # ---- Tests ---------------------------------------------------------------------------------------------

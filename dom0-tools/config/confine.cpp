@@ -60,7 +60,7 @@ Filter worker_filter() {
     const auto allow = [&](int call, auto... conditions) {
         good = good && seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, sizeof...(conditions), conditions...) == 0;
     };
-    for (const int call : {SCMP_SYS(read), SCMP_SYS(write)}) allow(call, SCMP_A0(SCMP_CMP_EQ, 0));
+    for (const int call : {SCMP_SYS(read), SCMP_SYS(write)}) allow(call, SCMP_A0(SCMP_CMP_EQ, 0, 0));
     for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) allow(call, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     for (const int call : {SCMP_SYS(exit_group), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
                            SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time)})

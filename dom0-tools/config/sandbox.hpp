@@ -18,7 +18,7 @@ namespace streak::config {
 ///
 /// It stays between requests, since a fork for each would cost more than reading a definition does. It is started anew
 /// when it dies, when it takes too long, and after 1 000 requests, so that little is left of any caller's data.
-/// docs/decisions/0010-definitions-in-a-sandbox.md
+/// docs/decisions/0008-definitions-in-a-sandbox.md
 class Sandbox {
 public:
     /// Runs in the sandbox. `kind` is the request's, as given to ask().

@@ -105,8 +105,9 @@ void document_type(void* self, const xmlChar*, const xmlChar*, const xmlChar*) {
 void syntax_error(void* self, xmlErrorPtr error) {
     auto& builder = *static_cast<Builder*>(self);
     if (builder.fault || error->level != XML_ERR_FATAL) return;
-    std::string text = error->message ? error->message : "not well-formed";
-    while (!text.empty() && text.back() == '\n') text.pop_back();
+    // libxml2 cuts what it quotes, also within a character.
+    std::string text(trimmed(error->message ? error->message : ""));
+    for (char& c : text) c = c == '\n' ? ' ' : static_cast<unsigned char>(c) < 0x80 ? c : '?';
     builder.fault = Finding{Finding::Fate::refused, static_cast<std::uint32_t>(std::max(error->line, 0)), "document",
                             "not well-formed XML: " + shortened(text, 300), "xmllint --noout FILE shows the place"};
 }

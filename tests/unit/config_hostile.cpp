@@ -80,6 +80,14 @@ TEST_CASE("config: many faults are told, but not all of them", "[config]") {
     CHECK(unpack(pack(parsed))->findings == parsed.findings);
 }
 
+TEST_CASE("config: what libxml2 quotes of a document is made printable", "[config]") {
+    const Parsed parsed = parse_xml("<!-- " + repeated("ü", 100));
+    CHECK(first_refusal(parsed).find("Comment not terminated") != std::string::npos);
+    CHECK(is_utf8(first_refusal(parsed)));
+    CHECK(first_refusal(parsed).find('\n') == std::string::npos);
+    CHECK(unpack(pack(parsed))->findings == parsed.findings);
+}
+
 TEST_CASE("config: at most 128 disks and interfaces, and short lists of CPUs", "[config]") {
     std::string disks;
     for (int i = 1; i <= 129; ++i)
