@@ -2,7 +2,15 @@
 #include "cli/options.hpp"
 
 #include <algorithm>
+#include <istream>
+#include <ostream>
 
+// CLI11 includes <iostream>, which sets up eight streams whenever the program starts, for functions that are not used here.
+#define _GLIBCXX_IOSTREAM
+namespace std {
+extern istream cin;
+extern ostream cout, cerr, clog;
+} // namespace std
 #include <CLI/CLI.hpp>
 
 #include "cli/text.hpp"
@@ -11,60 +19,65 @@
 namespace streak::cli {
 
 struct Options::Parser {
+    // `--help` and `--json` are looked for before any verb.
+    Parser() { app.set_help_flag(); }
     CLI::App app;
 };
 
-Options::Options(const Verb& verb) : verb_(verb), parser_(std::make_unique<Parser>()) {
-    // `-h` and `--json` are looked for before any verb.
-    parser_->app.set_help_flag();
+void Options::add(Entry entry, std::function<void(Parser&)> declare) {
+    entries_.push_back(std::move(entry));
+    declarations_.push_back(std::move(declare));
 }
 
-Options::~Options() = default;
-
 void Options::argument(std::string_view name, std::string& value, std::string_view text) {
-    parser_->app.add_option(std::string(name), value)->required();
-    entries_.push_back({std::string(name), {}, std::string(text), false, true});
+    add({std::string(name), {}, std::string(text), false, true},
+        [name, &value](Parser& p) { p.app.add_option(std::string(name), value)->required(); });
 }
 
 void Options::optional_argument(std::string_view name, std::string& value, std::string_view text) {
-    parser_->app.add_option(std::string(name), value);
-    entries_.push_back({std::string(name), {}, std::string(text)});
+    add({std::string(name), {}, std::string(text)},
+        [name, &value](Parser& p) { p.app.add_option(std::string(name), value); });
 }
 
 void Options::arguments(std::string_view name, std::vector<std::string>& values) {
-    parser_->app.add_option(std::string(name), values);
+    add({std::string(name), {}, {}}, [name, &values](Parser& p) { p.app.add_option(std::string(name), values); });
 }
 
 void Options::flag(std::string_view name, bool& value, std::string_view text) {
-    parser_->app.add_flag(std::string(name), value);
-    entries_.push_back({std::string(name), {}, std::string(text), true});
+    add({std::string(name), {}, std::string(text), true},
+        [name, &value](Parser& p) { p.app.add_flag(std::string(name), value); });
 }
 
 void Options::value(std::string_view name, std::string_view placeholder, std::optional<std::string>& value,
                     std::string_view text) {
-    parser_->app.add_option(std::string(name), value);
-    entries_.push_back({std::string(name), ' ' + std::string(placeholder), std::string(text), true});
+    add({std::string(name), ' ' + std::string(placeholder), std::string(text), true},
+        [name, &value](Parser& p) { p.app.add_option(std::string(name), value); });
 }
 
 void Options::flag_or_value(std::string_view name, std::string_view placeholder, std::optional<std::string>& value,
                             std::string_view implied, std::string_view text) {
-    parser_->app.add_flag_function(std::string(name) + '{' + std::string(implied) + '}', [](std::int64_t) {});
-    auto* option = parser_->app.get_option(std::string(name));
-    option->each([&value](const std::string& given) { value = given; });
-    entries_.push_back({std::string(name), "[=" + std::string(placeholder) + ']', std::string(text), true});
+    add({std::string(name), "[=" + std::string(placeholder) + ']', std::string(text), true},
+        [name, implied, &value](Parser& p) {
+            p.app.add_flag_function(std::string(name) + '{' + std::string(implied) + '}', [](std::int64_t) {});
+            p.app.get_option(std::string(name))->each([&value](const std::string& given) { value = given; });
+        });
 }
 
 Outcome<> Options::parse(std::vector<std::string> words) {
+    // CLI11 is slower than all else that the program does.
+    if (words.empty() && std::ranges::none_of(entries_, &Entry::required)) return {};
+    Parser parser;
+    for (const auto& declare : declarations_) declare(parser);
     std::ranges::reverse(words); // as CLI11 wants them
     try {
-        parser_->app.parse(std::move(words));
+        parser.app.parse(std::move(words));
         return {};
     } catch (const CLI::ExtrasError&) {
-        return std::unexpected(wrong("one argument too many", parser_->app.remaining()));
+        return std::unexpected(wrong("one argument too many", parser.app.remaining()));
     } catch (const CLI::RequiredError&) {
         std::string missing;
         for (const auto& entry : entries_)
-            if (entry.required && parser_->app.count(entry.name) == 0)
+            if (entry.required && parser.app.count(entry.name) == 0)
                 missing += (missing.empty() ? "" : " ") + entry.name;
         return std::unexpected(wrong(missing + " is missing", {}));
     } catch (const CLI::ParseError& error) {

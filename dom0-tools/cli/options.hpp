@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,8 +17,14 @@ struct Verb;
 /// References are to outlive the parsing.
 class Options {
 public:
-    explicit Options(const Verb& verb);
-    ~Options();
+    explicit Options(const Verb& verb) : verb_(verb) {}
+
+    struct Entry {
+        std::string name;        ///< "--paused" or "FILE"
+        std::string placeholder; ///< what follows an option: " NAME", "[=S]" or nothing
+        std::string text;
+        bool option = false, required = false;
+    };
 
     /// A required argument by its place; `name` such as "DOMAIN" tells completion what it is.
     void argument(std::string_view name, std::string& value, std::string_view text);
@@ -36,23 +42,19 @@ public:
     /// Options may stand before, between and after arguments. Usage errors tell what is near.
     [[nodiscard]] Outcome<> parse(std::vector<std::string> words);
 
-    struct Entry {
-        std::string name;        ///< "--paused" or "FILE"
-        std::string placeholder; ///< what follows an option: " NAME", "[=S]" or nothing
-        std::string text;
-        bool option = false, required = false;
-    };
     [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
     /// "streak create FILE [--paused]"
     [[nodiscard]] std::string usage() const;
 
 private:
     struct Parser;
+    /// `declare` is called when there is something to parse.
+    void add(Entry entry, std::function<void(Parser&)> declare);
     [[nodiscard]] Failure wrong(std::string what, const std::vector<std::string>& strangers) const;
 
     const Verb& verb_;
-    std::unique_ptr<Parser> parser_;
     std::vector<Entry> entries_;
+    std::vector<std::function<void(Parser&)>> declarations_;
 };
 
 } // namespace streak::cli
