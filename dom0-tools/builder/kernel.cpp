@@ -65,7 +65,7 @@ base::Outcome<> check_segments(std::string_view name, const loader::PvKernel& ke
 /// The texts are views of a file that is not kept.
 loader::PvStart without_texts(loader::PvStart start) {
     auto& n = start.notes;
-    n.guest_os = n.guest_version = n.xen_version = n.loader = n.pae_mode = n.bsd_symtab = n.features = {};
+    n.guest_os = n.guest_version = n.xen_version = n.loader = {};
     n.unknown_required = {};
     return start;
 }

@@ -19,10 +19,14 @@ inline constexpr u64 percpu_window_base = 0xffff808000000000; ///< per CPU: GDT 
 inline constexpr u64 gdt_window_pages = 16, ldt_window_pages = 16;
 inline constexpr u64 percpu_window_size = 1 << 21;   ///< an L1 table of its own for each CPU
 inline constexpr u64 mmio_base = 0xffff810000000000; ///< device pages (APICs, HPET, framebuffer)
-inline constexpr u64 m2p_base = 0xffff820000000000;  ///< the same M2P, writable, supervisor
-inline constexpr u64 frame_table_base = 0xffff824000000000;
 inline constexpr u64 image_base = 0xffff82d040000000;
+#if __STDC_HOSTED__ // where tests can have memory (tests/unit/mm_frame_allocator.cpp)
+inline constexpr u64 m2p_base = 0x200000000000, frame_table_base = 0x210000000000, direct_map_base = 0x220000000000;
+#else
+inline constexpr u64 m2p_base = 0xffff820000000000; ///< the same M2P, writable, supervisor
+inline constexpr u64 frame_table_base = 0xffff824000000000;
 inline constexpr u64 direct_map_base = 0xffff830000000000;
+#endif
 inline constexpr u64 direct_map_end = hypervisor_end;
 
 /// Where RAM (and ACPI tables) at a machine address can be read and written.

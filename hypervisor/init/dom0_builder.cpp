@@ -143,6 +143,8 @@ Domain& build_dom0(const Dom0Request& request) {
     KernelImage image(request.kernel);
     const auto kernel = loader::read_pv_kernel(image.elf(), loader::StartAs::dom0);
     if (!kernel) refuse_kernel(kernel.error());
+    for (std::string_view feature : kernel->notes.unknown_required)
+        if (!feature.empty()) log_warning("dom0's kernel requires '{}', which is not known here", feature);
     const auto layout = loader::plan_layout(*kernel, {loader::StartAs::dom0, request.pages, request.initrd.size()});
     if (!layout) refuse_kernel(layout.error());
 

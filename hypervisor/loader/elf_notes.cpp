@@ -49,7 +49,6 @@ void read_feature(std::string_view word, XenNotes& notes) {
 }
 
 void read_features(std::string_view list, XenNotes& notes) {
-    notes.features = list;
     while (!list.empty()) {
         const auto bar = std::min(list.find('|'), list.size());
         read_feature(list.substr(0, bar), notes);
@@ -88,13 +87,10 @@ LoadResult<> take_note(const ElfNote& note, XenNotes& notes) {
     case XEN_ELFNOTE_INIT_P2M: return take_number(note, "INIT_P2M", notes.init_p2m);
     case XEN_ELFNOTE_PHYS32_ENTRY: return take_number(note, "PHYS32_ENTRY", notes.phys32_entry);
     case XEN_ELFNOTE_MOD_START_PFN: return take_number(note, "MOD_START_PFN", notes.mod_start_pfn);
-    case XEN_ELFNOTE_SUSPEND_CANCEL: return take_number(note, "SUSPEND_CANCEL", notes.suspend_cancel);
     case XEN_ELFNOTE_XEN_VERSION: notes.xen_version = text(note); return {};
     case XEN_ELFNOTE_GUEST_OS: notes.guest_os = text(note); return {};
     case XEN_ELFNOTE_GUEST_VERSION: notes.guest_version = text(note); return {};
     case XEN_ELFNOTE_LOADER: notes.loader = text(note); return {};
-    case XEN_ELFNOTE_PAE_MODE: notes.pae_mode = text(note); return {};
-    case XEN_ELFNOTE_BSD_SYMTAB: notes.bsd_symtab = text(note); return {};
     case XEN_ELFNOTE_FEATURES: read_features(text(note), notes); return {};
     case XEN_ELFNOTE_SUPPORTED_FEATURES: {
         const auto bits = number(note, "SUPPORTED_FEATURES");
@@ -103,14 +99,7 @@ LoadResult<> take_note(const ElfNote& note, XenNotes& notes) {
         notes.has_supported_features = true;
         return {};
     }
-    case XEN_ELFNOTE_L1_MFN_VALID: {
-        // Mask and value, each of the size of a machine address (xen/elfnote.h).
-        const auto mask = read_at<std::uint64_t>(note.description, 0);
-        const auto value = read_at<std::uint64_t>(note.description, 8);
-        if (mask && value) notes.l1_mfn_valid = XenNotes::MfnValid{*mask, *value};
-        return {};
-    }
-    default: return {}; // newer notes are none of our business
+    default: return {}; // newer notes, and those that say nothing to a 64-bit PV guest, are none of our business
     }
 }
 

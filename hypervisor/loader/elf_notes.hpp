@@ -10,17 +10,10 @@ namespace streak::loader {
 
 /// The Xen ELF notes of a kernel (xen/elfnote.h). Strings are views into the file.
 struct XenNotes {
-    struct MfnValid {
-        std::uint64_t mask, value;
-    };
-
     std::string_view guest_os;
     std::string_view guest_version;
     std::string_view xen_version;
     std::string_view loader;
-    std::string_view pae_mode; ///< means nothing to a 64-bit kernel
-    std::string_view bsd_symtab;
-    std::string_view features; ///< XEN_ELFNOTE_FEATURES as written
 
     std::optional<std::uint64_t> entry;
     std::optional<std::uint64_t> hypercall_page;
@@ -29,9 +22,7 @@ struct XenNotes {
     std::optional<std::uint64_t> hv_start_low;
     std::optional<std::uint64_t> init_p2m;
     std::optional<std::uint64_t> phys32_entry;
-    std::optional<MfnValid> l1_mfn_valid;
     bool mod_start_pfn = false;
-    bool suspend_cancel = false;
     bool has_supported_features = false; ///< the numeric note was there
 
     std::uint64_t supported = 0; ///< bits XENFEAT_*, of both notes

@@ -1,75 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/privop_decode.hpp"
 
+#include "pv/code_reader.hpp"
+
 namespace streak::pv {
 
 namespace {
-
-/// A walk over the bytes that remembers having come to their end.
-class Cursor {
-public:
-    explicit Cursor(std::span<const u8> bytes) : bytes_(bytes) {}
-
-    u8 next() {
-        if (position_ < bytes_.size()) return bytes_[position_++];
-        ended_ = true;
-        return 0;
-    }
-    [[nodiscard]] bool ended() const { return ended_; }
-    [[nodiscard]] u8 position() const { return static_cast<u8>(position_); }
-
-private:
-    std::span<const u8> bytes_;
-    std::size_t position_ = 0;
-    bool ended_ = false;
-};
-
-struct Prefixes {
-    u8 rex = 0;
-    bool operand_size = false, address_size = false, repeat = false, lock = false;
-    SegmentOverride segment = SegmentOverride::none;
-};
-
-/// Notes one legacy prefix; false when `byte` is none.
-bool take_prefix(u8 byte, Prefixes& p) {
-    switch (byte) {
-    case 0x66: p.operand_size = true; return true;
-    case 0x67: p.address_size = true; return true;
-    case 0xf0: p.lock = true; return true;
-    case 0xf2:
-    case 0xf3: p.repeat = true; return true;
-    case 0x26:
-    case 0x2e:
-    case 0x36:
-    case 0x3e: p.segment = SegmentOverride::none; return true;
-    case 0x64: p.segment = SegmentOverride::fs; return true;
-    case 0x65: p.segment = SegmentOverride::gs; return true;
-    default: return false;
-    }
-}
-
-/// Reads all prefixes and returns the first opcode byte. A REX prefix counts directly before the opcode only.
-u8 take_prefixes(Cursor& at, bool long_mode, Prefixes& p) {
-    for (;;) {
-        const u8 byte = at.next();
-        if (at.ended()) return 0;
-        if (long_mode && (byte & 0xf0) == 0x40) p.rex = byte;
-        else if (take_prefix(byte, p)) p.rex = 0;
-        else return byte;
-    }
-}
 
 struct ModRm {
     u8 mod, reg, rm;
 };
 
-ModRm take_modrm(Cursor& at, const Prefixes& p) {
+ModRm take_modrm(CodeReader& at, const Prefixes& p) {
     const u8 byte = at.next();
     return {static_cast<u8>(byte >> 6), static_cast<u8>(((byte >> 3) & 7) | ((p.rex & 4) << 1)),
             static_cast<u8>((byte & 7) | ((p.rex & 1) << 3))};
 }
 
-void decode_port(u8 opcode, Cursor& at, const Prefixes& p, Decoded& d) {
+void decode_port(u8 opcode, CodeReader& at, const Prefixes& p, Decoded& d) {
     d.operand_bytes = (opcode & 1) == 0 ? 1 : p.operand_size ? 2 : 4;
     if (opcode < 0x70) { // INS, OUTS
         d.op = opcode < 0x6e ? PrivOp::ins : PrivOp::outs;
@@ -84,7 +32,7 @@ void decode_port(u8 opcode, Cursor& at, const Prefixes& p, Decoded& d) {
 }
 
 /// MOV to and from control (0x20, 0x22) and debug registers (0x21, 0x23); the mod field does not count.
-void decode_special_register(u8 opcode, Cursor& at, const Prefixes& p, Decoded& d) {
+void decode_special_register(u8 opcode, CodeReader& at, const Prefixes& p, Decoded& d) {
     const ModRm m = take_modrm(at, p);
     const bool debug = (opcode & 1) != 0;
     if (debug && m.reg > 7) return;
@@ -95,7 +43,7 @@ void decode_special_register(u8 opcode, Cursor& at, const Prefixes& p, Decoded& 
 }
 
 /// Opcode 0f 01: LMSW and SMSW with a register, XSETBV, RDTSCP.
-void decode_group7(Cursor& at, const Prefixes& p, Decoded& d) {
+void decode_group7(CodeReader& at, const Prefixes& p, Decoded& d) {
     const ModRm m = take_modrm(at, p);
     if (m.mod != 3) return;
     const u8 reg = m.reg & 7, rm = m.rm & 7;
@@ -112,7 +60,7 @@ void decode_group7(Cursor& at, const Prefixes& p, Decoded& d) {
     }
 }
 
-void decode_two_bytes(Cursor& at, const Prefixes& p, Decoded& d) {
+void decode_two_bytes(CodeReader& at, const Prefixes& p, Decoded& d) {
     const u8 opcode = at.next();
     switch (opcode) {
     case 0x01: decode_group7(at, p, d); break;
@@ -131,7 +79,7 @@ void decode_two_bytes(Cursor& at, const Prefixes& p, Decoded& d) {
     }
 }
 
-void decode_opcode(u8 opcode, Cursor& at, const Prefixes& p, Decoded& d) {
+void decode_opcode(u8 opcode, CodeReader& at, const Prefixes& p, Decoded& d) {
     switch (opcode) {
     case 0x0f: decode_two_bytes(at, p, d); break;
     case 0x6c ... 0x6f:
@@ -150,15 +98,14 @@ void decode_opcode(u8 opcode, Cursor& at, const Prefixes& p, Decoded& d) {
 } // namespace
 
 Decoded decode_privop(std::span<const u8> bytes, bool long_mode) {
-    if (bytes.size() > longest_instruction) bytes = bytes.first(longest_instruction);
-    Cursor at(bytes);
+    CodeReader at(bytes);
     Prefixes prefixes;
     Decoded d;
     const u8 opcode = take_prefixes(at, long_mode, prefixes);
-    if (!at.ended() && !prefixes.lock) decode_opcode(opcode, at, prefixes, d);
-    if (at.ended()) return {.op = bytes.size() < longest_instruction ? PrivOp::truncated : PrivOp::none};
+    if (at.ok() && !prefixes.lock) decode_opcode(opcode, at, prefixes, d);
+    if (!at.ok()) return {.op = bytes.size() < longest_instruction ? PrivOp::truncated : PrivOp::none};
     if (d.op == PrivOp::none) return {};
-    d.length = at.position();
+    d.length = at.at();
     d.address_bytes = long_mode && !prefixes.address_size ? 8 : 4;
     return d;
 }

@@ -1,65 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/ptwr_decode.hpp"
 
+#include "pv/code_reader.hpp"
+
 namespace streak::pv {
 
 namespace {
 
-/// Takes the bytes of an instruction one after the other; past the end it yields zeros and says so.
-class Reader {
-public:
-    explicit Reader(std::span<const u8> code) : code_(code.first(code.size() < 15 ? code.size() : 15)) {}
-
-    u8 next() { return at_ < code_.size() ? code_[at_++] : (ok_ = false, u8(0)); }
-    void skip(unsigned n) {
-        at_ += n;
-        ok_ = ok_ && at_ <= code_.size();
-    }
-    u64 signed_value(unsigned bytes) {
-        u64 value = 0;
-        for (unsigned i = 0; i < bytes; ++i) value |= static_cast<u64>(next()) << (8 * i);
-        const unsigned unused = 64 - 8 * bytes;
-        return static_cast<u64>(static_cast<i64>(value << unused) >> unused);
-    }
-    [[nodiscard]] bool ok() const { return ok_; }
-    [[nodiscard]] u8 at() const { return static_cast<u8>(at_); }
-
-private:
-    std::span<const u8> code_;
-    std::size_t at_ = 0;
-    bool ok_ = true;
-};
-
-struct Prefixes {
-    bool operand16 = false, repeat = false;
-    u8 rex = 0;
-};
-
-u8 read_prefixes(Reader& code, Prefixes& p) {
-    for (;;) {
-        const u8 byte = code.next();
-        switch (byte) {
-        case 0x66: p.operand16 = true; break;
-        case 0xf2:
-        case 0xf3: p.repeat = true; break;
-        case 0xf0:
-        case 0x2e:
-        case 0x36:
-        case 0x3e:
-        case 0x26:
-        case 0x64:
-        case 0x65:
-        case 0x67: break;
-        default:
-            if ((byte & 0xf0) != 0x40 || !code.ok()) return byte;
-            p.rex = byte;
-            return code.next(); // REX stands immediately before the opcode
-        }
-    }
-}
-
 /// Skips a ModRM operand in memory and returns ModRM.reg; empty when the operand is a register.
-std::optional<u8> read_modrm(Reader& code) {
+std::optional<u8> read_modrm(CodeReader& code) {
     const u8 modrm = code.next();
     const unsigned mod = modrm >> 6, rm = modrm & 7;
     if (mod == 3) return {};
@@ -145,7 +94,7 @@ std::optional<PtwrKind> group_member(Form::Group group, u8 reg) {
 }
 
 u8 operand_bytes(const Prefixes& p, bool byte_operand) {
-    return byte_operand ? 1 : (p.rex & 8) ? 8 : p.operand16 ? 2 : 4;
+    return byte_operand ? 1 : (p.rex & 8) ? 8 : p.operand_size ? 2 : 4;
 }
 
 u64& gpr(arch::Registers& r, unsigned number) {
@@ -248,9 +197,9 @@ void apply_string(const PtwrInstruction& i, u64 source, PtwrEffect& effect) {
 } // namespace
 
 std::optional<PtwrInstruction> decode_ptwr(std::span<const u8> bytes) {
-    Reader code(bytes);
+    CodeReader code(bytes);
     Prefixes prefixes;
-    const u8 op = read_prefixes(code, prefixes);
+    const u8 op = take_prefixes(code, true, prefixes);
     PtwrInstruction i;
     if (op == 0xa4 || op == 0xa5 || op == 0xaa || op == 0xab) {
         i.kind = op < 0xa8 ? PtwrKind::movs : PtwrKind::stos;

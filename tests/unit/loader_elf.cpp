@@ -50,8 +50,6 @@ TEST_CASE("a Linux kernel's notes are read", "[loader][elf]") {
     CHECK(!kernel->notes.hypercall_page);
     CHECK(kernel->notes.required == 1u << XENFEAT_writable_page_tables);
     CHECK(kernel->notes.supported == (0x8801u | 1u << XENFEAT_pae_pgdir_above_4gb));
-    REQUIRE(kernel->notes.l1_mfn_valid);
-    CHECK(kernel->notes.l1_mfn_valid->mask == 1);
 }
 
 TEST_CASE("notes may be in a section only", "[loader][elf]") {
