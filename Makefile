@@ -162,13 +162,20 @@ shell: $(hv_image) $(dom0_tools)  ## boot to a dom0 shell, always
 bochs: $(hv_image) $(dom0_tools)  ## the same in Bochs, with its debugger on the terminal
 	@OUT=$(OUT) $(PYTHON) tests/bochs/run.py --hv $(HV) --debug
 
-# Manual pages are docs/man/NAME.SECTION.scd.
+# Manual pages are docs/man/NAME.SECTION.scd. What streak says about its commands stands in its page.
 MAN_PAGES := $(patsubst docs/man/%.scd,$(OUT)/man/%,$(wildcard docs/man/*.scd))
 
+$(OUT)/man/commands.scd: $(OUT)/tools/streak
+	$(Q)mkdir -p $(@D) && $< help --scdoc > $@
+
+$(OUT)/man/streak.1: $(OUT)/man/commands.scd
 $(OUT)/man/%: docs/man/%.scd
 	$(call say,MAN,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)SOURCE_DATE_EPOCH=0 scdoc < $< > $@.new && mv $@.new $@
+	$(Q)sed -e '/^@COMMANDS@$$/{r $(OUT)/man/commands.scd' -e 'd}' $< | SOURCE_DATE_EPOCH=0 scdoc > $@.new && mv $@.new $@
+
+.PHONY: man
+man: $(MAN_PAGES)  ## manual pages: build/man/
 
 .PHONY: image
 image: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## build/image/streak.img: a bootable disk, Debian 12 with Streak installed
@@ -198,13 +205,14 @@ install: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## into DESTDIR: image
 	install -D -m 644 packaging/systemd/sysusers.conf $(DESTDIR)/usr/lib/sysusers.d/streak.conf
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/streak README.md docs/*.md
 	install -D -m 644 -t $(DESTDIR)/usr/share/streak dom0-tools/config/domain.rng
+	install -D -m 644 -t $(DESTDIR)/usr/share/bash-completion/completions packaging/completion/streak
 	for page in $(MAN_PAGES); do install -D -m 644 -t $(DESTDIR)/usr/share/man/man$${page##*.} $$page; done
 
 # ---- Tests ---------------------------------------------------------------------------------------------
 
 .PHONY: test
 test: $(hv_image)  ## every test below, one after the other
-	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz guests system bochs
+	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz cli guests system bochs
 
 .PHONY: test-checks
 test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook

@@ -38,19 +38,3 @@ $(foreach program,$(TOOLS_PROGRAMS),$(eval $(call tools_program,$(program))))
 tools: $(TOOLS_BINARIES)  ## the toolstack: build/tools/
 
 -include $(patsubst %,$(OUT)/tools/obj/%.d,$(TOOLS_SRCS))
-
-# ---- Manual --------------------------------------------------------------------------------------------
-
-MAN_PAGES := $(patsubst docs/man/%.scd,$(OUT)/man/%,$(wildcard docs/man/*.scd))
-
-# What the program says about its commands stands in its page.
-$(OUT)/man/commands.scd: $(OUT)/tools/streak
-	$(Q)mkdir -p $(@D) && $< help --scdoc > $@
-
-$(OUT)/man/streak.1: $(OUT)/man/commands.scd
-$(OUT)/man/%: docs/man/%.scd
-	$(call say,MAN,$@)
-	$(Q)mkdir -p $(@D) && sed -e '/^@COMMANDS@$$/{r $(OUT)/man/commands.scd' -e 'd}' $< | scdoc > $@
-
-.PHONY: man
-man: $(MAN_PAGES)  ## manual pages: build/man/

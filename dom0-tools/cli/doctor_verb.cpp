@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <csignal>
 #include <filesystem>
 
 #include <fcntl.h>
@@ -75,12 +73,11 @@ std::optional<base::Error> store_trouble(const Context& context) {
         base::ErrorKind::unavailable, "streak-stored ended the connection", {}, {}, "journalctl -u streak-stored"};
 }
 
-/// It has no socket; its pid file tells.
+/// It has no socket; its process tells.
 std::optional<base::Error> consoled_trouble(const Context& context) {
-    const auto text = content(context, "/run/streak/streak-consoled.pid");
-    pid_t pid = 0;
-    std::from_chars(text.data(), text.data() + text.size(), pid);
-    if (pid > 0 && (::kill(pid, 0) == 0 || errno == static_cast<int>(Errno::EPERM))) return {};
+    for (const auto& name : names_in(context, "/proc"))
+        if (name[0] >= '1' && name[0] <= '9' && content(context, "/proc/" + name + "/comm") == "streak-consoled")
+            return {};
     return base::Error{base::ErrorKind::unavailable,
                        "streak-consoled is not running",
                        {},

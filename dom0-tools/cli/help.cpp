@@ -54,7 +54,7 @@ std::string manual_of(const Verb& verb, const Options& options) {
     for (const auto& entry : all_entries(verb, options))
         text += '*' + scdoc_escaped(entry.name) + '*' + scdoc_escaped(entry.placeholder) + "\n\t" +
                 scdoc_escaped(entry.text) + "\n\n";
-    text += "```\n" + std::string(verb.examples) + "\n```\n\n";
+    text += "Examples:\n\n```\n" + std::string(verb.examples) + "\n```\n\n";
     return text;
 }
 

@@ -45,7 +45,7 @@ Outcome<> ask_guest(Context& context, const WaitValues& v, std::string_view verb
     Json body = Json::object();
     std::chrono::seconds limit = Context::usual_limit;
     if (v.wait) {
-        TRY_ASSIGN(seconds, parse_number("time to wait", *v.wait, 1, 86400));
+        TRY_ASSIGN(seconds, parse_number("time to wait", *v.wait, 1, 3600));
         body["wait"] = seconds;
         limit += std::chrono::seconds(seconds);
     }

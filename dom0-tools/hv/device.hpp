@@ -8,7 +8,7 @@
 
 namespace streak::hv {
 
-/// Opens a device of /dev/xen for reading and writing, not inherited by other programs. ENOENT: its module is not there.
+/// Opens a device of /dev/xen for reading and writing, not inherited by other programs. ENOENT: its module is missing.
 [[nodiscard]] Result<base::Fd> open_device(const char* path);
 
 /// Why a device could not be opened, and what to do about it: "privcmd", "evtchn", "gntdev" or "gntalloc".

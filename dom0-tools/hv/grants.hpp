@@ -45,8 +45,8 @@ private:
 /// A page of ours that another domain may map; taken back with its owner, or when that domain has unmapped it.
 class SharedPage {
 public:
-    /// Grants a zeroed page through Linux's /dev/xen/gntalloc. ENOENT: the module xen-gntalloc is not loaded; ENOSPC: it
-    /// shares as many pages as it may.
+    /// Grants a zeroed page through Linux's /dev/xen/gntalloc. ENOENT: the module xen-gntalloc is not loaded; ENOSPC:
+    /// it shares as many pages as it may.
     [[nodiscard]] static Result<SharedPage> grant(DomId domain, bool writable = true);
     SharedPage(SharedPage&& other) noexcept;
     SharedPage& operator=(SharedPage&& other) noexcept;

@@ -6,8 +6,8 @@
 
 #include "hv/calls.hpp"
 
-// A guest's memory by its virtual addresses. The hypervisor reads and writes the caller's memory through the caller's own
-// page tables and can't wait for a page that Linux has yet to bring in: it fails with EFAULT and says how far it came.
+// A guest's memory by its virtual addresses. The hypervisor reads and writes the caller's memory through the caller's
+// own page tables and can't wait for a page that Linux has yet to bring in: it fails with EFAULT and says how far it came.
 
 namespace streak::hv {
 

@@ -110,8 +110,8 @@ public:
     [[nodiscard]] Result<Mapping> map(DomId domain, std::span<const std::uint64_t> frames, bool writable = true);
     [[nodiscard]] Result<Mapping> map_grant_table(DomId domain);
     /// XEN_DOMCTL_gdbsx_guestmemio: copies between the caller's memory and a guest's virtual addresses, which `root`
-    /// (the machine frame of its L4 table) translates; the guest is paused. `bytes` may lie anywhere and are copied from
-    /// there in one call when they are resident (docs/hypercall-library.md); what is not is touched, or goes through a
+    /// (the machine frame of its L4 table) translates; the guest is paused. `bytes` may lie anywhere and are copied
+    /// from there in one call when they are resident (docs/hypercall-library.md); what is not is touched, or goes through a
     /// hypercall buffer. EFAULT: an address of the guest that is not mapped, or not to be written.
     [[nodiscard]] Result<> write_guest(DomId domain, Mfn root, std::uint64_t address, std::span<const std::byte> bytes);
     [[nodiscard]] Result<> read_guest(DomId domain, Mfn root, std::uint64_t address, std::span<std::byte> bytes);

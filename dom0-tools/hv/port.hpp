@@ -19,7 +19,8 @@ public:
     virtual ~Port() = default;
 
     /// Makes a hypercall and gives its result. Pointers among the arguments, and in what they point at, lead into
-    /// memory of allocate(). Preempted operations are continued by the hypervisor itself.
+    /// memory of allocate(), or into memory that is present, where the caller knows what to do when it is not (EFAULT).
+    /// Preempted operations are continued by the hypervisor itself.
     [[nodiscard]] virtual Result<std::uint64_t> call(std::uint32_t number, std::array<std::uint64_t, 5> arguments) = 0;
 
     /// Zeroed memory for hypercalls, never paged out, at least 8-byte aligned. Empty: none left.

@@ -87,6 +87,7 @@ Result<std::optional<Message>> Client::receive(int wait_ms) {
         std::array<char, 8192> buffer;
         const ssize_t n = ::recv(fd(), buffer.data(), buffer.size(), 0);
         if (n < 0 && errno == interrupted) continue;
+        if (n < 0 && errno == static_cast<int>(Errno::EAGAIN)) return fail(Errno::EAGAIN);
         if (n <= 0) return fail(Errno::EIO);
         reader_.feed({buffer.data(), static_cast<std::size_t>(n)});
     }

@@ -16,7 +16,8 @@
 namespace streak::store {
 
 /// A connection to the store's socket. For one thread at a time; requests wait for their reply.
-/// EIO: the connection is lost (the store restarts); make a new one.
+/// EIO: the connection is lost (the store restarts); make a new one. EAGAIN: no reply within the time that SO_RCVTIMEO of
+/// fd() sets, when it does.
 class Client {
 public:
     static constexpr const char* default_socket = "/run/xenstored/socket";

@@ -12,7 +12,7 @@ COMPLETION = ROOT / "packaging/completion/streak"
 def shown_verbs(host):
     lines = host.good("help").out.split("WHAT IT DOES\n", 1)[1].splitlines()
     names = [re.match(r"(store \S+|\S+)", line)[1] for line in lines if line.strip() and not line.startswith("DOMAIN")]
-    assert len(names) >= 30, names
+    assert len(names) >= 36, names
     return names
 
 
@@ -49,6 +49,7 @@ def test_completion(host):
     offered = complete(host, "streak", "")
     assert all(verb.split()[0] in offered for verb in shown_verbs(host)), offered
     assert complete(host, "streak", "crea") == ["create"]
+    assert complete(host, "streak", "store", "w") == ["write", "watch"]
     assert complete(host, "streak", "destroy", "") == ["web", "db", "--json", "--help"]
     assert complete(host, "streak", "shutdown", "--w") == ["--wait"]
     for verb in shown_verbs(host):

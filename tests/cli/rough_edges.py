@@ -20,7 +20,7 @@ def silent_socket(path):
 
 
 def test_rough_edge_03_a_daemon_that_is_down_is_told_at_once(host):
-    for words, who in ((("list",), "streakd"), (("create", "-"), "streakd")):
+    for words, who in ((("list",), "streakd"), (("create", "-"), "streakd"), (("store", "ls"), "streak-stored")):
         ran = host.bad(8, *words)
         assert ran.seconds < 2 and f"{who} is not running" in ran.err and f"systemctl start {who}" in ran.err
     host.file("run/streak/api.sock", "")
@@ -32,7 +32,7 @@ def test_rough_edge_03_a_daemon_that_hangs_is_not_waited_for(host):
     ran = {}
     threads = [threading.Thread(target=lambda w=words: ran.__setitem__(w, subprocess.run(
         [host.streak, *w], capture_output=True, text=True, timeout=30, env=host.environment())))
-        for words in (("list",), ("doctor",))]
+        for words in (("list",), ("store", "read", "/a"), ("doctor",))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -40,6 +40,7 @@ def test_rough_edge_03_a_daemon_that_hangs_is_not_waited_for(host):
     for listener in listeners:
         listener.close()
     assert ran["list",].returncode == 9 and "streakd does not answer" in ran["list",].stderr
+    assert ran["store", "read", "/a"].returncode == 9 and "streak-stored does not answer" in ran["store", "read", "/a"].stderr
     assert ran["doctor",].returncode == 8 and "streak-stored does not answer" in ran["doctor",].stdout
 
 

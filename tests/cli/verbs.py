@@ -136,6 +136,21 @@ def test_validate(host):
     assert re.search(r"^ +2 +refused +domain/memory +'lots' is no number +write", ran.out, re.MULTILINE)
 
 
+def test_store(host):
+    host.store
+    assert host.good("store", "ls", "/").out == "a\n"
+    assert host.good("store", "ls", "--recursive").out == '/a = ""\n/a/b = "two\\x1b[31m"\n'
+    host.good("store", "write", "/a/c", "three")
+    assert host.good("store", "read", "/a/c").out == "three\n"
+    assert host.good("store", "read", "--json", "/a/c").json["value"] == "three"
+    host.good("store", "rm", "/a/c")
+    host.bad(4, "store", "read", "/a/c")
+    assert host.good("store", "watch", "--count", "1", "/a").out == "/a/child\n"
+    assert host.good("store", "stats").out == "nodes 3\n"
+    assert "store ls" in host.good("store").out
+    assert r"two\x1b[31m" in host.in_terminal("store", "read", "/a/b").out
+
+
 def test_doctor(host):
     host.file("sys/hypervisor/type", "xen\n")
     host.file("sys/hypervisor/version/extra", ".0-streak\n")
@@ -145,7 +160,7 @@ def test_doctor(host):
     for name in ("xen_blkback", "xen_netback", "loop"):
         host.file(f"sys/module/{name}/x", "")
     host.file("sys/class/net/br0/bridge/x", "")
-    host.file("run/streak/streak-consoled.pid", "1\n")
+    host.file("proc/17/comm", "streak-consoled\n")
     host.api, host.store
     ran = host.good("doctor")
     assert "FAILED" not in ran.out and "br0" in ran.out and "1.5 GiB" in ran.out
