@@ -40,63 +40,49 @@ Result<> PortTable::grow() {
     return {};
 }
 
-Result<EvtchnPort> PortTable::take(Busy busy) {
+Result<EvtchnPort> PortTable::take(const Port& as, Busy busy) {
     bool passed_busy = false;
     for (u32 n = first_free_; n < limit(); ++n) {
         if (n >= allocated_) TRY(grow());
-        if (at(EvtchnPort(n)).state != PortState::free) continue;
+        Port& port = at(EvtchnPort(n));
+        if (port.state != PortState::free) continue;
         if (busy(EvtchnPort(n))) {
             passed_busy = true;
             continue;
         }
         if (!passed_busy) first_free_ = n + 1;
+        port.state = as.state;
+        port.remote_domain = as.remote_domain;
+        port.vcpu = as.vcpu;
+        port.detail = as.detail;
         return EvtchnPort(n);
     }
     return fail(Errno::ENOSPC);
 }
 
 Result<EvtchnPort> PortTable::alloc_unbound(DomId remote, Busy busy) {
-    TRY_ASSIGN(port, take(busy));
-    Port& p = at(port);
-    p.state = PortState::unbound;
-    p.remote_domain = remote;
-    return port;
+    return take({.state = PortState::unbound, .remote_domain = remote}, busy);
 }
 
 Result<EvtchnPort> PortTable::bind_ipi(VcpuId vcpu, Busy busy) {
-    TRY_ASSIGN(port, take(busy));
-    Port& p = at(port);
-    p.state = PortState::ipi;
-    p.vcpu = static_cast<u16>(vcpu.raw());
-    return port;
+    return take({.state = PortState::ipi, .vcpu = static_cast<u16>(vcpu.raw())}, busy);
 }
 
 Result<EvtchnPort> PortTable::bind_virq(u32 virq, VcpuId vcpu, Busy busy) {
-    TRY_ASSIGN(port, take(busy));
-    Port& p = at(port);
-    p.state = PortState::virq;
-    p.vcpu = static_cast<u16>(vcpu.raw());
-    p.detail = virq;
-    return port;
+    return take({.state = PortState::virq, .vcpu = static_cast<u16>(vcpu.raw()), .detail = virq}, busy);
 }
 
 Result<EvtchnPort> PortTable::bind_pirq(u32 pirq, Busy busy) {
-    TRY_ASSIGN(port, take(busy));
-    Port& p = at(port);
-    p.state = PortState::pirq;
-    p.detail = pirq;
-    return port;
+    return take({.state = PortState::pirq, .detail = pirq}, busy);
 }
 
 Result<EvtchnPort> PortTable::connect(PortTable& local, DomId local_id, PortTable& remote, DomId remote_id,
                                       EvtchnPort remote_port, Busy busy) {
     Port* peer = remote.find(remote_port);
     if (!peer || peer->state != PortState::unbound || peer->remote_domain != local_id) return fail(Errno::EINVAL);
-    TRY_ASSIGN(port, local.take(busy));
-    Port& p = local.at(port);
-    p.state = PortState::interdomain;
-    p.remote_domain = remote_id;
-    p.detail = remote_port.raw();
+    TRY_ASSIGN(
+        port,
+        local.take({.state = PortState::interdomain, .remote_domain = remote_id, .detail = remote_port.raw()}, busy));
     peer->state = PortState::interdomain;
     peer->remote_domain = local_id;
     peer->detail = port.raw();

@@ -93,7 +93,8 @@ private:
     static constexpr u32 ports_per_bucket = 256;
     static constexpr u64 bucket_bytes = ports_per_bucket * sizeof(Port);
 
-    [[nodiscard]] Result<EvtchnPort> take(Busy busy);
+    /// The lowest free port becomes what `as` says of its use.
+    [[nodiscard]] Result<EvtchnPort> take(const Port& as, Busy busy);
     [[nodiscard]] Result<> grow();
     [[nodiscard]] Port& at(EvtchnPort port) const {
         return buckets_[port.raw() / ports_per_bucket][port.raw() % ports_per_bucket];

@@ -200,6 +200,78 @@ void bench_memory() {
         20);
 }
 
+long domctl(u32 command, domid_t domain, xen_domctl_t& op) {
+    op.cmd = command;
+    op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
+    op.domain = domain;
+    return hypercall(__HYPERVISOR_domctl, &op);
+}
+
+domid_t create_domain() {
+    xen_domctl_t op = {};
+    op.u.createdomain.max_vcpus = 1;
+    op.u.createdomain.max_evtchn_port = 1023;
+    op.u.createdomain.max_grant_frames = op.u.createdomain.max_maptrack_frames = 8;
+    op.u.createdomain.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    check(domctl(XEN_DOMCTL_createdomain, 0, op));
+    return op.domain;
+}
+
+void destroy_domain(domid_t id) {
+    xen_domctl_t op = {};
+    while (domctl(XEN_DOMCTL_destroydomain, id, op) != 0) continue; // the incumbent wants to be asked again
+}
+
+/// A builder writes a kernel through tables that it has made in the new domain's frames.
+void bench_guest_memory() {
+    constexpr unsigned pages = 64;
+    static xen_pfn_t frames[5] = {0, 1, 2, 3, 4};
+    static xen_domctl_t op;
+    const domid_t id = create_domain();
+    op.u.max_mem.max_memkb = 1024;
+    check(domctl(XEN_DOMCTL_max_mem, id, op));
+    xen_memory_reservation_t r = {};
+    set_xen_guest_handle(r.extent_start, frames);
+    r.nr_extents = 5;
+    r.domid = id;
+    check(memory_op(XENMEM_populate_physmap, &r) - 5);
+    const u64 window = std::bit_cast<u64>(alloc_page());
+    for (unsigned level = 1; level < 5; ++level) {
+        mmu_update_t map = {machine_address(entry_of(window)), pte(frames[level], pte_rw)};
+        check(mmu_update_op(&map, 1, nullptr, id));
+        check(mmuext(MMUEXT_INVLPG_LOCAL, window));
+        auto* table = reinterpret_cast<u64*>(window);
+        for (unsigned i = 0; i < pages; ++i) table[i] = pte(frames[level - 1], pte_rw);
+    }
+    check(update_va_mapping(window, 0));
+    static Page* buffer = alloc_pages(pages);
+    bench(
+        "write_guest_memory_page",
+        [id] {
+            op.u.gdbsx_guest_memio = {.pgd3val = frames[4] << 12,
+                                      .gva = 0,
+                                      .uva = std::bit_cast<u64>(buffer),
+                                      .len = pages * u32{page_size},
+                                      .gwr = 1,
+                                      .remain = 0};
+            check(domctl(XEN_DOMCTL_gdbsx_guestmemio, id, op));
+        },
+        4, pages);
+    destroy_domain(id);
+}
+
+/// What the domains that are there cost the next one.
+void bench_domains() {
+    constexpr unsigned many = 300;
+    static domid_t others[many];
+    static xen_domctl_t info;
+    bench("create_destroy_domain", [] { destroy_domain(create_domain()); }, 4);
+    for (domid_t& id : others) id = create_domain();
+    bench("create_destroy_domain_300_others", [] { destroy_domain(create_domain()); }, 4);
+    bench("getdomaininfo_300_others", [] { check(domctl(XEN_DOMCTL_getdomaininfo, others[many - 1], info)); });
+    for (const domid_t id : others) destroy_domain(id);
+}
+
 } // namespace
 
 GUEST("bench") {
@@ -214,4 +286,6 @@ GUEST("bench") {
     bench_emulation();
     bench_grants();
     bench_memory();
+    bench_domains();
+    if (is_streak()) bench_guest_memory(); // the incumbent does not take a root that is not in use
 }

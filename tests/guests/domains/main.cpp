@@ -86,12 +86,6 @@ xen_sysctl_physinfo physinfo() {
     return op.u.physinfo;
 }
 
-bool is_streak() {
-    xen_extraversion_t extra = {};
-    require_eq(xen_version(XENVER_extraversion, extra), 0, "XENVER_extraversion");
-    return std::string_view(extra).ends_with("streak");
-}
-
 /// Lets others run until the condition holds, for a while at most.
 template <class F> bool wait_for(F&& holds, u64 at_most = 500 * ms) {
     for (const u64 end = system_time() + at_most; system_time() < end; sched_op(SCHEDOP_yield))

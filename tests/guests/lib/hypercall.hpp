@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <string_view>
 #include <type_traits>
 
 #include "tests/guests/lib/boot.hpp"
@@ -44,6 +45,11 @@ template <typename... A> long bare_hypercall(u64 number, A... arguments) {
 
 inline long xen_version(int command, void* argument = nullptr) {
     return hypercall(__HYPERVISOR_xen_version, command, argument);
+}
+/// For what only Streak promises.
+inline bool is_streak() {
+    xen_extraversion_t extra = {};
+    return xen_version(XENVER_extraversion, extra) == 0 && std::string_view(extra).ends_with("streak");
 }
 inline long memory_op(int command, void* argument) { return hypercall(__HYPERVISOR_memory_op, command, argument); }
 inline long event_channel_op(int command, void* argument) {
