@@ -5,10 +5,12 @@
 * The budgets: lines of code in hypervisor/ and xsm/, bytes of the compressed image.
 * Every hook of xsm/hooks.def is asked somewhere, and every handler of the hypercall table asks one (or is in a file that
   does, for the operations it tells apart).
+* The image holds no path of this machine, so that it is the same everywhere.
 * The sources are formatted.
 
 usage: checks.py IMAGE
 """
+import gzip
 import pathlib
 import re
 import subprocess
@@ -67,6 +69,8 @@ def main():
              (size <= MOST_BYTES, f"bytes of the compressed image: {size} of {MOST_BYTES}"),
              (not idle, f"hooks that nobody asks, or that don't exist: {', '.join(idle) or 'none'}"),
              (not bare, f"hypercalls without a hook: {', '.join(bare) or 'none'}"),
+             (str(ROOT).encode() not in gzip.decompress(pathlib.Path(sys.argv[1]).read_bytes()),
+              "the image does not know where it was built"),
              (not crooked, f"sources that `make format` would change: {', '.join(crooked) or 'none'}"))
     for good, text in found:
         print(f"{'ok  ' if good else 'FAIL'}  {text}")

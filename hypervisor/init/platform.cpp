@@ -36,7 +36,7 @@ constexpr auto firmware_memory = [](u64 address, std::size_t bytes) -> loader::B
     return {static_cast<const std::byte*>(mm::map_firmware(Maddr(address), bytes)), bytes};
 };
 
-void read_tables(const loader::BootInfo& info) {
+const acpi::Madt& read_tables(const loader::BootInfo& info) {
     loader::Bytes rsdp = info.rsdp;
     if (rsdp.empty()) {
         const auto found = acpi::find_rsdp(firmware_memory);
@@ -47,6 +47,7 @@ void read_tables(const loader::BootInfo& info) {
         panic("ACPI: {} ({})", loader::describe(read.error().code), read.error().item);
     if (!tables.madt) panic("ACPI: a MADT expected, none found");
     if (tables.damaged != 0) log_warning("ACPI: {} damaged tables are ignored", tables.damaged);
+    return *tables.madt;
 }
 
 volatile u32* device_page(u64 address) {
@@ -161,11 +162,11 @@ void start_platform(const loader::Options& options, const loader::BootInfo& info
                   mm::map_mmio(Maddr(fb.address), u64{fb.pitch} * fb.height, mm::Access::write_combining));
     }
     if (info.efi_system_table) efi::note_system_table(Maddr(*info.efi_system_table));
-    read_tables(info);
-    start_interrupts(*tables.madt, options.x2apic);
+    const acpi::Madt& madt = read_tables(info);
+    start_interrupts(madt, options.x2apic);
     set_power_ports();
     start_clock();
-    list_processors(*tables.madt);
+    list_processors(madt);
     start_serial_input();
 }
 

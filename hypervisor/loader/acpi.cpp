@@ -79,7 +79,7 @@ void add_table(std::uint64_t address, PhysicalMemory memory, Tables& tables) {
         ++tables.damaged;
         return;
     }
-    const auto header = *read_at<RawHeader>(*table, 0);
+    const auto header = read_at<RawHeader>(*table, 0).value_or(RawHeader{});
     tables.directory.push(TableEntry{header.signature, address, header.length});
     read_table(*table, tables);
 }
@@ -122,8 +122,8 @@ LoadResult<> read_tables(Bytes rsdp, PhysicalMemory memory, Tables& tables) {
     // The next call of `memory` may take the mapping away, so the addresses are copied first.
     Bounded<std::uint64_t, max_tables> addresses;
     for (std::uint64_t at = sizeof(RawHeader); slice(*mapped, at, root->entry_bytes); at += root->entry_bytes)
-        addresses.push(root->entry_bytes == 8 ? *read_at<std::uint64_t>(*mapped, at)
-                                              : std::uint64_t{*read_at<std::uint32_t>(*mapped, at)});
+        addresses.push(root->entry_bytes == 8 ? read_at<std::uint64_t>(*mapped, at).value_or(0)
+                                              : read_at<std::uint32_t>(*mapped, at).value_or(0));
     for (const auto address : addresses) add_table(address, memory, tables);
     read_s5(memory, tables);
     return {};

@@ -227,7 +227,7 @@ long access_memory(domid_t domain, const MemoryAccess& access, u32& remain) {
 void expect_access(const Guest& g, const MemoryAccess& access, long result, u32 left, std::string_view text) {
     u32 remain = 0;
     expect_eq(access_memory(g.id, access, remain), result, text);
-    if (result == 0 || is_streak()) expect_eq(remain, left, "what is left of it");
+    expect_eq(remain, left, "what is left of it");
 }
 
 /// A builder writes through tables that are not in use yet. Nothing in them is to be trusted.
@@ -290,7 +290,6 @@ void check_memory(Guest& g) {
     expect_eq(word, 0x1122334455667788, "both halves");
     g.box().marker = 0;
     expect_access(g, {0x2000, bytes, 0}, 0, 0, "nothing at all");
-    if (!is_streak()) return; // the incumbent says less of what went wrong
     expect_access(g, {0x3008, bytes, 8, true}, -XEN_EFAULT, 8, "a page table is not written");
     expect_access(g, {0x3008, &word, 8}, 0, 0, "but read");
     expect_eq(word & pte_frame_mask, g.frames[code] << 12, "its entry for the code");
@@ -573,11 +572,13 @@ void check_permissions(const Guest& g) {
     expect_eq(ports(0xffff, 2, true), -XEN_EINVAL, "beyond the last one");
     expect_error(ports(0x10001, ~0u, true), "around the end of numbers");
 
-    physdev_map_pirq_t map = {};
-    map.domid = g.id;
-    map.type = MAP_PIRQ_TYPE_GSI;
-    map.index = map.pirq = 7;
-    expect_eq(hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq, &map), 0, "a line is mapped for it");
+    for (const domid_t id : {domid_t{DOMID_SELF}, g.id}) { // dom0 gives what it has itself
+        physdev_map_pirq_t map = {};
+        map.domid = id;
+        map.type = MAP_PIRQ_TYPE_GSI;
+        map.index = map.pirq = 7;
+        expect_eq(hypercall(__HYPERVISOR_physdev_op, PHYSDEVOP_map_pirq, &map), 0, "a line is mapped");
+    }
     op.u.irq_permission = {.pirq = 7, .allow_access = 1, .pad = {}};
     expect_eq(domctl(XEN_DOMCTL_irq_permission, g.id, op), 0, "DOMCTL_irq_permission");
     op.u.irq_permission.allow_access = 0;
@@ -586,10 +587,10 @@ void check_permissions(const Guest& g) {
     op.u.irq_permission.allow_access = 1;
     expect_error(domctl(XEN_DOMCTL_irq_permission, g.id, op), "a line that is not there");
 
+    if (!is_streak()) return;
     op = {};
     op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_OFF;
     expect_eq(domctl(XEN_DOMCTL_shadow_op, g.id, op), 0, "nothing is logged any more");
-    if (!is_streak()) return;
     op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
     expect_eq(domctl(XEN_DOMCTL_shadow_op, g.id, op), -XEN_EOPNOTSUPP, "dirty pages are not logged");
     op.u.iomem_permission = {.first_mfn = 0xfeb00, .nr_mfns = 1, .allow_access = 1};
@@ -683,7 +684,7 @@ GUEST("domains") {
         build(g, round == 0);
         if (round == 1) check_reports(g); // the first domain's id is free
         if (round == 0) {
-            check_memory(g);
+            if (is_streak()) check_memory(g); // Debian's build of the incumbent lacks the operation
             check_permissions(g);
             check_claims(g);
             check_page_types(g);
