@@ -54,7 +54,7 @@ void read_pin(Reader& reader, const Element& pin, Definition& definition) {
     const Node* const vcpu = pin.attribute("vcpu");
     const Node* const cpuset = pin.attribute("cpuset");
     if (!vcpu || !cpuset) return reader.refuse_missing(pin, vcpu ? "@cpuset" : "@vcpu", "expected vcpu='N' cpuset='…'");
-    const auto number = reader.number(*vcpu, 0, max_vcpus - 1);
+    const auto number = reader.number(*vcpu, 0, std::numeric_limits<std::uint32_t>::max());
     const auto cpus = reader.cpus(*cpuset);
     if (!number || !cpus) return;
     if (*number >= definition.max_vcpus)

@@ -101,7 +101,7 @@ void read_limit(Reader& reader, const Element& element, Interface& interface) {
     const Element* const outbound = bandwidth ? bandwidth->child("outbound") : nullptr;
     if (!reader.takes(outbound)) return;
     const Node* const average = outbound->attribute("average");
-    if (!average) return reader.refuse_missing(*outbound, "@average", "expected KiB per second");
+    if (!average) return reader.ignore(*outbound, "without @average there is no limit");
     interface.outbound_kib_per_s = reader.number(*average, 1, max_kib_per_s).value_or(0);
 }
 
@@ -122,6 +122,8 @@ void read_interface(Reader& reader, const Element& element, Definition& definiti
         if (const Node* const state = link->attribute("state"))
             interface.link_up = reader.choice(*state, states).value_or(true);
     }
+    if (const Element* const port = element.child("port"); reader.takes(port) && port->get("isolated") == "yes")
+        reader.refuse(*port, "a plain bridge does not separate its ports", "Make a bridge per group of guests in dom0");
     definition.interfaces.push_back(std::move(interface));
 }
 
