@@ -10,125 +10,101 @@
 namespace streak::cli {
 namespace {
 
-struct BirthValues {
-    std::string file, domain;
-    bool paused = false, console = false;
+/// A definition in a file, sent to streakd.
+Outcome<Json> send_definition(Context& context, std::string method, std::string path, const std::string& file,
+                              const std::string& doing) {
+    TRY_ASSIGN(xml, read_file(file));
+    context.step(doing + ' ' + printable(file));
+    return context.ask({std::move(method), std::move(path), std::move(xml), "application/xml"}, Context::long_limit);
+}
+
+const std::string& file_argument(Options& options) {
+    return options.argument("FILE", "libvirt's domain XML; - reads standard input");
+}
+
+struct Birth {
+    const bool& paused;
+    const bool& console;
+    /// The console is connected to a domain that does not run yet, so that not a byte is missed.
+    [[nodiscard]] bool paused_at_first() const { return paused || console; }
 };
 
-struct FileValues {
-    std::string file;
-    bool quiet = false;
-};
-
-constexpr std::string_view file_text = "libvirt's domain XML; - reads standard input";
-
-Request definition_request(std::string method, std::string path, std::string xml) {
-    return {.method = std::move(method),
-            .path = std::move(path),
-            .body = std::move(xml),
-            .content_type = "application/xml"};
+Birth birth_options(Options& options) {
+    return {options.flag("--paused", "leave it paused"),
+            options.flag("--console", "connect to its console, from the first byte on")};
 }
 
-/// Connects to the console of a paused domain first, so that not a byte is missed.
-Outcome<> go_on_with_console(Context& context, const Json& domain, bool paused) {
-    const auto uuid = text_of(domain, "uuid");
-    TRY_ASSIGN(console, Console::open(context, uuid));
-    if (!paused) {
-        TRY_ASSIGN(path, domain_path(uuid, "/unpause"));
-        TRY(context.post(path, Json::object()));
-    }
-    return console.run(context);
-}
-
-Outcome<> after_birth(Context& context, const Json& domain, const BirthValues& v) {
-    const auto id = std::to_string(number_of(domain, "id"));
-    if (v.console) return go_on_with_console(context, domain, v.paused);
-    context.print(domain,
-                  printable(text_of(domain, "name")) + ": " + (v.paused ? "paused" : "started") + ", id " + id + '\n');
-    return {};
-}
-
-Outcome<> check(Context& context, const BirthValues& v) {
-    if (!v.console || !context.json()) return {};
+Outcome<> check(const Context& context, const Birth& birth) {
+    if (!birth.console || !context.json()) return {};
     return base::error(base::ErrorKind::usage, "--console and --json don't go together");
 }
 
-Outcome<> create(Context& context, const BirthValues& v) {
-    TRY(check(context, v));
-    TRY_ASSIGN(xml, read_file(v.file));
-    context.step("creating a domain from " + printable(v.file));
-    const bool paused = v.paused || v.console;
-    TRY_ASSIGN(domain, context.ask(definition_request("POST", paused ? "/v1/domains?paused=1" : "/v1/domains", xml),
-                                   Context::long_limit));
-    return after_birth(context, domain, v);
+Outcome<> after_birth(Context& context, const Json& domain, const Birth& birth) {
+    if (!birth.console) {
+        context.print(domain, printable(text_of(domain, "name")) + (birth.paused ? ": paused, id " : ": started, id ") +
+                                  std::to_string(number_of(domain, "id")) + '\n');
+        return {};
+    }
+    const auto uuid = text_of(domain, "uuid");
+    TRY_ASSIGN(console, Console::open(context, uuid));
+    if (!birth.paused) TRY(context.post("/v1/domains/" + uuid + "/unpause", Json::object()));
+    return console.run(context);
 }
 
-Outcome<> start(Context& context, const BirthValues& v) {
-    TRY(check(context, v));
-    TRY_ASSIGN(path, domain_path(v.domain, "/start"));
-    context.step("starting " + printable(v.domain));
-    TRY_ASSIGN(done, context.post(path, {{"paused", v.paused || v.console}}));
-    if (text_of(done, "schema") == "streak.domain/1") return after_birth(context, done, v);
-    TRY_ASSIGN(where, domain_path(v.domain));
-    TRY_ASSIGN(domain, context.get(where));
-    return after_birth(context, domain, v);
+Outcome<> start(Context& context, const std::string& name, const Birth& birth) {
+    TRY(check(context, birth));
+    TRY_ASSIGN(path, domain_path(name));
+    context.step("starting " + printable(name));
+    TRY(context.post(path + "/start", {{"paused", birth.paused_at_first()}}));
+    TRY_ASSIGN(domain, context.get(path));
+    return after_birth(context, domain, birth);
 }
 
-void birth_options(Options& options, BirthValues& values) {
-    options.flag("--paused", values.paused, "leave it paused");
-    options.flag("--console", values.console, "connect to its console, from the first byte on");
+Outcome<> validate(Context& context, const std::string& file, bool quiet) {
+    TRY_ASSIGN(answer, send_definition(context, "POST", "/v1/validate", file, "checking"));
+    if (!quiet) context.print(answer, validation_text(answer));
+    if (!flag_of(answer, "accepted"))
+        return base::error(base::ErrorKind::invalid, file + " would be refused", {}, {},
+                           quiet ? "`streak validate` without --quiet shows why" : "the lines `refused` say why");
+    if (!list_of(answer, "lacks").empty())
+        return base::error(base::ErrorKind::unavailable, file + " is accepted, but the host lacks something for it");
+    if (!quiet) context.note(printable(file) + " is accepted\n");
+    return {};
 }
 
 } // namespace
 
 Action declare_create(Options& options) {
-    auto values = std::make_shared<BirthValues>();
-    options.argument("FILE", values->file, file_text);
-    birth_options(options, *values);
-    return with(values, +create);
+    const auto& file = file_argument(options);
+    const auto birth = birth_options(options);
+    return [&file, birth](Context& context) -> Outcome<> {
+        TRY(check(context, birth));
+        TRY_ASSIGN(domain,
+                   send_definition(context, "POST", birth.paused_at_first() ? "/v1/domains?paused=1" : "/v1/domains",
+                                   file, "creating a domain from"));
+        return after_birth(context, domain, birth);
+    };
 }
 
 Action declare_start(Options& options) {
-    auto values = std::make_shared<BirthValues>();
-    options.argument("DOMAIN", values->domain, "name or UUID");
-    birth_options(options, *values);
-    return with(values, +start);
+    const auto& domain = options.domain();
+    const auto birth = birth_options(options);
+    return [&domain, birth](Context& context) { return start(context, domain, birth); };
 }
 
 Action declare_define(Options& options) {
-    auto values = std::make_shared<FileValues>();
-    options.argument("FILE", values->file, file_text);
-    return with(
-        values, +[](Context& context, const FileValues& v) -> Outcome<> {
-            TRY_ASSIGN(xml, read_file(v.file));
-            context.step("defining a domain from " + printable(v.file));
-            TRY_ASSIGN(domain, context.ask(definition_request("PUT", "/v1/domains", xml), Context::long_limit));
-            context.print(domain,
-                          printable(text_of(domain, "name")) + ": defined, UUID " + text_of(domain, "uuid") + '\n');
-            return {};
-        });
+    const auto& file = file_argument(options);
+    return [&file](Context& context) -> Outcome<> {
+        TRY_ASSIGN(domain, send_definition(context, "PUT", "/v1/domains", file, "defining a domain from"));
+        context.print(domain, printable(text_of(domain, "name")) + ": defined, UUID " + text_of(domain, "uuid") + '\n');
+        return {};
+    };
 }
 
 Action declare_validate(Options& options) {
-    auto values = std::make_shared<FileValues>();
-    options.argument("FILE", values->file, file_text);
-    options.flag("--quiet", values->quiet, "say nothing but errors");
-    return with(
-        values, +[](Context& context, const FileValues& v) -> Outcome<> {
-            TRY_ASSIGN(xml, read_file(v.file));
-            context.step("checking " + printable(v.file));
-            TRY_ASSIGN(answer, context.ask(definition_request("POST", "/v1/validate", xml), Context::long_limit));
-            if (!v.quiet) context.print(answer, validation_text(answer));
-            if (!flag_of(answer, "accepted"))
-                return base::error(base::ErrorKind::invalid, v.file + " would be refused", {}, {},
-                                   v.quiet ? "`streak validate` without --quiet shows why"
-                                           : "the lines `refused` above say why");
-            if (!list_of(answer, "lacks").empty())
-                return base::error(base::ErrorKind::unavailable,
-                                   v.file + " is accepted, but the host lacks something for it");
-            if (!v.quiet) context.note(printable(v.file) + " is accepted\n");
-            return {};
-        });
+    const auto& file = file_argument(options);
+    const auto& quiet = options.flag("--quiet", "say nothing but errors");
+    return [&file, &quiet](Context& context) { return validate(context, file, quiet); };
 }
 
 } // namespace streak::cli

@@ -16,11 +16,6 @@
 namespace streak::cli {
 namespace {
 
-struct ConsoleValues {
-    std::string domain;
-    bool log = false, follow = false;
-};
-
 /// All that is new in the file, to standard output.
 Outcome<> copy_rest(Context& context, int fd, const std::string& path) {
     std::array<char, 65536> buffer;
@@ -50,21 +45,21 @@ Outcome<std::string> log_path(Context& context, const std::string& domain) {
     return std::unexpected(answer.error());
 }
 
-Outcome<> console(Context& context, const ConsoleValues& v) {
-    if (v.follow && !v.log)
+Outcome<> console(Context& context, const std::string& domain, bool log, bool follow) {
+    if (follow && !log)
         return base::error(base::ErrorKind::usage, "--follow goes with --log", "streak console --log --follow DOMAIN");
-    if (v.log && !context.json()) {
-        TRY_ASSIGN(path, log_path(context, v.domain));
-        return show_log(context, path, v.follow);
+    if (log && !context.json()) {
+        TRY_ASSIGN(path, log_path(context, domain));
+        return show_log(context, path, follow);
     }
     if (context.json()) {
-        TRY_ASSIGN(path, domain_path(v.domain));
+        TRY_ASSIGN(path, domain_path(domain));
         TRY_ASSIGN(answer, context.get(path));
         Json json{{"schema", "streak.console/1"}};
         json.update(object_of(answer, "console"));
         return context.print(json, {}), Outcome<>{};
     }
-    TRY_ASSIGN(open, Console::open(context, v.domain));
+    TRY_ASSIGN(open, Console::open(context, domain));
     return open.run(context);
 }
 
@@ -94,11 +89,11 @@ Outcome<> show_log(Context& context, const std::string& path, bool follow) {
 }
 
 Action declare_console(Options& options) {
-    auto values = std::make_shared<ConsoleValues>();
-    options.argument("DOMAIN", values->domain, "name, number or UUID; with --log also the UUID of one that is gone");
-    options.flag("--log", values->log, "print the console's log instead");
-    options.flag("--follow", values->follow, "with --log: and what is added to it");
-    return with(values, +console);
+    const auto& domain =
+        options.argument("DOMAIN", "name, number or UUID; with --log also the UUID of one that is gone");
+    const auto& log = options.flag("--log", "print the console's log instead");
+    const auto& follow = options.flag("--follow", "with --log: and what is added to it");
+    return [&domain, &log, &follow](Context& context) { return console(context, domain, log, follow); };
 }
 
 } // namespace streak::cli

@@ -30,12 +30,17 @@ std::vector<std::string_view> lines_of(std::string_view text) {
     return lines;
 }
 
-std::string overview() {
-    std::string text = "usage: streak COMMAND … [--json]\n\n";
+/// Verbs whose names start so.
+std::string verb_table(std::string_view prefix) {
     Table table{"COMMAND", "WHAT IT DOES"};
     for (const auto& verb : verbs())
-        if (!verb.summary.empty()) table.row({std::string(verb.name), std::string(verb.summary)});
-    return text + table.text() +
+        if (!verb.summary.empty() && verb.name.starts_with(prefix))
+            table.row({std::string(verb.name), std::string(verb.summary)});
+    return table.text();
+}
+
+std::string overview() {
+    return "usage: streak COMMAND … [--json]\n\n" + verb_table("") +
            "\nDOMAIN is a name, a number or a UUID. `streak COMMAND --help` explains one command, with examples.\n";
 }
 
@@ -111,14 +116,6 @@ std::string next_words(Context& context, const std::vector<std::string>& words) 
     return all;
 }
 
-struct WordsValues {
-    std::vector<std::string> words;
-};
-
-struct HelpValues {
-    bool scdoc = false;
-};
-
 } // namespace
 
 std::string help_text(const Verb& verb, const Options& options) {
@@ -137,34 +134,20 @@ std::string help_text(const Verb& verb, const Options& options) {
 }
 
 Action declare_help(Options& options) {
-    auto values = std::make_shared<HelpValues>();
-    options.flag("--scdoc", values->scdoc, "the commands' part of the manual, as scdoc(5) source");
-    return with(
-        values, +[](Context& context, const HelpValues& v) -> Outcome<> {
-            context.print_text(v.scdoc ? manual() : overview());
-            return {};
-        });
-}
-
-Action declare_store_help(Options&) {
-    return [](Context& context) -> Outcome<> {
-        Table table{"COMMAND", "WHAT IT DOES"};
-        for (const auto& verb : verbs())
-            if (verb.name.starts_with("store ") && !verb.summary.empty())
-                table.row({std::string(verb.name), std::string(verb.summary)});
-        context.print_text(table.text());
-        return {};
+    const auto& scdoc = options.flag("--scdoc", "the commands' part of the manual, as scdoc(5) source");
+    return [&scdoc](Context& context) -> Outcome<> {
+        return context.print_text(scdoc ? manual() : overview()), Outcome<>{};
     };
 }
 
+Action declare_store_help(Options&) {
+    return [](Context& context) -> Outcome<> { return context.print_text(verb_table("store ")), Outcome<>{}; };
+}
+
 Action declare_words(Options& options) {
-    auto values = std::make_shared<WordsValues>();
-    options.arguments("WORD", values->words);
-    return with(
-        values, +[](Context& context, const WordsValues& v) -> Outcome<> {
-            context.print_text(next_words(context, v.words));
-            return {};
-        });
+    const auto& words = options.arguments("WORD");
+    return
+        [&words](Context& context) -> Outcome<> { return context.print_text(next_words(context, words)), Outcome<>{}; };
 }
 
 } // namespace streak::cli

@@ -8,122 +8,68 @@
 namespace streak::cli {
 namespace {
 
-struct DomainValues {
-    std::string domain;
-};
-
-struct WaitValues : DomainValues {
-    std::optional<std::string> wait;
-};
-
-struct RenameValues : DomainValues {
-    std::string name;
-};
-
-struct AutostartValues : DomainValues {
-    bool off = false;
-};
-
-template <class Values> std::shared_ptr<Values> domain_values(Options& options) {
-    auto values = std::make_shared<Values>();
-    options.argument("DOMAIN", values->domain, "name, number or UUID");
-    return values;
+/// A verb that takes nothing but a domain.
+Action simple(Options& options, std::string verb, std::string doing, std::string done) {
+    const auto& domain = options.domain();
+    return [=, &domain](Context& context) { return change(context, domain, verb, Json::object(), doing, done); };
 }
 
-/// Posts to a domain; prints what was done.
-Outcome<> post(Context& context, const std::string& domain, std::string_view verb, const Json& body,
-               const std::string& doing, const std::string& done) {
-    TRY_ASSIGN(path, domain_path(domain, "/" + std::string(verb)));
-    context.step(doing + ' ' + printable(domain));
-    TRY_ASSIGN(answer, context.post(path, body));
-    context.print(answer, printable(domain) + ": " + done + '\n');
-    return {};
-}
-
-/// Asks the guest to end; with `wait`, until it has.
-Outcome<> ask_guest(Context& context, const WaitValues& v, std::string_view verb, const std::string& done) {
-    Json body = Json::object();
-    std::chrono::seconds limit = Context::usual_limit;
-    if (v.wait) {
-        TRY_ASSIGN(seconds, parse_number("time to wait", *v.wait, 1, 3600));
-        body["wait"] = seconds;
-        limit += std::chrono::seconds(seconds);
-    }
-    TRY_ASSIGN(path, domain_path(v.domain, "/" + std::string(verb)));
-    context.step("waiting for " + printable(v.domain));
-    TRY_ASSIGN(answer, context.post(path, body, limit));
-    context.print(answer, printable(v.domain) + ": " + (v.wait ? done : "asked to " + std::string(verb)) + '\n');
-    return {};
-}
-
-Action declare_ask(Options& options, Outcome<> (*run)(Context&, const WaitValues&)) {
-    auto values = domain_values<WaitValues>(options);
-    options.flag_or_value("--wait", "S", values->wait, "60", "wait until it is done, at most S seconds (60)");
-    return with(values, run);
+/// A verb that asks the guest for something; with --wait, until it has done it.
+Action request(Options& options, std::string verb, std::string done) {
+    const auto& domain = options.domain();
+    const auto& wait = options.flag_or_value("--wait", "S", "60", "wait until it is done, at most S seconds (60)");
+    return [=, &domain, &wait](Context& context) -> Outcome<> {
+        if (!wait)
+            return change(context, domain, verb, Json::object(), "asking", "asked to " + verb, Context::usual_limit);
+        TRY_ASSIGN(seconds, parse_number("time to wait", *wait, 1, 3600));
+        return change(context, domain, verb, {{"wait", seconds}}, "waiting for", done,
+                      Context::usual_limit + std::chrono::seconds(seconds));
+    };
 }
 
 } // namespace
 
-Action declare_pause(Options& options) {
-    return with(
-        domain_values<DomainValues>(options), +[](Context& context, const DomainValues& v) {
-            return post(context, v.domain, "pause", Json::object(), "pausing", "paused");
-        });
+Outcome<> change(Context& context, const std::string& domain, std::string_view verb, const Json& body,
+                 const std::string& doing, const std::string& done, std::chrono::seconds limit) {
+    TRY_ASSIGN(path, domain_path(domain, "/" + std::string(verb)));
+    context.step(doing + ' ' + printable(domain));
+    TRY_ASSIGN(answer, context.post(path, body, limit));
+    context.print(answer, printable(domain) + ": " + done + '\n');
+    return {};
 }
 
-Action declare_unpause(Options& options) {
-    return with(
-        domain_values<DomainValues>(options), +[](Context& context, const DomainValues& v) {
-            return post(context, v.domain, "unpause", Json::object(), "unpausing", "unpaused");
-        });
-}
-
-Action declare_destroy(Options& options) {
-    return with(
-        domain_values<DomainValues>(options), +[](Context& context, const DomainValues& v) {
-            return post(context, v.domain, "destroy", Json::object(), "destroying", "destroyed");
-        });
-}
-
-Action declare_shutdown(Options& options) {
-    return declare_ask(
-        options, +[](Context& context, const WaitValues& v) { return ask_guest(context, v, "shutdown", "shut down"); });
-}
-
-Action declare_reboot(Options& options) {
-    return declare_ask(
-        options, +[](Context& context, const WaitValues& v) { return ask_guest(context, v, "reboot", "rebooted"); });
-}
+Action declare_pause(Options& options) { return simple(options, "pause", "pausing", "paused"); }
+Action declare_unpause(Options& options) { return simple(options, "unpause", "unpausing", "unpaused"); }
+Action declare_destroy(Options& options) { return simple(options, "destroy", "destroying", "destroyed"); }
+Action declare_shutdown(Options& options) { return request(options, "shutdown", "shut down"); }
+Action declare_reboot(Options& options) { return request(options, "reboot", "rebooted"); }
 
 Action declare_rename(Options& options) {
-    auto values = domain_values<RenameValues>(options);
-    options.argument("NAME", values->name, "the new name");
-    return with(
-        values, +[](Context& context, const RenameValues& v) -> Outcome<> {
-            if (v.name.empty()) return base::error(base::ErrorKind::usage, "the new name is empty", "a name");
-            return post(context, v.domain, "rename", {{"name", v.name}}, "renaming", "now called " + printable(v.name));
-        });
+    const auto& domain = options.domain();
+    const auto& name = options.argument("NAME", "the new name");
+    return [&domain, &name](Context& context) -> Outcome<> {
+        if (name.empty()) return base::error(base::ErrorKind::usage, "the new name is empty", "a name");
+        return change(context, domain, "rename", {{"name", name}}, "renaming", "now called " + printable(name));
+    };
 }
 
 Action declare_autostart(Options& options) {
-    auto values = domain_values<AutostartValues>(options);
-    options.flag("--off", values->off, "no longer");
-    return with(
-        values, +[](Context& context, const AutostartValues& v) {
-            return post(context, v.domain, "autostart", {{"on", !v.off}}, "changing",
-                        v.off ? "starts only when told" : "starts with the host");
-        });
+    const auto& domain = options.domain();
+    const auto& off = options.flag("--off", "no longer");
+    return [&domain, &off](Context& context) {
+        return change(context, domain, "autostart", {{"on", !off}}, "changing",
+                      off ? "starts only when told" : "starts with the host");
+    };
 }
 
 Action declare_undefine(Options& options) {
-    return with(
-        domain_values<DomainValues>(options), +[](Context& context, const DomainValues& v) -> Outcome<> {
-            TRY_ASSIGN(path, domain_path(v.domain));
-            context.step("forgetting " + printable(v.domain));
-            TRY_ASSIGN(answer, context.ask({.method = "DELETE", .path = path}));
-            context.print(answer, printable(v.domain) + ": its definition is forgotten\n");
-            return {};
-        });
+    const auto& domain = options.domain();
+    return [&domain](Context& context) -> Outcome<> {
+        TRY_ASSIGN(path, domain_path(domain));
+        TRY_ASSIGN(answer, context.ask({.method = "DELETE", .path = path}));
+        context.print(answer, printable(domain) + ": its definition is forgotten\n");
+        return {};
+    };
 }
 
 } // namespace streak::cli

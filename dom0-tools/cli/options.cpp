@@ -29,38 +29,40 @@ void Options::add(Entry entry, std::function<void(Parser&)> declare) {
     declarations_.push_back(std::move(declare));
 }
 
-void Options::argument(std::string_view name, std::string& value, std::string_view text) {
-    add({std::string(name), {}, std::string(text), false, true},
-        [name, &value](Parser& p) { p.app.add_option(std::string(name), value)->required(); });
+const std::string& Options::argument(std::string_view name, std::string_view text, bool required) {
+    auto& value = arguments_.emplace_back();
+    add({std::string(name), {}, std::string(text), false, required},
+        [=, &value](Parser& p) { p.app.add_option(std::string(name), value)->required(required); });
+    return value;
 }
 
-void Options::optional_argument(std::string_view name, std::string& value, std::string_view text) {
-    add({std::string(name), {}, std::string(text)},
-        [name, &value](Parser& p) { p.app.add_option(std::string(name), value); });
+const std::vector<std::string>& Options::arguments(std::string_view name) {
+    add({std::string(name), {}, {}}, [=, this](Parser& p) { p.app.add_option(std::string(name), words_); });
+    return words_;
 }
 
-void Options::arguments(std::string_view name, std::vector<std::string>& values) {
-    add({std::string(name), {}, {}}, [name, &values](Parser& p) { p.app.add_option(std::string(name), values); });
-}
-
-void Options::flag(std::string_view name, bool& value, std::string_view text) {
+const bool& Options::flag(std::string_view name, std::string_view text) {
+    auto& value = flags_.emplace_back(false);
     add({std::string(name), {}, std::string(text), true},
-        [name, &value](Parser& p) { p.app.add_flag(std::string(name), value); });
+        [=, &value](Parser& p) { p.app.add_flag(std::string(name), value); });
+    return value;
 }
 
-void Options::value(std::string_view name, std::string_view placeholder, std::optional<std::string>& value,
-                    std::string_view text) {
+const Options::Value& Options::value(std::string_view name, std::string_view placeholder, std::string_view text) {
+    auto& value = values_.emplace_back();
     add({std::string(name), ' ' + std::string(placeholder), std::string(text), true},
-        [name, &value](Parser& p) { p.app.add_option(std::string(name), value); });
+        [=, &value](Parser& p) { p.app.add_option(std::string(name), value); });
+    return value;
 }
 
-void Options::flag_or_value(std::string_view name, std::string_view placeholder, std::optional<std::string>& value,
-                            std::string_view implied, std::string_view text) {
-    add({std::string(name), "[=" + std::string(placeholder) + ']', std::string(text), true},
-        [name, implied, &value](Parser& p) {
-            p.app.add_flag_function(std::string(name) + '{' + std::string(implied) + '}', [](std::int64_t) {});
-            p.app.get_option(std::string(name))->each([&value](const std::string& given) { value = given; });
-        });
+const Options::Value& Options::flag_or_value(std::string_view name, std::string_view placeholder,
+                                             std::string_view implied, std::string_view text) {
+    auto& value = values_.emplace_back();
+    add({std::string(name), "[=" + std::string(placeholder) + ']', std::string(text), true}, [=, &value](Parser& p) {
+        p.app.add_flag_function(std::string(name) + '{' + std::string(implied) + '}', [](std::int64_t) {});
+        p.app.get_option(std::string(name))->each([&value](const std::string& given) { value = given; });
+    });
+    return value;
 }
 
 Outcome<> Options::parse(std::vector<std::string> words) {

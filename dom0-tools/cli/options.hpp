@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <optional>
 #include <string>
@@ -14,7 +15,6 @@ namespace streak::cli {
 struct Verb;
 
 /// What one verb takes: declared once, it parses, and it is what `--help`, the manual and completion show.
-/// References are to outlive the parsing.
 class Options {
 public:
     explicit Options(const Verb& verb) : verb_(verb) {}
@@ -26,18 +26,21 @@ public:
         bool option = false, required = false;
     };
 
-    /// A required argument by its place; `name` such as "DOMAIN" tells completion what it is.
-    void argument(std::string_view name, std::string& value, std::string_view text);
-    void optional_argument(std::string_view name, std::string& value, std::string_view text);
+    // What these return is filled in by parse() and lives as long as the options.
+
+    /// A required argument by its place; `name` such as "FILE" tells completion what it is.
+    const std::string& argument(std::string_view name, std::string_view text, bool required = true);
+    /// "DOMAIN", the first argument of most verbs.
+    const std::string& domain() { return argument("DOMAIN", "name, number or UUID"); }
     /// All words, options among them; not shown anywhere.
-    void arguments(std::string_view name, std::vector<std::string>& values);
-    void flag(std::string_view name, bool& value, std::string_view text);
+    const std::vector<std::string>& arguments(std::string_view name);
+    const bool& flag(std::string_view name, std::string_view text);
+    using Value = std::optional<std::string>;
     /// `--name VALUE`
-    void value(std::string_view name, std::string_view placeholder, std::optional<std::string>& value,
-               std::string_view text);
+    const Value& value(std::string_view name, std::string_view placeholder, std::string_view text);
     /// `--name` or `--name=VALUE`; without a value it is `implied`.
-    void flag_or_value(std::string_view name, std::string_view placeholder, std::optional<std::string>& value,
-                       std::string_view implied, std::string_view text);
+    const Value& flag_or_value(std::string_view name, std::string_view placeholder, std::string_view implied,
+                               std::string_view text);
 
     /// Options may stand before, between and after arguments. Usage errors tell what is near.
     [[nodiscard]] Outcome<> parse(std::vector<std::string> words);
@@ -55,6 +58,11 @@ private:
     const Verb& verb_;
     std::vector<Entry> entries_;
     std::vector<std::function<void(Parser&)>> declarations_;
+    // Deques keep references good.
+    std::deque<std::string> arguments_;
+    std::deque<bool> flags_;
+    std::deque<Value> values_;
+    std::vector<std::string> words_;
 };
 
 } // namespace streak::cli

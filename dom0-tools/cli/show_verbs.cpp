@@ -3,103 +3,87 @@
 
 #include "cli/text.hpp"
 #include "cli/views.hpp"
+#include "lib/build_info.hpp"
 
-// Verbs that show and change nothing.
+// Verbs that show and change nothing, and what the hypervisor says itself.
 
 namespace streak::cli {
 namespace {
 
-struct ListValues {
-    bool all = false, leftovers = false;
-};
-
-struct DomainValues {
-    std::string domain;
-};
-
-struct LogValues {
-    bool clear = false;
-};
-
-struct KeysValues {
-    std::string keys;
-};
-
-Outcome<> list(Context& context, const ListValues& v) {
-    context.step("listing");
-    TRY_ASSIGN(answer, context.get(v.leftovers ? "/v1/leftovers" : "/v1/domains"));
-    if (context.json()) return context.print(answer, {}), Outcome<>{};
-    context.print_text(v.leftovers ? leftovers_text(answer) : domains_text(answer, v.all));
-    if (!v.leftovers) context.note(domains_note(answer, v.all));
+Outcome<> list(Context& context, bool all, bool leftovers) {
+    TRY_ASSIGN(answer, context.get(leftovers ? "/v1/leftovers" : "/v1/domains"));
+    if (leftovers || context.json()) return context.print(answer, leftovers_text(answer)), Outcome<>{};
+    context.print_text(domains_text(answer, all));
+    context.note(domains_note(answer, all));
     return {};
 }
 
-Outcome<> dumpxml(Context& context, const DomainValues& v) {
-    TRY_ASSIGN(path, domain_path(v.domain, "/xml"));
-    TRY_ASSIGN(answer, context.ask_raw({.method = "GET", .path = path}, Context::usual_limit));
-    context.print({{"schema", "streak.xml/1"}, {"xml", answer.body}}, answer.body);
-    return {};
-}
-
-Outcome<> debug_keys(Context& context, const KeysValues& v) {
-    if (v.keys.empty())
-        return base::error(base::ErrorKind::usage, "there is no key to press", "one letter or more", {},
-                           "`streak debug-keys h` lists the keys in `streak dmesg`");
-    TRY_ASSIGN(answer, context.post("/v1/host/debug-keys", {{"keys", v.keys}}));
-    context.print(answer, "pressed; `streak dmesg` shows what came of it\n");
-    return {};
-}
-
-std::shared_ptr<DomainValues> domain_values(Options& options) {
-    auto values = std::make_shared<DomainValues>();
-    options.argument("DOMAIN", values->domain, "name, number or UUID");
-    return values;
+/// A verb that shows one answer.
+Action show(std::string path, std::string (*text)(const Json&)) {
+    return [=](Context& context) -> Outcome<> {
+        TRY_ASSIGN(answer, context.get(path));
+        context.print(answer, text(answer));
+        return {};
+    };
 }
 
 } // namespace
 
 Action declare_list(Options& options) {
-    auto values = std::make_shared<ListValues>();
-    options.flag("--all", values->all, "those that are shut off, too");
-    options.flag("--leftovers", values->leftovers, "what no domain owns, and who holds it (schema streak.leftovers/1)");
-    return with(values, +list);
+    const auto& all = options.flag("--all", "those that are shut off, too");
+    const auto& leftovers =
+        options.flag("--leftovers", "what no domain owns, and who holds it (schema streak.leftovers/1)");
+    return [&all, &leftovers](Context& context) { return list(context, all, leftovers); };
 }
+
+Action declare_info(Options&) { return show("/v1/host", host_text); }
 
 Action declare_dominfo(Options& options) {
-    return with(
-        domain_values(options), +[](Context& context, const DomainValues& v) -> Outcome<> {
-            TRY_ASSIGN(path, domain_path(v.domain));
-            TRY_ASSIGN(answer, context.get(path));
-            context.print(answer, domain_text(answer));
-            return {};
-        });
+    const auto& domain = options.domain();
+    return [&domain](Context& context) -> Outcome<> {
+        TRY_ASSIGN(path, domain_path(domain));
+        return show(path, domain_text)(context);
+    };
 }
 
-Action declare_dumpxml(Options& options) { return with(domain_values(options), +dumpxml); }
-
-Action declare_info(Options&) {
-    return [](Context& context) -> Outcome<> {
-        TRY_ASSIGN(answer, context.get("/v1/host"));
-        context.print(answer, host_text(answer));
+Action declare_dumpxml(Options& options) {
+    const auto& domain = options.domain();
+    return [&domain](Context& context) -> Outcome<> {
+        TRY_ASSIGN(path, domain_path(domain, "/xml"));
+        TRY_ASSIGN(answer, context.ask_raw({.method = "GET", .path = path}, Context::usual_limit));
+        context.print({{"schema", "streak.xml/1"}, {"xml", answer.body}}, answer.body);
         return {};
     };
 }
 
 Action declare_dmesg(Options& options) {
-    auto values = std::make_shared<LogValues>();
-    options.flag("--clear", values->clear, "forget what was printed");
-    return with(
-        values, +[](Context& context, const LogValues& v) -> Outcome<> {
-            TRY_ASSIGN(answer, context.get(v.clear ? "/v1/host/log?clear=1" : "/v1/host/log"));
-            context.print(answer, text_of(answer, "text"));
-            return {};
-        });
+    const auto& clear = options.flag("--clear", "forget what was printed");
+    return [&clear](Context& context) {
+        return show(clear ? "/v1/host/log?clear=1" : "/v1/host/log",
+                    [](const Json& log) { return text_of(log, "text"); })(context);
+    };
 }
 
 Action declare_debug_keys(Options& options) {
-    auto values = std::make_shared<KeysValues>();
-    options.argument("KEYS", values->keys, "one letter each");
-    return with(values, +debug_keys);
+    const auto& keys = options.argument("KEYS", "one letter each");
+    return [&keys](Context& context) -> Outcome<> {
+        if (keys.empty())
+            return base::error(base::ErrorKind::usage, "there is no key to press", "one letter or more", {},
+                               "`streak debug-keys h` lists the keys in `streak dmesg`");
+        TRY_ASSIGN(answer, context.post("/v1/host/debug-keys", {{"keys", keys}}));
+        context.print(answer, "pressed; `streak dmesg` shows what came of it\n");
+        return {};
+    };
+}
+
+/// The version of this program; that of the running hypervisor is `info`'s to tell.
+Action declare_version(Options&) {
+    return [](Context& context) -> Outcome<> {
+        const std::string text = std::to_string(build_info::major) + '.' + std::to_string(build_info::minor) +
+                                 std::string(build_info::extra);
+        context.print({{"schema", "streak.version/1"}, {"version", text}}, "streak " + text + '\n');
+        return {};
+    };
 }
 
 } // namespace streak::cli

@@ -4,9 +4,6 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include <functional>
-#include <optional>
-
 #include "cli/text.hpp"
 #include "lib/ids.hpp"
 #include "store/client.hpp"
@@ -17,20 +14,6 @@ namespace streak::cli {
 namespace {
 
 using store::Client;
-
-struct PathValues {
-    std::string path;
-    bool recursive = false;
-};
-
-struct WriteValues {
-    std::string path, value;
-};
-
-struct WatchValues {
-    std::string path;
-    std::optional<std::string> count;
-};
 
 /// What the store's error code means for a node.
 Failure store_failure(const std::string& path, Errno code) {
@@ -92,13 +75,12 @@ Outcome<> collect(Client& client, const std::string& path, Json& nodes) {
     return {};
 }
 
-Outcome<> ls(Context& context, const PathValues& v) {
-    const auto path = v.path.empty() ? std::string("/") : v.path;
+Outcome<> ls(Context& context, const std::string& path, bool recursive) {
     TRY_ASSIGN(client, connect(context));
     Json json = store_json();
     Json& nodes = json["nodes"] = Json::array();
     std::string text;
-    if (v.recursive) {
+    if (recursive) {
         TRY(collect(client, path, nodes));
         for (const auto& node : nodes)
             text += printable(text_of(node, "path")) + " = \"" + printable(text_of(node, "value")) + "\"\n";
@@ -113,52 +95,30 @@ Outcome<> ls(Context& context, const PathValues& v) {
     return {};
 }
 
-Outcome<> read(Context& context, const PathValues& v) {
+Outcome<> read(Context& context, const std::string& path) {
     TRY_ASSIGN(client, connect(context));
-    TRY_ASSIGN(value, for_node(v.path, client.read(v.path)));
+    TRY_ASSIGN(value, for_node(path, client.read(path)));
     Json json = store_json();
-    json.update({{"path", v.path}, {"value", value}});
+    json.update({{"path", path}, {"value", value}});
     // Guests write values: what goes to a terminal must not steer it; files and pipes get the bytes.
     context.print(json, (context.terminal() ? printable(value) : value) + '\n');
     return {};
 }
 
-Outcome<> write(Context& context, const WriteValues& v) {
+Outcome<> watch(Context& context, const std::string& path, const Options::Value& count) {
+    TRY_ASSIGN(most, parse_number("count", count.value_or("0"), count ? 1 : 0, UINT32_MAX));
     TRY_ASSIGN(client, connect(context));
-    TRY(for_node(v.path, client.write(v.path, v.value)));
-    context.print(store_json(), {});
-    return {};
-}
-
-Outcome<> rm(Context& context, const PathValues& v) {
-    TRY_ASSIGN(client, connect(context));
-    TRY(for_node(v.path, client.remove(v.path)));
-    context.print(store_json(), {});
-    return {};
-}
-
-Outcome<> watch(Context& context, const WatchValues& v) {
-    std::uint32_t left = 0;
-    if (v.count) {
-        TRY_ASSIGN(count, parse_number("count", *v.count, 1, UINT32_MAX));
-        left = count;
-    }
-    TRY_ASSIGN(client, connect(context));
-    TRY(for_node(v.path, client.watch(v.path, "streak")));
+    TRY(for_node(path, client.watch(path, "streak")));
     // The store tells of the watched node once at the start; that is no change.
-    for (bool initial = true;; initial = false) {
-        std::optional<Client::Event> event;
-        while (!event) {
-            TRY_ASSIGN(next, for_node(v.path, client.next_event(std::chrono::hours(1))));
-            event = std::move(next);
-        }
-        if (initial) continue;
-        context.print({{"schema", "streak.store-event/1"}, {"path", event->path}}, printable(event->path) + '\n');
-        if (v.count && --left == 0) return {};
+    for (std::uint64_t events = 0; !count || events <= most;) {
+        TRY_ASSIGN(event, for_node(path, client.next_event(std::chrono::hours(1))));
+        if (event && events++ != 0)
+            context.print({{"schema", "streak.store-event/1"}, {"path", event->path}}, printable(event->path) + '\n');
     }
+    return {};
 }
 
-Outcome<> stats(Context& context, const PathValues&) {
+Outcome<> stats(Context& context) {
     TRY_ASSIGN(client, connect(context));
     TRY_ASSIGN(text, for_node("stats", client.request(XS_CONTROL, std::string_view("stats\0", 6))));
     while (text.ends_with('\0')) text.pop_back();
@@ -168,41 +128,48 @@ Outcome<> stats(Context& context, const PathValues&) {
     return {};
 }
 
-std::shared_ptr<PathValues> path_values(Options& options) {
-    auto values = std::make_shared<PathValues>();
-    options.argument("PATH", values->path, "the node, from / on");
-    return values;
+/// A verb that changes something and has nothing to show.
+template <class Change> Action changing(const std::string& path, Change change) {
+    return [&path, change](Context& context) -> Outcome<> {
+        TRY_ASSIGN(client, connect(context));
+        TRY(for_node(path, change(client)));
+        context.print(store_json(), {});
+        return {};
+    };
 }
+
+const std::string& path_argument(Options& options) { return options.argument("PATH", "the node, from / on"); }
 
 } // namespace
 
 Action declare_store_ls(Options& options) {
-    auto values = std::make_shared<PathValues>();
-    options.optional_argument("PATH", values->path, "the node (/)");
-    options.flag("--recursive", values->recursive, "all below it, with values");
-    return with(values, +ls);
+    const auto& path = options.argument("PATH", "the node (/)", false);
+    const auto& recursive = options.flag("--recursive", "all below it, with values");
+    return [&path, &recursive](Context& context) { return ls(context, path.empty() ? "/" : path, recursive); };
 }
 
-Action declare_store_read(Options& options) { return with(path_values(options), +read); }
+Action declare_store_read(Options& options) {
+    const auto& path = path_argument(options);
+    return [&path](Context& context) { return read(context, path); };
+}
 
 Action declare_store_write(Options& options) {
-    auto values = std::make_shared<WriteValues>();
-    options.argument("PATH", values->path, "the node, from / on; nodes above it are made");
-    options.argument("VALUE", values->value, "its value");
-    return with(values, +write);
+    const auto& path = options.argument("PATH", "the node, from / on; nodes above it are made");
+    const auto& value = options.argument("VALUE", "its value");
+    return changing(path, [&path, &value](Client& client) { return client.write(path, value); });
 }
 
-Action declare_store_rm(Options& options) { return with(path_values(options), +rm); }
+Action declare_store_rm(Options& options) {
+    const auto& path = path_argument(options);
+    return changing(path, [&path](Client& client) { return client.remove(path); });
+}
 
 Action declare_store_watch(Options& options) {
-    auto values = std::make_shared<WatchValues>();
-    options.argument("PATH", values->path, "a node, @introduceDomain or @releaseDomain");
-    options.value("--count", "N", values->count, "end after N changes");
-    return with(values, +watch);
+    const auto& path = options.argument("PATH", "a node, @introduceDomain or @releaseDomain");
+    const auto& count = options.value("--count", "N", "end after N changes");
+    return [&path, &count](Context& context) { return watch(context, path, count); };
 }
 
-Action declare_store_stats(Options&) {
-    return [](Context& context) { return stats(context, {}); };
-}
+Action declare_store_stats(Options&) { return stats; }
 
 } // namespace streak::cli

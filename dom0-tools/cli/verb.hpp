@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <memory>
 #include <span>
 #include <string_view>
 
@@ -12,7 +11,7 @@ namespace streak::cli {
 
 class Context;
 
-/// What runs once the words of a verb are read.
+/// What runs once the words of a verb are read. It refers to values of its options.
 using Action = std::function<Outcome<>(Context&)>;
 
 struct Verb {
@@ -27,10 +26,5 @@ struct Verb {
 [[nodiscard]] std::span<const Verb> verbs();
 /// The verb of this name, if there is one.
 [[nodiscard]] const Verb* find_verb(std::string_view name);
-
-/// An action with the values that its options fill in.
-template <class Values> Action with(std::shared_ptr<Values> values, Outcome<> (*run)(Context&, const Values&)) {
-    return [values = std::move(values), run](Context& context) { return run(context, *values); };
-}
 
 } // namespace streak::cli

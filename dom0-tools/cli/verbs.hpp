@@ -9,51 +9,27 @@
 
 namespace streak::cli {
 
-Action declare_create(Options& options);
-Action declare_define(Options& options);
-Action declare_undefine(Options& options);
-Action declare_start(Options& options);
-Action declare_pause(Options& options);
-Action declare_unpause(Options& options);
-Action declare_shutdown(Options& options);
-Action declare_reboot(Options& options);
-Action declare_destroy(Options& options);
-Action declare_rename(Options& options);
-Action declare_autostart(Options& options);
+Action declare_create(Options&), declare_define(Options&), declare_undefine(Options&), declare_start(Options&),
+    declare_pause(Options&), declare_unpause(Options&), declare_shutdown(Options&), declare_reboot(Options&),
+    declare_destroy(Options&), declare_rename(Options&), declare_autostart(Options&);
 
-Action declare_list(Options& options);
-Action declare_info(Options& options);
-Action declare_dominfo(Options& options);
-Action declare_dumpxml(Options& options);
-Action declare_validate(Options& options);
-Action declare_top(Options& options);
-Action declare_events(Options& options);
-Action declare_dmesg(Options& options);
-Action declare_debug_keys(Options& options);
+Action declare_list(Options&), declare_info(Options&), declare_dominfo(Options&), declare_dumpxml(Options&),
+    declare_validate(Options&), declare_top(Options&), declare_events(Options&), declare_dmesg(Options&),
+    declare_debug_keys(Options&), declare_console(Options&);
 
-Action declare_set_memory(Options& options);
-Action declare_set_vcpus(Options& options);
-Action declare_pin(Options& options);
-Action declare_schedule(Options& options);
+Action declare_set_memory(Options&), declare_set_vcpus(Options&), declare_pin(Options&), declare_schedule(Options&),
+    declare_attach_disk(Options&), declare_detach_disk(Options&), declare_attach_interface(Options&),
+    declare_detach_interface(Options&);
 
-Action declare_attach_disk(Options& options);
-Action declare_detach_disk(Options& options);
-Action declare_attach_interface(Options& options);
-Action declare_detach_interface(Options& options);
+Action declare_store_ls(Options&), declare_store_read(Options&), declare_store_write(Options&),
+    declare_store_rm(Options&), declare_store_watch(Options&), declare_store_stats(Options&),
+    declare_store_help(Options&);
 
-Action declare_console(Options& options);
+Action declare_doctor(Options&), declare_version(Options&), declare_help(Options&), declare_words(Options&);
 
-Action declare_store_ls(Options& options);
-Action declare_store_read(Options& options);
-Action declare_store_write(Options& options);
-Action declare_store_rm(Options& options);
-Action declare_store_watch(Options& options);
-Action declare_store_stats(Options& options);
-Action declare_store_help(Options& options);
-
-Action declare_doctor(Options& options);
-Action declare_version(Options& options);
-Action declare_help(Options& options);
-Action declare_words(Options& options);
+/// Posts JSON to what `verb` names below the domain; prints "DOMAIN: DONE". A terminal shows "DOING DOMAIN" meanwhile.
+[[nodiscard]] Outcome<> change(Context& context, const std::string& domain, std::string_view verb, const Json& body,
+                               const std::string& doing, const std::string& done,
+                               std::chrono::seconds limit = Context::long_limit);
 
 } // namespace streak::cli

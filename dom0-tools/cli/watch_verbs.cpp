@@ -4,38 +4,26 @@
 #include "cli/text.hpp"
 #include "cli/views.hpp"
 
-#include <optional>
-
 // Verbs that go on showing: top and events.
 
 namespace streak::cli {
 namespace {
-
-struct TopValues {
-    bool once = false;
-    std::optional<std::string> interval;
-};
-
-struct EventsValues {
-    bool follow = false;
-    std::optional<std::string> since;
-};
 
 void show_top(Context& context, const Json& before, const Json& now, bool clear) {
     const auto ns = number_of(now, "time_ns") - number_of(before, "time_ns");
     context.print(now, (clear ? "\033[H\033[J" : "") + top_text(before, now, before.empty() ? 0 : ns));
 }
 
-Outcome<> top(Context& context, const TopValues& v) {
-    TRY_ASSIGN(seconds, parse_number("interval", v.interval.value_or("1"), 1, 3600));
+Outcome<> top(Context& context, bool once, const Options::Value& interval) {
+    TRY_ASSIGN(seconds, parse_number("interval", interval.value_or("1"), 1, 3600));
     TRY_ASSIGN(before, context.get("/v1/stats"));
-    const bool clear = context.terminal() && !v.once;
-    if (!v.once) show_top(context, Json::object(), before, clear);
+    const bool clear = context.terminal() && !once;
+    if (!once) show_top(context, Json::object(), before, clear);
     while (true) {
         sleep_for(std::chrono::seconds(seconds));
         TRY_ASSIGN(now, context.get("/v1/stats"));
         show_top(context, before, now, clear);
-        if (v.once) return {};
+        if (once) return {};
         if (!clear && !context.json()) context.print_text("\n");
         before = std::move(now);
     }
@@ -61,13 +49,13 @@ void show_events(Context& context, const Json& answer) {
     }
 }
 
-Outcome<> events(Context& context, const EventsValues& v) {
-    TRY_ASSIGN(first, parse_number("number of an event", v.since.value_or("0"), 0, UINT32_MAX));
+Outcome<> events(Context& context, bool follow, const Options::Value& since) {
+    TRY_ASSIGN(first, parse_number("number of an event", since.value_or("0"), 0, UINT32_MAX));
     TRY_ASSIGN(answer, context.get("/v1/events?since=" + std::to_string(first)));
-    if (!v.follow && context.json()) return context.print(answer, {}), Outcome<>{};
+    if (!follow && context.json()) return context.print(answer, {}), Outcome<>{};
     show_events(context, answer);
     auto last = number_of(answer, "last");
-    while (v.follow) {
+    while (follow) {
         TRY_ASSIGN(more, next_events(context, last));
         show_events(context, more);
         last = number_of(more, "last");
@@ -78,17 +66,16 @@ Outcome<> events(Context& context, const EventsValues& v) {
 } // namespace
 
 Action declare_top(Options& options) {
-    auto values = std::make_shared<TopValues>();
-    options.flag("--once", values->once, "only once, for one interval");
-    options.value("--interval", "S", values->interval, "seconds between two looks (1)");
-    return with(values, +top);
+    const auto& once = options.flag("--once", "only once, for one interval");
+    const auto& interval = options.value("--interval", "S", "seconds between two looks (1)");
+    return [&once, &interval](Context& context) { return top(context, once, interval); };
 }
 
 Action declare_events(Options& options) {
-    auto values = std::make_shared<EventsValues>();
-    options.flag("--follow", values->follow, "go on with those that come (one JSON line each, schema streak.event/1)");
-    options.value("--since", "NUMBER", values->since, "only those after this number");
-    return with(values, +events);
+    const auto& follow =
+        options.flag("--follow", "go on with those that come (one JSON line each, schema streak.event/1)");
+    const auto& since = options.value("--since", "NUMBER", "only those after this number");
+    return [&follow, &since](Context& context) { return events(context, follow, since); };
 }
 
 } // namespace streak::cli

@@ -55,7 +55,7 @@ def test_define_start_undefine(host):
     assert host.good("define", host.file("db.xml", XML)).out.startswith("db: defined, UUID 0000")
     assert sent(host)[:2] == ("PUT", "/v1/domains")
     assert host.good("start", "db").out == "db: started, id 5\n"
-    assert sent(host) == ("POST", "/v1/domains/db/start", {"paused": False})
+    assert ("POST", "/v1/domains/db/start", '{"paused":false}') in host.api.requests
     host.good("undefine", "db")
     assert sent(host)[:2] == ("DELETE", "/v1/domains/db")
 
