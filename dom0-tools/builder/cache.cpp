@@ -7,7 +7,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
+#define XXH_INLINE_ALL // no library at run time
+#include <xxhash.h>
 
 #include <algorithm>
 #include <ctime>
@@ -24,21 +25,21 @@ using base::ErrorKind;
 constexpr std::string_view link_prefix = "by-file-";
 constexpr std::size_t hash_digits = 64;
 
+/// Ends an entry: image, runs, trailer.
 struct Trailer {
-    static constexpr std::uint64_t right_magic = 0x316C6E726B727473; // "strkrnl1"
-    std::uint64_t magic, bytes, check_sum;
-    bool operator==(const Trailer&) const = default;
+    static constexpr std::uint64_t right_magic = 0x326C6E726B727473; // "strkrnl2"
+    std::uint64_t magic, bytes, runs, check_sum;
 };
 
-/// Of everything that is not zero, and of where it is.
-Trailer trailer_of(loader::Bytes image, const std::vector<Run>& runs) {
-    uLong sum = crc32_z(0, nullptr, 0);
-    for (const auto& run : runs) {
-        sum = crc32_z(sum, reinterpret_cast<const Bytef*>(&run), sizeof run);
-        sum = crc32_z(sum, reinterpret_cast<const Bytef*>(image.data() + run.offset), run.bytes);
-    }
-    return {Trailer::right_magic, image.size(), sum};
-}
+class CheckSum {
+public:
+    CheckSum() { (void)XXH3_64bits_reset(&state_); }
+    void add(loader::Bytes data) { (void)XXH3_64bits_update(&state_, data.data(), data.size()); }
+    [[nodiscard]] std::uint64_t value() const { return XXH3_64bits_digest(&state_); }
+
+private:
+    XXH3_state_t state_;
+};
 
 bool write_all(int fd, loader::Bytes data, std::uint64_t offset) {
     while (!data.empty()) {
@@ -50,12 +51,60 @@ bool write_all(int fd, loader::Bytes data, std::uint64_t offset) {
     return true;
 }
 
-bool write_image(int fd, loader::Bytes image) {
-    const auto runs = nonzero_runs(image, 1);
-    const Trailer trailer = trailer_of(image, runs);
-    return std::ranges::all_of(
-               runs, [&](const Run& run) { return write_all(fd, image.subspan(run.offset, run.bytes), run.offset); }) &&
-           write_all(fd, std::as_bytes(std::span(&trailer, 1)), image.size());
+bool read_all(int fd, std::span<std::byte> data, std::uint64_t offset) {
+    while (!data.empty()) {
+        const auto got = ::pread(fd, data.data(), data.size(), static_cast<off_t>(offset));
+        if (got <= 0) return false;
+        data = data.subspan(static_cast<std::size_t>(got));
+        offset += static_cast<std::uint64_t>(got);
+    }
+    return true;
+}
+
+bool write_image(int fd, loader::Bytes image, std::span<const Run> runs) {
+    CheckSum sum;
+    sum.add(std::as_bytes(runs));
+    for (const auto& run : runs) {
+        const auto data = image.subspan(run.offset, run.bytes);
+        if (!write_all(fd, data, run.offset)) return false;
+        sum.add(data);
+    }
+    const Trailer trailer{Trailer::right_magic, image.size(), runs.size(), sum.value()};
+    return write_all(fd, std::as_bytes(runs), image.size()) &&
+           write_all(fd, std::as_bytes(std::span(&trailer, 1)), image.size() + runs.size_bytes());
+}
+
+/// Nothing when the file is not as write_image() left it.
+std::optional<std::vector<Run>> read_runs(int fd, Trailer& trailer) {
+    const off_t size = ::lseek(fd, 0, SEEK_END);
+    const auto at = static_cast<std::uint64_t>(size) - sizeof trailer;
+    if (size <= static_cast<off_t>(sizeof trailer) ||
+        !read_all(fd, std::as_writable_bytes(std::span(&trailer, 1)), at) || trailer.magic != Trailer::right_magic ||
+        trailer.bytes > at || (at - trailer.bytes) % sizeof(Run) != 0 ||
+        (at - trailer.bytes) / sizeof(Run) != trailer.runs || trailer.bytes / 4096 + 1 < trailer.runs)
+        return std::nullopt;
+    std::vector<Run> runs(trailer.runs);
+    if (!read_all(fd, std::as_writable_bytes(std::span(runs)), trailer.bytes)) return std::nullopt;
+    std::uint64_t end = 0;
+    for (const auto& run : runs) {
+        if (run.offset < end || run.offset > trailer.bytes || run.bytes > trailer.bytes - run.offset)
+            return std::nullopt;
+        end = run.offset + run.bytes;
+    }
+    return runs;
+}
+
+bool right_sum(int fd, const Trailer& trailer, std::span<const Run> runs) {
+    std::vector<std::byte> buffer(256 << 10);
+    CheckSum sum;
+    sum.add(std::as_bytes(runs));
+    for (const auto& run : runs)
+        for (std::uint64_t at = 0; at < run.bytes; at += buffer.size()) {
+            const auto part = std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), run.bytes - at));
+            if (!read_all(fd, part, run.offset + at)) return false;
+            sum.add(part);
+        }
+    return sum.value() == trailer.check_sum;
 }
 
 bool owners_alone(const struct stat& status) { return status.st_uid == ::geteuid() && (status.st_mode & 077) == 0; }
@@ -126,27 +175,19 @@ base::Fd KernelCache::find(const std::string& name) const {
     return fd;
 }
 
-std::optional<PageBuffer> KernelCache::load(const std::string& name, int fd) const {
-    struct stat status{};
-    Trailer stored{};
-    const bool has_trailer = ::fstat(fd, &status) == 0 &&
-                             status.st_size > static_cast<off_t>(sizeof stored) && // room for an image as well
-                             ::pread(fd, &stored, sizeof stored, status.st_size - off_t{sizeof stored}) ==
-                                 static_cast<ssize_t>(sizeof stored) &&
-                             stored.bytes == static_cast<std::uint64_t>(status.st_size) - sizeof stored;
-    if (has_trailer)
-        if (auto image = read_whole(fd, stored.bytes, name);
-            image && trailer_of(image->bytes(), nonzero_runs(image->bytes(), 1)) == stored)
-            return std::move(*image);
+std::optional<KernelCache::Image> KernelCache::load(const std::string& name, int fd) const {
+    Trailer trailer{};
+    if (auto runs = read_runs(fd, trailer); runs && right_sum(fd, trailer, *runs))
+        if (auto headers = read_headers(fd, trailer.bytes, name)) return Image{std::move(*headers), std::move(*runs)};
     base::log(base::LogLevel::warning, fmt::format("kernel cache: {} is damaged; it is unpacked anew", name));
     (void)::unlinkat(fd_.get(), name.c_str(), 0);
     return std::nullopt;
 }
 
-base::Outcome<> KernelCache::insert(const std::string& name, loader::Bytes image) const {
+base::Outcome<> KernelCache::insert(const std::string& name, loader::Bytes image, std::span<const Run> runs) const {
     const auto temporary = fmt::format("new-{}", ::getpid());
     base::Fd fd(::openat(fd_.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd || !write_image(fd.get(), image) ||
+    if (!fd || !write_image(fd.get(), image, runs) ||
         ::renameat(fd_.get(), temporary.c_str(), fd_.get(), name.c_str()) != 0) {
         const int code = errno;
         (void)::unlinkat(fd_.get(), temporary.c_str(), 0);

@@ -14,8 +14,8 @@ namespace streak::builder {
 /// appears whole (by rename) and is never written again. Next to the kernels, `by-file-IDENTITY` are symbolic links
 /// from files that were hashed before to their hashes.
 ///
-/// A file is the ELF image, with holes where it is zero, and a trailer with its length and check sum, which the first
-/// load of each process verifies: against damage, for who can write here can write a check sum as well.
+/// A file is the ELF image, with holes where it is zero, and behind it a list of what is not, with a check sum, which the
+/// first load of each process verifies: against damage, for who can write here can write a check sum as well.
 class KernelCache {
 public:
     static constexpr std::uint64_t default_limit = 512ull << 20;
@@ -35,11 +35,15 @@ public:
 
     /// An entry to read from; counts as its use. Nothing when it is not there, or not fit to be trusted.
     [[nodiscard]] base::Fd find(const std::string& name) const;
-    /// The ELF image of an entry, when its check sum is right; otherwise the entry is removed and logged.
-    [[nodiscard]] std::optional<PageBuffer> load(const std::string& name, int fd) const;
+    /// An entry's headers, notes and runs, when its check sum is right; otherwise the entry is removed and logged.
+    struct Image {
+        PageBuffer headers;
+        std::vector<Run> runs;
+    };
+    [[nodiscard]] std::optional<Image> load(const std::string& name, int fd) const;
 
     /// Adds an image and makes room for it; call it under lock(). Errors: as write(2).
-    [[nodiscard]] base::Outcome<> insert(const std::string& name, loader::Bytes image) const;
+    [[nodiscard]] base::Outcome<> insert(const std::string& name, loader::Bytes image, std::span<const Run> runs) const;
 
 private:
     void make_room(const std::string& newest) const;

@@ -30,12 +30,20 @@ base::Outcome<> check_for_pv(std::string_view name, loader::Bytes file) {
 }
 
 /// Where the segments go; what of them is zero is left out, since a guest's memory is zero at first.
-std::vector<Piece> find_pieces(const loader::PvKernel& kernel, loader::Bytes file) {
+std::vector<Piece> find_pieces(const loader::PvKernel& kernel, loader::Bytes file, std::span<const Run> runs) {
     std::vector<Piece> pieces;
     kernel.image.for_each_segment([&](const loader::Segment& segment) {
-        const auto offset = static_cast<std::uint64_t>(segment.data.data() - file.data());
-        for (const auto& run : nonzero_runs(segment.data, least_gap))
-            pieces.push_back({kernel.address_of(segment) + run.offset, offset + run.offset, run.bytes});
+        const auto start = static_cast<std::uint64_t>(segment.data.data() - file.data());
+        const auto end = start + segment.data.size();
+        const std::size_t others = pieces.size();
+        const auto ends_behind = [&](const Run& run) { return run.offset + run.bytes <= start; };
+        for (auto run = std::ranges::partition_point(runs, ends_behind); run != runs.end() && run->offset < end;
+             ++run) {
+            const auto from = std::max(run->offset, start), to = std::min(run->offset + run->bytes, end);
+            if (pieces.size() > others && from - (pieces.back().offset + pieces.back().bytes) < least_gap)
+                pieces.back().bytes = to - pieces.back().offset;
+            else pieces.push_back({kernel.address_of(segment) + (from - start), from, to - from});
+        }
     });
     return pieces;
 }
@@ -72,13 +80,13 @@ loader::PvStart without_texts(loader::PvStart start) {
 
 } // namespace
 
-base::Outcome<KernelPlan> plan_kernel(std::string_view name, loader::Bytes file) {
+base::Outcome<KernelPlan> plan_kernel(std::string_view name, loader::Bytes file, std::span<const Run> runs) {
     TRY(check_for_pv(name, file));
     const auto kernel = loader::read_pv_kernel(file, loader::StartAs::dom_u);
     if (!kernel) return std::unexpected(explain(name, kernel.error(), file));
     TRY(check_segments(name, *kernel, file.size()));
     return KernelPlan{std::string(name), fmt::format("{} {}", kernel->notes.guest_os, kernel->notes.guest_version),
-                      without_texts(*kernel), find_pieces(*kernel, file)};
+                      without_texts(*kernel), find_pieces(*kernel, file, runs)};
 }
 
 base::Outcome<> Kernel::read(std::span<std::byte> into, std::uint64_t offset) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "builder/kernel_file.hpp"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -55,6 +56,11 @@ bool is_zero(loader::Bytes block) {
     return block.front() == std::byte{0} && std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0;
 }
 
+std::unexpected<base::Error> no_memory(std::uint64_t bytes, std::string_view name) {
+    return base::error(ErrorKind::resources, fmt::format("no memory to read {}", name),
+                       fmt::format("{} KiB", bytes >> 10));
+}
+
 /// Reads [from, to); a short file is an error.
 base::Outcome<> read_range(int fd, std::span<std::byte> into, std::uint64_t from, std::uint64_t to,
                            std::string_view name) {
@@ -97,24 +103,43 @@ PageBuffer::~PageBuffer() {
     if (!memory_.empty()) ::munmap(memory_.data(), memory_.size());
 }
 
-std::vector<Run> nonzero_runs(loader::Bytes data, std::uint64_t least_gap) {
+std::vector<Run> nonzero_runs(loader::Bytes data) {
     constexpr std::uint64_t block_bytes = 4096;
     std::vector<Run> runs;
     for (std::uint64_t at = 0; at < data.size(); at += block_bytes) {
         const auto block = data.subspan(at, std::min<std::uint64_t>(block_bytes, data.size() - at));
         if (is_zero(block)) continue;
-        if (!runs.empty() && at - (runs.back().offset + runs.back().bytes) < least_gap)
-            runs.back().bytes = at + block.size() - runs.back().offset;
+        if (!runs.empty() && at == runs.back().offset + runs.back().bytes) runs.back().bytes += block.size();
         else runs.push_back({at, block.size()});
     }
     return runs;
 }
 
+base::Outcome<PageBuffer> read_headers(int fd, std::uint64_t bytes, std::string_view name) {
+    PageBuffer buffer(bytes, false);
+    if (buffer.bytes().empty()) return no_memory(bytes, name);
+    const auto bring = [&](std::uint64_t offset, std::uint64_t size) {
+        const auto from = std::min(offset, bytes);
+        return read_range(fd, buffer.bytes(), from, from + std::min(size, bytes - from), name);
+    };
+    TRY(bring(0, sizeof(Elf64_Ehdr)));
+    const auto header = loader::read_at<Elf64_Ehdr>(buffer.bytes(), 0).value_or(Elf64_Ehdr{});
+    TRY(bring(header.e_phoff, std::uint64_t{header.e_phnum} * sizeof(Elf64_Phdr)));
+    constexpr std::uint64_t most_tables = 64, most_table_bytes = 1 << 16; // the loader looks at no more
+    std::uint64_t tables = 0;
+    for (std::uint64_t i = 0; i < header.e_phnum && tables < most_tables; ++i) {
+        const auto program = loader::read_at<Elf64_Phdr>(buffer.bytes(), header.e_phoff + i * sizeof(Elf64_Phdr));
+        if (!program || program->p_type != PT_NOTE) continue;
+        ++tables;
+        TRY(bring(program->p_offset, std::min(program->p_filesz, most_table_bytes)));
+    }
+    if (tables == 0) return read_whole(fd, bytes, name); // they are in sections
+    return buffer;
+}
+
 base::Outcome<PageBuffer> read_whole(int fd, std::uint64_t bytes, std::string_view name) {
     PageBuffer buffer(bytes, false);
-    if (buffer.bytes().empty())
-        return base::error(ErrorKind::resources, fmt::format("no memory to read {}", name),
-                           fmt::format("{} KiB", bytes >> 10));
+    if (buffer.bytes().empty()) return no_memory(bytes, name);
     for (std::uint64_t at = 0; at < bytes;) {
         // File systems that can't tell holes report one piece of data and a hole behind the end.
         const off_t data = ::lseek(fd, static_cast<off_t>(at), SEEK_DATA);

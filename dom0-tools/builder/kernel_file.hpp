@@ -66,10 +66,14 @@ struct Run {
     bool operator==(const Run&) const = default;
 };
 
-/// The runs of `data`, in blocks of a page; gaps of less than `least_gap` bytes are left inside a run.
-[[nodiscard]] std::vector<Run> nonzero_runs(loader::Bytes data, std::uint64_t least_gap);
+/// The runs of `data`, in blocks of a page.
+[[nodiscard]] std::vector<Run> nonzero_runs(loader::Bytes data);
 
 /// The content of a file; holes in it cost nothing. Errors: as read(2); unavailable when it got shorter meanwhile.
 [[nodiscard]] base::Outcome<PageBuffer> read_whole(int fd, std::uint64_t bytes, std::string_view name);
+
+/// As read_whole(), but of an ELF file with note segments only what tells what it is: headers and notes. The rest reads as
+/// zeros and takes no memory.
+[[nodiscard]] base::Outcome<PageBuffer> read_headers(int fd, std::uint64_t bytes, std::string_view name);
 
 } // namespace streak::builder

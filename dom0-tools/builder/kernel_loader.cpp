@@ -20,10 +20,10 @@ namespace {
 constexpr std::size_t most_known = 32;
 
 /// A copy in memory that no one can write: for images that have no file of their own, or one that is not to be trusted.
-base::Outcome<base::Fd> sealed_copy(loader::Bytes image) {
+base::Outcome<base::Fd> sealed_copy(loader::Bytes image, std::span<const Run> runs) {
     base::Fd fd(::memfd_create("kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     bool good = fd && ::ftruncate(fd.get(), static_cast<off_t>(image.size())) == 0;
-    for (const auto& run : nonzero_runs(image, 1))
+    for (const auto& run : runs)
         good = good && ::pwrite(fd.get(), image.data() + run.offset, run.bytes, static_cast<off_t>(run.offset)) ==
                            static_cast<ssize_t>(run.bytes);
     constexpr int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
@@ -80,7 +80,7 @@ std::shared_ptr<const Kernel> KernelLoader::find_cached(const KernelFile& file, 
     if (!image) return nullptr;
     const auto content = cache_.load(hash, image.get());
     if (!content) return nullptr;
-    auto plan = plan_kernel(path, content->bytes());
+    auto plan = plan_kernel(path, content->headers.bytes(), content->runs);
     if (!plan) return nullptr; // another version's idea of a kernel: unpacking it anew gives the reason
     auto shared = std::make_shared<const KernelPlan>(std::move(*plan));
     remember(file, hash, shared);
@@ -102,11 +102,12 @@ KernelLoader::Loaded KernelLoader::load_new(KernelFile file, const std::string& 
 }
 
 KernelLoader::Loaded KernelLoader::load_elf(KernelFile file, const std::string& path, loader::Bytes content) {
-    TRY_ASSIGN(plan, plan_kernel(path, content));
+    const auto runs = nonzero_runs(content);
+    TRY_ASSIGN(plan, plan_kernel(path, content, runs));
     auto shared = std::make_shared<const KernelPlan>(std::move(plan));
     remember(file, {}, shared);
     if (file.stable) return std::make_shared<Kernel>(std::move(shared), std::move(file.fd), file.identity);
-    TRY_ASSIGN(copy, sealed_copy(content));
+    TRY_ASSIGN(copy, sealed_copy(content, runs));
     return std::make_shared<Kernel>(std::move(shared), std::move(copy));
 }
 
@@ -118,17 +119,18 @@ KernelLoader::Loaded KernelLoader::unpack_new(const KernelFile& file, const std:
         if (auto kernel = find_cached(file, path, hash)) return kernel;
     ++unpacked_;
     TRY_ASSIGN(image, unpack(path, payload));
-    TRY_ASSIGN(plan, plan_kernel(path, image.bytes()));
+    const auto runs = nonzero_runs(image.bytes());
+    TRY_ASSIGN(plan, plan_kernel(path, image.bytes(), runs));
     auto shared = std::make_shared<const KernelPlan>(std::move(plan));
     if (cache_usable_) {
-        const auto inserted = cache_.insert(hash, image.bytes());
+        const auto inserted = cache_.insert(hash, image.bytes(), runs);
         if (!inserted) base::log(base::LogLevel::warning, inserted.error().text());
         if (base::Fd kept = inserted ? cache_.find(hash) : base::Fd()) {
             remember(file, hash, shared);
             return std::make_shared<Kernel>(std::move(shared), std::move(kept));
         }
     }
-    TRY_ASSIGN(copy, sealed_copy(image.bytes()));
+    TRY_ASSIGN(copy, sealed_copy(image.bytes(), runs));
     return std::make_shared<Kernel>(std::move(shared), std::move(copy));
 }
 

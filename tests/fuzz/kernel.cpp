@@ -53,7 +53,7 @@ void check_tables(const streak::builder::StartPlan& plan, std::uint64_t pages) {
 }
 
 void plan_guest(Bytes file) {
-    const auto kernel = streak::builder::plan_kernel("kernel", file);
+    const auto kernel = streak::builder::plan_kernel("kernel", file, streak::builder::nonzero_runs(file));
     if (!kernel) {
         require(!kernel.error().what.empty() && !kernel.error().text().empty());
         return;

@@ -92,6 +92,21 @@ TEST_CASE("builder: kernels of every compression, unpacked once", "[builder]") {
     }
 }
 
+TEST_CASE("builder: a cached kernel whose notes are in a section", "[builder]") {
+    const Folder folder;
+    auto elf = linux_like();
+    elf.notes_in_section = true;
+    const auto file = folder.write("vmlinuz", packed(elf.build()));
+    for (int i = 0; i < 2; ++i) {
+        auto loader = loader_in(folder);
+        const auto kernel = loader.load(file);
+        REQUIRE(kernel);
+        CHECK(loader.unpacked() == (i == 0 ? 1 : 0));
+        CHECK((*kernel)->plan().description == "linux 2.6");
+        check_content(**kernel, elf.build());
+    }
+}
+
 TEST_CASE("builder: an ELF kernel stays where it is", "[builder]") {
     const Folder folder;
     const auto elf = linux_like().build();
@@ -292,6 +307,17 @@ TEST_CASE("builder: a damaged cache entry is unpacked anew", "[builder]") {
     }
     SECTION("cut off") { fs::resize_file(cached, fs::file_size(cached) - 1); }
     SECTION("empty") { fs::resize_file(cached, 0); }
+    SECTION("longer") { fs::resize_file(cached, fs::file_size(cached) + 16); }
+    SECTION("the list of runs") {
+        std::fstream stream(cached, std::ios::in | std::ios::out | std::ios::binary);
+        stream.seekp(-40, std::ios::end); // the last run's length
+        stream.put('\xff');
+    }
+    SECTION("the number of runs") {
+        std::fstream stream(cached, std::ios::in | std::ios::out | std::ios::binary);
+        stream.seekp(-10, std::ios::end);
+        stream.put('\xff');
+    }
     SECTION("others may read it") { fs::permissions(cached, fs::perms::others_read, fs::perm_options::add); }
     SECTION("a second name") { fs::create_hard_link(cached, folder.path / "link"); }
     SECTION("a symbolic link") {
