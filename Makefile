@@ -226,7 +226,7 @@ test-install: $(OUT)/streak.gz  ## make install, the kernel hook and the GRUB me
 test-unit:  ## Catch2 tests of the pure folders, hosted, under ASan and UBSan
 
 .PHONY: test-cli
-test-cli: $(OUT)/tools/streak  ## the program streak against a stand-in for streakd: output, errors, manual, completion
+test-cli: $(OUT)/tools/streak $(OUT)/tools/streak-stored  ## the program streak against a stand-in for streakd: output, errors, manual, completion
 	@OUT=$(OUT) $(PYTHON) tests/cli/run.py
 
 .PHONY: test-system

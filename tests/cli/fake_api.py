@@ -3,10 +3,8 @@
 import contextlib
 import http.server
 import json
-import os
 import pathlib
 import socketserver
-import struct
 import threading
 import time
 import urllib.parse
@@ -161,57 +159,3 @@ class FakeApi:
         return 200, {"schema": "streak.stats/1", "time_ns": now, "host": {"cpus": 2, "memory_kib": 2048, "free_memory_kib": 1024},
                      "domains": [{"uuid": "u", "name": "web", "id": 3, "cpu_time_ns": now // 2, "memory_kib": 1024, "vcpus": 1,
                                   "read_bytes": 0, "written_bytes": 0, "received_bytes": 0, "sent_bytes": 0}]}
-
-
-class FakeStore:
-    """Just enough of the store's protocol (xen/io/xs_wire.h): nodes in a dictionary."""
-    CONTROL, DIRECTORY, READ, WATCH, WRITE, RM, EVENT, ERROR = 0, 1, 2, 4, 11, 13, 15, 16
-
-    def __init__(self, root):
-        self.path = pathlib.Path(root) / "run/xenstored/socket"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.nodes = {"/": "", "/a": "", "/a/b": "two\x1b[31m"}
-        store = self
-
-        class Handler(socketserver.StreamRequestHandler):
-            def send(self, kind, number, payload):
-                self.wfile.write(struct.pack("<IIII", kind, number, 0, len(payload)) + payload)
-
-            def handle(self):
-                while len(header := self.rfile.read(16)) == 16:
-                    kind, number, _, length = struct.unpack("<IIII", header)
-                    words = self.rfile.read(length).decode().split("\0")
-                    answer = store.answer(kind, words)
-                    if answer is None:
-                        self.send(store.ERROR, number, b"ENOENT\0")
-                        continue
-                    self.send(kind, number, answer)
-                    if kind == store.WATCH:
-                        for path in (words[0], words[0] + "/child"):
-                            self.send(store.EVENT, 0, f"{path}\0{words[1]}\0".encode())
-
-        self.server = Server(str(self.path), Handler)
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def answer(self, kind, words):
-        path = words[0]
-        if kind == self.CONTROL:
-            return b"nodes 3\n\0"
-        if kind == self.WRITE:
-            self.nodes[path] = words[1]
-        elif kind not in (self.DIRECTORY, self.READ, self.RM, self.WATCH) or (path not in self.nodes and kind != self.WATCH):
-            return None
-        if kind == self.DIRECTORY:
-            prefix = path.rstrip("/") + "/"
-            return b"".join(p[len(prefix):].encode() + b"\0" for p in self.nodes
-                            if p.startswith(prefix) and len(p) > len(prefix) and "/" not in p[len(prefix):])
-        if kind == self.READ:
-            return self.nodes[path].encode()
-        if kind == self.RM:
-            self.nodes = {p: v for p, v in self.nodes.items() if p != path and not p.startswith(path + "/")}
-        return b"OK\0"
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
-        os.unlink(self.path)

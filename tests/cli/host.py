@@ -10,7 +10,7 @@ import select
 import subprocess
 import time
 
-from fake_api import FakeApi, FakeStore
+from fake_api import FakeApi
 
 
 @dataclasses.dataclass
@@ -39,15 +39,23 @@ class Host:
         self.api_ = self.api_ or FakeApi(self.root)
         return self.api_
 
-    @property
-    def store(self):
-        self.store_ = self.store_ or FakeStore(self.root)
-        return self.store_
+    def start_store(self):
+        """The real one, without a hypervisor."""
+        socket = self.root / "run/xenstored/socket"
+        for folder in (socket.parent, self.root / "run/streak"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.store_ = subprocess.Popen([pathlib.Path(self.streak).parent / "streak-stored", "--sockets-only"],
+                                       env=self.environment())
+        deadline = time.monotonic() + 10
+        while not socket.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self):
-        for daemon in (self.api_, self.store_):
-            if daemon:
-                daemon.stop()
+        if self.api_:
+            self.api_.stop()
+        if self.store_:
+            self.store_.terminate()
+            self.store_.wait(10)
 
     def environment(self, **more):
         return {"PATH": os.environ["PATH"], "STREAK_ROOT": str(self.root), "TERM": "xterm", **more}

@@ -2,6 +2,8 @@
 """What every verb asks of streakd, and what it says."""
 import json
 import re
+import subprocess
+import time
 
 from fake_api import DONE, error
 
@@ -137,18 +139,33 @@ def test_validate(host):
 
 
 def test_store(host):
-    host.store
-    assert host.good("store", "ls", "/").out == "a\n"
-    assert host.good("store", "ls", "--recursive").out == '/a = ""\n/a/b = "two\\x1b[31m"\n'
-    host.good("store", "write", "/a/c", "three")
-    assert host.good("store", "read", "/a/c").out == "three\n"
-    assert host.good("store", "read", "--json", "/a/c").json["value"] == "three"
-    host.good("store", "rm", "/a/c")
-    host.bad(4, "store", "read", "/a/c")
-    assert host.good("store", "watch", "--count", "1", "/a").out == "/a/child\n"
-    assert host.good("store", "stats").out == "nodes 3\n"
-    assert "store ls" in host.good("store").out
+    host.start_store()
+    host.good("store", "write", "/a/b", "two\x1b[31m")
+    assert "a" in host.good("store", "ls", "/").out.splitlines()
+    assert '/a = ""\n/a/b = "two\\x1b[31m"\n' in host.good("store", "ls", "--recursive").out
+    assert host.good("store", "ls", "--json", "/a").json["nodes"] == [{"path": "/a/b"}]
+    assert host.good("store", "read", "/a/b").out == "two\x1b[31m\n"
     assert r"two\x1b[31m" in host.in_terminal("store", "read", "/a/b").out
+    assert host.good("store", "read", "--json", "/a/b").json["value"] == "two\x1b[31m"
+    host.good("store", "write", "/a/c", "--", "-v")
+    assert host.good("store", "read", "/a/c").out == "-v\n"
+    host.good("store", "rm", "/a/c")
+    assert host.bad(4, "store", "read", "/a/c").err == "streak: the store has no node /a/c\n"
+    host.bad(2, "store", "read", "no path")
+    assert "\nsessions" in host.good("store", "stats").out
+    assert "store ls" in host.good("store").out
+
+
+def test_store_watch(host):
+    host.start_store()
+    watcher = subprocess.Popen([host.streak, "store", "watch", "--count", "2", "/a"], stdout=subprocess.PIPE, text=True,
+                               env=host.environment())
+    deadline = time.monotonic() + 10
+    while "watches 1" not in host.good("store", "stats").out and time.monotonic() < deadline:
+        time.sleep(0.02)
+    host.good("store", "write", "/a/b", "1")
+    host.good("store", "write", "/a/c", "1")
+    assert watcher.communicate(timeout=10)[0] == "/a/b\n/a/c\n" and watcher.returncode == 0
 
 
 def test_doctor(host):
@@ -161,7 +178,8 @@ def test_doctor(host):
         host.file(f"sys/module/{name}/x", "")
     host.file("sys/class/net/br0/bridge/x", "")
     host.file("proc/17/comm", "streak-consoled\n")
-    host.api, host.store
+    host.start_store()
+    host.api
     ran = host.good("doctor")
     assert "FAILED" not in ran.out and "br0" in ran.out and "1.5 GiB" in ran.out
     (host.root / "sys/module/loop/x").unlink()
