@@ -167,12 +167,12 @@ base::Outcome<> Daemon::open_loop() {
     return {};
 }
 
-/// What tools expect of a store that has just begun.
+/// What Debian's tools expect of a store that has just begun (their xen-init-dom0 writes it).
 void Daemon::make_first_nodes() {
     if (store_->service().tree().size() > 1) return;
     Session& session = store_->service().open({.id = dom0_id, .privileged = true});
     constexpr char changes[] = "apply\0w/tool/xenstored\0\0w/local/domain/0/domid\0"
-                               "0\0w/local/domain/0/name\0Domain-0\0w/vm\0";
+                               "0\0w/local/domain/0/name\0Domain-0\0w/local/pool/0/name\0Pool-0\0w/vm\0";
     store_->handle(session, {XS_CONTROL, 0, 0, std::string(changes, sizeof changes)});
     store_->service().close(session.id);
 }

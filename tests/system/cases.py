@@ -72,6 +72,8 @@ CASES = [
     Case("xl", "xl", image="xl", smp=2, memory_mib=1536),
     # Consoles by streak-consoled: logs, terminals, restarts, a flood.
     Case("consoled", "consoled", image="xl", smp=2, memory_mib=1536, seconds=420),
+    # The same with our own store, which is killed again and again.
+    Case("stored", "stored", image="xl", smp=2, memory_mib=1536, seconds=600),
     Case("console", "console", typing=tuple(
         [(r"READY console\n", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]
         + [(f"line {i - 1} abc", f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(1, 20)])),

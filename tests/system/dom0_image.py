@@ -120,8 +120,8 @@ def programs(kind):
         return [BUILDER_PROBE]
     if kind == "xl":
         return [f"/usr/lib/xen-4.17/bin/{name}" for name in
-                ("xl", "xenstored", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
-               [f"/usr/bin/xenstore-{name}" for name in ("ls", "read", "write", "list", "watch")]
+                ("xl", "xenstored", "xenstore-control", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
+               [f"/usr/bin/xenstore-{name}" for name in ("ls", "read", "write", "list", "watch", "rm", "exists")]
     return []
 
 
