@@ -34,14 +34,24 @@ base::Fd successor(const std::string& path, int fd) {
     return base::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
 }
 
+/// The UUID of a domain that is gone: given as such, or that of the last domain of this name, as events tell.
+std::string former_uuid(Context& context, const std::string& domain) {
+    if (const auto uuid = base::Uuid::parse(domain)) return uuid->text();
+    std::string uuid;
+    if (const auto events = context.get("/v1/events?since=0"))
+        for (const auto& event : list_of(*events, "events"))
+            if (text_of(event, "name") == domain) uuid = text_of(event, "uuid");
+    return uuid;
+}
+
 /// Where the log is: streakd knows, or it is called after the UUID of a domain that is gone.
 Outcome<std::string> log_path(Context& context, const std::string& domain) {
     TRY_ASSIGN(path, domain_path(domain));
     const auto answer = context.get(path);
     if (answer) return text_of(object_of(*answer, "console"), "log");
-    const auto uuid = base::Uuid::parse(domain);
-    const auto file = context.path("/var/log/streak/console/" + (uuid ? uuid->text() : "") + ".log");
-    if (uuid && ::access(file.c_str(), R_OK) == 0) return file;
+    const auto uuid = former_uuid(context, domain);
+    const auto file = context.path("/var/log/streak/console/" + uuid + ".log");
+    if (!uuid.empty() && ::access(file.c_str(), R_OK) == 0) return file;
     return std::unexpected(answer.error());
 }
 
@@ -89,8 +99,7 @@ Outcome<> show_log(Context& context, const std::string& path, bool follow) {
 }
 
 Action declare_console(Options& options) {
-    const auto& domain =
-        options.argument("DOMAIN", "name, number or UUID; with --log also the UUID of one that is gone");
+    const auto& domain = options.argument("DOMAIN", "name, number or UUID; with --log also of one that is gone");
     const auto& log = options.flag("--log", "print the console's log instead");
     const auto& follow = options.flag("--follow", "with --log: and what is added to it");
     return [&domain, &log, &follow](Context& context) { return console(context, domain, log, follow); };

@@ -27,6 +27,11 @@ Action show(std::string path, std::string (*text)(const Json&)) {
     };
 }
 
+Outcome<> show_domain(Context& context, const std::string& domain) {
+    TRY_ASSIGN(path, domain_path(domain));
+    return show(path, domain_text)(context);
+}
+
 } // namespace
 
 Action declare_list(Options& options) {
@@ -36,14 +41,16 @@ Action declare_list(Options& options) {
     return [&all, &leftovers](Context& context) { return list(context, all, leftovers); };
 }
 
-Action declare_info(Options&) { return show("/v1/host", host_text); }
+Action declare_info(Options& options) {
+    const auto& domain = options.argument("DOMAIN", "a domain instead, as dominfo shows it", false);
+    return [&domain](Context& context) {
+        return domain.empty() ? show("/v1/host", host_text)(context) : show_domain(context, domain);
+    };
+}
 
 Action declare_dominfo(Options& options) {
     const auto& domain = options.domain();
-    return [&domain](Context& context) -> Outcome<> {
-        TRY_ASSIGN(path, domain_path(domain));
-        return show(path, domain_text)(context);
-    };
+    return [&domain](Context& context) { return show_domain(context, domain); };
 }
 
 Action declare_dumpxml(Options& options) {

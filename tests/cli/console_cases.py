@@ -120,6 +120,9 @@ def test_console_log(host):
     uuid = "11111111-2222-4333-8444-555555555555"
     host.file(f"var/log/streak/console/{uuid}.log", "last words\n")
     assert host.good("console", "--log", uuid).out == "last words\n", "of a domain that is gone"
+    host.api.events = [{"number": 1, "time": "t", "uuid": uuid, "name": "gone", "event": "destroyed", "detail": ""}]
+    assert host.good("console", "--log", "gone").out == "last words\n", "by its name"
+    host.bad(4, "console", "--log", "never")
 
 
 def test_console_json_names_the_terminal(host):

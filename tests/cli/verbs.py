@@ -110,6 +110,7 @@ def test_shows(host):
     host.api
     assert "free:" in host.good("info").out
     assert "1 of 2" in host.good("dominfo", "web").out
+    assert host.good("info", "web").out == host.good("dominfo", "web").out
     assert host.good("dumpxml", "web").out == "<domain type='xen'/>\n"
     assert host.good("dumpxml", "web", "--json").json == {"schema": "streak.xml/1", "xml": "<domain type='xen'/>\n"}
     assert host.good("dmesg").out == "(STREAK) started\n"
