@@ -37,4 +37,4 @@ $(foreach program,$(TOOLS_PROGRAMS),$(eval $(call tools_program,$(program))))
 .PHONY: tools
 tools: $(TOOLS_BINARIES)  ## the toolstack: build/tools/
 
--include $(patsubst %,$(OUT)/tools/obj/%.d,$(TOOLS_SRCS))
+-include $(patsubst %,$(OUT)/tools/obj/%.d,$(sort $(TOOLS_SRCS) $(TOOLS_SHARED)))

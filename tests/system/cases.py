@@ -68,6 +68,8 @@ CASES = [
     Case("hv", "hv", image="hv", smp=2, only="streak", markers=("probe",)),
     # Debian's kernel boots as a guest from what the builder makes.
     Case("builder", "builder", image="builder", only="streak", memory_mib=1536, markers=("guest",)),
+    # Guests of Debian's kernel with disks and a network, from their definitions; streakd is killed again and again.
+    Case("streakd", "streakd", image="streak", smp=2, memory_mib=1536, only="streak", seconds=600),
     # Debian's own toolstack, unmodified, starts and ends an unmodified guest.
     Case("xl", "xl", image="xl", smp=2, memory_mib=1536),
     # Consoles by streak-consoled: logs, terminals, restarts, a flood.

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "device/hotplug.hpp"
+
+namespace streak::device {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+base::Outcome<> store_failed(Errno code) { return base::hypercall_error("the store failed", code); }
+
+/// Shows the machine both states at each change. True: it is done; false: it failed or the time is over.
+template <class Machine>
+base::Outcome<bool> follow(Store& store, const Address& at, Machine& machine, Milliseconds limit) {
+    const auto end = Clock::now() + limit;
+    auto watch = store.watch({at.frontend() + "/state", at.backend() + "/state"});
+    if (!watch) return std::unexpected(store_failed(watch.error()).error());
+    while (true) {
+        const auto left = std::chrono::duration_cast<Milliseconds>(end - Clock::now());
+        const auto changed = (*watch)->wait(std::max(left, Milliseconds(0)));
+        if (!changed) return std::unexpected(store_failed(changed.error()).error());
+        const auto ends = read_ends(store, at);
+        if (!ends) return std::unexpected(store_failed(ends.error()).error());
+        if (const Progress progress = machine.saw(*ends); progress != Progress::waiting)
+            return progress == Progress::done;
+        if (!*changed && left <= Milliseconds(0)) return false;
+    }
+}
+
+} // namespace
+
+Result<Ends> read_ends(Store& store, const Address& at) {
+    TRY_ASSIGN(frontend, store.find(at.frontend() + "/state"));
+    TRY_ASSIGN(backend, store.find(at.backend() + "/state"));
+    return Ends{parse_state(frontend), parse_state(backend)};
+}
+
+base::Outcome<> wait_connected(Store& store, const Address& at, Milliseconds limit) {
+    Attach machine(at.kind);
+    TRY_ASSIGN(connected, follow(store, at, machine, limit));
+    if (connected) return {};
+    const auto reason = store.find(at.error_node());
+    return std::unexpected(machine.failure(reason && *reason ? **reason : std::string()));
+}
+
+base::Outcome<> close_politely(Store& store, const Address& at, Milliseconds limit) {
+    Changes changes;
+    add_close_request(changes, at);
+    if (const auto asked = store.apply(changes); !asked) return store_failed(asked.error());
+    Detach machine(at.kind);
+    TRY_ASSIGN(closed, follow(store, at, machine, limit));
+    if (!closed) return std::unexpected(machine.failure());
+    return {};
+}
+
+} // namespace streak::device

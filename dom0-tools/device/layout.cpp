@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "device/layout.hpp"
+
+#include <cctype>
+
+#include <fmt/format.h>
+
+namespace streak::device {
+
+namespace {
+
+using Change = store::Client::Change;
+
+/// One end's directory: its permissions first, which the nodes below inherit.
+class Directory {
+public:
+    Directory(Changes& changes, std::string path, DomId owner, DomId reader)
+        : changes_(changes), path_(std::move(path)) {
+        changes_.push_back({Change::Kind::write, path_});
+        changes_.push_back({Change::Kind::permissions, path_, fmt::format("n{} r{}", owner.raw(), reader.raw())});
+    }
+    Directory& set(std::string_view key, std::string value) {
+        changes_.push_back({Change::Kind::write, fmt::format("{}/{}", path_, key), std::move(value)});
+        return *this;
+    }
+
+private:
+    Changes& changes_;
+    std::string path_;
+};
+
+Directory frontend_directory(Changes& changes, const Address& at) {
+    Directory directory(changes, at.frontend(), at.domain, dom0_id);
+    directory.set("backend", at.backend()).set("backend-id", "0").set("state", "1");
+    return directory;
+}
+
+Directory backend_directory(Changes& changes, const Address& at) {
+    Directory directory(changes, at.backend(), dom0_id, at.domain);
+    directory.set("frontend", at.frontend()).set("frontend-id", std::to_string(at.domain.raw()));
+    directory.set("online", "1").set("state", "1");
+    return directory;
+}
+
+struct Naming {
+    std::string_view prefix;
+    std::uint32_t major;
+    std::uint32_t partitions; ///< minor numbers of one disk
+};
+constexpr Naming namings[] = {{"xvd", 202, 16}, {"sd", 8, 16}, {"hd", 3, 64}};
+
+std::unexpected<base::Error> bad_target(std::string_view target) {
+    return base::error(base::ErrorKind::invalid, "a disk can't have this target",
+                       "xvda to xvdiv, sda to sdp, hda or hdb, or one of their partitions", std::string(target));
+}
+
+/// "a" is 0, "z" 25, "aa" 26. The letters are taken off.
+std::optional<std::uint32_t> take_letters(std::string_view& text) {
+    std::uint32_t value = 0;
+    std::size_t count = 0;
+    while (count < text.size() && text[count] >= 'a' && text[count] <= 'z')
+        value = value * 26 + static_cast<std::uint32_t>(text[count++] - 'a') + 1;
+    if (count == 0 || count > 2) return {};
+    text.remove_prefix(count);
+    return value - 1;
+}
+
+std::optional<std::uint32_t> partition_number(std::string_view digits) {
+    if (digits.empty()) return 0;
+    if (digits.size() > 2 || digits.front() == '0') return {};
+    std::uint32_t value = 0;
+    for (char digit : digits) {
+        if (digit < '0' || digit > '9') return {};
+        value = value * 10 + static_cast<std::uint32_t>(digit - '0');
+    }
+    return value;
+}
+
+/// xen-netback counts bytes per interval: the value of its node `rate`.
+std::string rate(std::uint64_t kib_per_s) {
+    constexpr std::uint64_t interval_us = 50'000;
+    return fmt::format("{},{}", kib_per_s * 1024 * interval_us / 1'000'000, interval_us);
+}
+
+} // namespace
+
+std::string Address::frontend() const {
+    return fmt::format("/local/domain/{}/device/{}/{}", domain.raw(), word(), number);
+}
+
+std::string Address::backend() const {
+    return fmt::format("/local/domain/0/backend/{}/{}/{}", word(), domain.raw(), number);
+}
+
+std::string Address::error_node() const {
+    return fmt::format("/local/domain/0/error/backend/{}/{}/{}/error", word(), domain.raw(), number);
+}
+
+std::string Address::vif() const { return fmt::format("vif{}.{}", domain.raw(), number); }
+
+base::Outcome<std::uint32_t> disk_number(std::string_view target) {
+    for (const Naming& naming : namings) {
+        if (!target.starts_with(naming.prefix)) continue;
+        std::string_view rest = target.substr(naming.prefix.size());
+        const auto disk = take_letters(rest);
+        const auto partition = partition_number(rest);
+        if (!disk || !partition || *partition >= naming.partitions) break;
+        const std::uint32_t minor = *disk * naming.partitions + *partition;
+        if (minor < 256 && (naming.major != 3 || *disk < 2)) return naming.major << 8 | minor;
+        if (naming.major == 202 && *disk < 256) return 1u << 28 | *disk << 8 | *partition;
+        break;
+    }
+    return bad_target(target);
+}
+
+std::string bridge_of(const config::Interface& interface) {
+    if (interface.source == config::Interface::Source::ethernet) return {};
+    if (interface.source == config::Interface::Source::network && interface.bridge == "default") return "virbr0";
+    return interface.bridge;
+}
+
+void add_disk(Changes& changes, const Address& at, const config::Disk& disk, BlockNumber number) {
+    const std::string type = disk.cdrom ? "cdrom" : "disk";
+    frontend_directory(changes, at).set("virtual-device", std::to_string(at.number)).set("device-type", type);
+    backend_directory(changes, at)
+        .set("dev", disk.target)
+        .set("device-type", type)
+        .set("mode", disk.read_only || disk.cdrom ? "r" : "w")
+        .set("params", disk.path)
+        .set("physical-device", fmt::format("{:x}:{:x}", number.major, number.minor));
+}
+
+void add_interface(Changes& changes, const Address& at, const config::Interface& interface) {
+    const std::string mac = config::to_text(interface.mac), handle = std::to_string(at.number);
+    frontend_directory(changes, at).set("handle", handle).set("mac", mac);
+    // xen-netback refuses a device without the node `script`; there is none to run.
+    auto backend = backend_directory(changes, at);
+    backend.set("handle", handle).set("mac", mac).set("script", "");
+    if (const std::string bridge = bridge_of(interface); !bridge.empty()) backend.set("bridge", bridge);
+    if (interface.outbound_kib_per_s) backend.set("rate", rate(interface.outbound_kib_per_s));
+}
+
+void add_interface_ready(Changes& changes, const Address& at) {
+    changes.push_back({Change::Kind::write, at.backend() + "/hotplug-status", "connected"});
+}
+
+void add_close_request(Changes& changes, const Address& at) {
+    changes.push_back({Change::Kind::write, at.backend() + "/online", "0"});
+    changes.push_back({Change::Kind::write, at.backend() + "/state", "5"});
+}
+
+void remove_device(Changes& changes, const Address& at) {
+    changes.push_back({Change::Kind::remove, at.backend()});
+    changes.push_back({Change::Kind::remove, at.frontend()});
+}
+
+void remove_backends(Changes& changes, DomId domain) {
+    for (const char* word : {"vbd", "vif"})
+        changes.push_back({Change::Kind::remove, fmt::format("/local/domain/0/backend/{}/{}", word, domain.raw())});
+}
+
+} // namespace streak::device

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#pragma once
+
+#include "manager/domain.hpp"
+#include "manager/environment.hpp"
+
+namespace streak::manager {
+
+/// A start that nothing is known to stand against. Nothing outside streakd has changed for it.
+struct Plan {
+    config::Definition definition; ///< without devices
+    base::Uuid uuid;
+    KernelPointer kernel;
+    std::string initrd;
+    std::vector<Disk> disks{}; ///< claimed
+    std::vector<Interface> interfaces{};
+};
+
+/// A domain that is complete, in the hypervisor and in the store, and paused; or an error and nothing left of it.
+[[nodiscard]] base::Outcome<Running> construct(const Environment& environment, Plan plan);
+
+} // namespace streak::manager

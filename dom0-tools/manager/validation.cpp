@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "manager/reports.hpp"
+
+#include "manager/json.hpp"
+
+namespace streak::manager {
+
+namespace {
+
+/// Collects the errors of checks.
+class Lacks {
+public:
+    template <class T> void check(const base::Outcome<T>& outcome) {
+        if (outcome) return;
+        base::Error error = outcome.error();
+        const std::string remedy = std::exchange(error.remedy, {});
+        items_.push_back(std::move(Object().add("what", error.text()).add("remedy", remedy)).text());
+    }
+    [[nodiscard]] std::string json() const { return array_of(items_); }
+
+private:
+    std::vector<std::string> items_;
+};
+
+std::string lacks_of(const Environment& environment, const config::Definition& definition) {
+    Lacks lacks;
+    lacks.check(environment.builder.load(definition.kernel));
+    if (!definition.initrd.empty()) lacks.check(read_file(definition.initrd));
+    if (!definition.disks.empty()) lacks.check(environment.host.check_backend(device::Kind::disk));
+    for (const config::Disk& disk : definition.disks)
+        if (!disk.path.empty()) lacks.check(environment.host.check_disk(disk));
+    if (!definition.interfaces.empty()) lacks.check(environment.host.check_backend(device::Kind::interface));
+    for (const config::Interface& interface : definition.interfaces)
+        if (const std::string bridge = device::bridge_of(interface); !bridge.empty())
+            lacks.check(environment.host.check_bridge(bridge));
+    return lacks.json();
+}
+
+} // namespace
+
+std::string findings_json(const std::vector<config::Finding>& findings) {
+    constexpr std::string_view fates[] = {"used", "ignored", "refused"};
+    std::vector<std::string> items;
+    for (const config::Finding& finding : findings) {
+        Object object;
+        object.add("fate", fates[static_cast<std::size_t>(finding.fate)]).add("line", finding.line);
+        object.add("element", finding.element).add("text", finding.text).add("remedy", finding.remedy);
+        items.push_back(std::move(object).text());
+    }
+    return array_of(items);
+}
+
+base::Outcome<std::string> validation_report(Manager& manager, const std::string& xml) {
+    TRY_ASSIGN(parsed, manager.environment().parse(xml, false));
+    Object object = answer("streak.validation/1");
+    object.add("accepted", parsed.accepted()).raw("findings", findings_json(parsed.findings));
+    object.raw("lacks", parsed.accepted() ? lacks_of(manager.environment(), parsed.definition) : "[]");
+    return std::move(object).text();
+}
+
+} // namespace streak::manager
