@@ -25,9 +25,10 @@ struct RunStateTimes {
 /// Scheduling and time state of a vCPU. The lock of the run queue of `cpu` covers what has no other remark.
 struct VcpuSched : sched::Entity {
     Vcpu* vcpu = nullptr;
-    sched::VcpuState state;          ///< atomic
-    std::atomic<u32> cpu{0};         ///< CPU whose queue and lock it belongs to
-    std::atomic<bool> on_cpu{false}; ///< a CPU holds its registers (runs it or still saves them)
+    sched::VcpuState state;                  ///< atomic
+    std::atomic<u32> cpu{0};                 ///< CPU whose queue and lock it belongs to
+    std::atomic<bool> on_cpu{false};         ///< a CPU holds its registers (runs it or still saves them)
+    std::atomic<bool> debugger_pause{false}; ///< one of its pauses is a debugger's
     bool yielding = false;
     u64 running_since = 0; ///< not yet charged
     u64 slice_end = 0;

@@ -84,9 +84,19 @@ struct [[nodiscard]] Turn {
     const bool mine;
 };
 
+/// For debuggers; their numbers begin far behind the others.
+constexpr std::array<Operation, 4> debugger_operations = {
+    Operation{domctl_guest_memory, Hook::domctl_guest_memory}, Operation{domctl_pause_vcpu, Hook::domctl_pause},
+    Operation{domctl_unpause_vcpu, Hook::domctl_unpause}, Operation{domctl_debug_status, Hook::domctl_get_info}};
+constexpr u32 first_of_debugger = XEN_DOMCTL_gdbsx_guestmemio;
+static_assert(XEN_DOMCTL_gdbsx_pausevcpu == first_of_debugger + 1 &&
+              XEN_DOMCTL_gdbsx_unpausevcpu == first_of_debugger + 2 &&
+              XEN_DOMCTL_gdbsx_domstatus == first_of_debugger + 3);
+
 constexpr Operation find(u32 command) {
-    if (command == XEN_DOMCTL_gdbsx_guestmemio) return {domctl_guest_memory, Hook::domctl_guest_memory};
-    return command < operations.size() ? operations[command] : Operation{};
+    if (command < operations.size()) return operations[command];
+    const u32 number = command - first_of_debugger;
+    return number < debugger_operations.size() ? debugger_operations[number] : Operation{};
 }
 
 [[nodiscard]] Result<> run(xen_domctl_t& op) {

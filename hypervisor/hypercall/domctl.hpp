@@ -33,8 +33,8 @@ DomctlHandler domctl_set_context, domctl_get_context, domctl_set_ext_context, do
 // Devices (domctl_devices.cpp)
 DomctlHandler domctl_io_ports, domctl_io_memory, domctl_irq;
 
-// Memory (domctl_memory.cpp)
-DomctlHandler domctl_guest_memory;
+// Debuggers and builders (domctl_memory.cpp)
+DomctlHandler domctl_guest_memory, domctl_pause_vcpu, domctl_unpause_vcpu, domctl_debug_status;
 
 /// A vCPU of another domain. EINVAL: the caller's own; ENOENT: no such vCPU (the ABI's ESRCH where `missing` says so).
 [[nodiscard]] inline Result<Vcpu*> vcpu_of_other(const Domain& domain, u32 id, Errno missing = Errno::EINVAL) {

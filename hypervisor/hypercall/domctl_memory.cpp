@@ -2,10 +2,11 @@
 #include <algorithm>
 
 #include "domain/held_frame.hpp"
+#include "domain/scheduler.hpp"
 #include "hypercall/domctl.hpp"
 #include "mm/pte.hpp"
 
-// DOMCTL_gdbsx_guestmemio: another domain's memory by virtual addresses. Its tables are data like any other here: they may
+// DOMCTL_gdbsx_*, for debuggers. gdbsx_guestmemio: another domain's memory by virtual addresses. Its tables are data like any other here: they may
 // not be validated yet, or change while they are read. So each frame on the way must be the domain's own and is kept by a
 // reference while it is used.
 
@@ -80,6 +81,28 @@ private:
 }
 
 } // namespace
+
+/// EINVAL: no such vCPU, or the caller's; EBUSY: paused so already.
+Result<> domctl_pause_vcpu(Domain& d, xen_domctl_t& op) {
+    TRY_ASSIGN(vcpu, vcpu_of_other(d, op.u.gdbsx_pauseunp_vcpu.vcpu));
+    if (vcpu->sched.debugger_pause.exchange(true)) return fail(Errno::EBUSY);
+    scheduler::pause(*vcpu);
+    return {};
+}
+
+/// EINVAL: no such vCPU, the caller's, or not paused so.
+Result<> domctl_unpause_vcpu(Domain& d, xen_domctl_t& op) {
+    TRY_ASSIGN(vcpu, vcpu_of_other(d, op.u.gdbsx_pauseunp_vcpu.vcpu));
+    if (!vcpu->sched.debugger_pause.exchange(false)) return fail(Errno::EINVAL);
+    scheduler::unpause(*vcpu);
+    return {};
+}
+
+/// No vCPU is ever in a debugger's event: those are not kept.
+Result<> domctl_debug_status(Domain& d, xen_domctl_t& op) {
+    op.u.gdbsx_domstatus = {.paused = d.tool_pauses != 0, .vcpu_id = ~0u, .vcpu_ev = 0};
+    return {};
+}
 
 /// The request holds what is left of it, also when it fails. EFAULT: one of the two sides is not mapped, or must not be
 /// written; EINVAL: the caller itself, or addresses that are not a guest's.

@@ -57,8 +57,8 @@ void read_features(std::string_view list, XenNotes& notes) {
 }
 
 LoadResult<std::uint64_t> number(const ElfNote& note, std::string_view item) {
-    if (note.description.size() == 8) return *read_at<std::uint64_t>(note.description, 0);
-    if (note.description.size() == 4) return *read_at<std::uint32_t>(note.description, 0);
+    if (note.description.size() == 8) return read_at<std::uint64_t>(note.description, 0).value_or(0);
+    if (note.description.size() == 4) return read_at<std::uint32_t>(note.description, 0).value_or(0);
     return refuse(LoadErrc::bad_note, item, 8, note.description.size());
 }
 

@@ -42,6 +42,7 @@ void FseTable::build(std::span<const std::int16_t> counts) {
     for (unsigned s = 0; s < counts.size(); ++s)
         for (int i = 0; i < counts[s]; ++i) {
             state[at].symbol = static_cast<std::uint8_t>(s);
+            // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): `size` is a power of two
             do at = (at + step) % size;
             while (at >= end); // ends: `step` is odd, and state 0 isn't of the rare ones at the end
         }
@@ -67,6 +68,7 @@ std::optional<std::size_t> FseTable::read(Bytes in, unsigned log_limit, unsigned
         if (symbol >= symbols) return std::nullopt;
         // A value from 0 to left + 1; as many of the small ones as there is room for save a bit.
         const auto width = static_cast<unsigned>(std::bit_width(left + 1));
+        // NOLINTNEXTLINE(clang-analyzer-core.BitwiseShift): `left` is not 0, so the width is two at least
         const unsigned half = 1u << (width - 1), short_ones = 2 * half - 2 - left;
         unsigned value = bits_at(in, at, width - 1);
         at += width - 1;

@@ -523,6 +523,28 @@ void check_grant_frames(const Guest& g) {
     require_eq(unmap(address), 0, "the frame is let go");
 }
 
+bool counts(Guest& g) {
+    const u64 before = g.box().counter;
+    return wait_for([&] { return g.box().counter != before; }, 20 * ms);
+}
+
+void check_debugger_pause(Guest& g) {
+    xen_domctl_t op = {};
+    op.u.gdbsx_pauseunp_vcpu.vcpu = 0;
+    expect_eq(domctl(XEN_DOMCTL_gdbsx_unpausevcpu, g.id, op), -XEN_EINVAL, "a vCPU that no debugger has paused");
+    expect_eq(domctl(XEN_DOMCTL_gdbsx_pausevcpu, g.id, op), 0, "DOMCTL_gdbsx_pausevcpu");
+    expect(!counts(g), "stops it");
+    expect_eq(domctl(XEN_DOMCTL_gdbsx_pausevcpu, g.id, op), -XEN_EBUSY, "once");
+    expect_eq(domctl(XEN_DOMCTL_gdbsx_domstatus, g.id, op), 0, "DOMCTL_gdbsx_domstatus");
+    expect_eq(op.u.gdbsx_domstatus.paused, 0, "the domain is not paused");
+    expect_eq(op.u.gdbsx_domstatus.vcpu_id, ~0u, "nothing has happened");
+    op.u.gdbsx_pauseunp_vcpu.vcpu = 0;
+    expect_eq(domctl(XEN_DOMCTL_gdbsx_unpausevcpu, g.id, op), 0, "DOMCTL_gdbsx_unpausevcpu");
+    expect(counts(g), "lets it go on");
+    op.u.gdbsx_pauseunp_vcpu.vcpu = 1;
+    expect_eq(domctl(XEN_DOMCTL_gdbsx_pausevcpu, g.id, op), -XEN_EINVAL, "a vCPU that is not there");
+}
+
 void check_running(Guest& g) {
     expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), 0, "DOMCTL_unpausedomain");
     expect(wait_for([&] { return g.box().counter > 1000; }), "the domain runs");
@@ -545,6 +567,7 @@ void check_running(Guest& g) {
     expect(op.u.getvcpuinfo.online && op.u.getvcpuinfo.cpu_time != 0, "it has used CPU time");
 
     expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), 0, "it goes on");
+    if (is_streak()) check_debugger_pause(g);
     expect(wait_for([&] { return g.box().counter > stopped_at; }), "counting");
     expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), -XEN_EINVAL, "unpaused too often");
 }
