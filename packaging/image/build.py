@@ -78,13 +78,17 @@ def write(path, text, mode=0o644):
 def configure(root):
     """What an administrator decides: names, network, console, what GRUB boots."""
     write(root / "etc/hostname", "streak\n")
+    # The first start need not do what is done here.
+    run("systemd-machine-id-setup", "--root", root, stderr=subprocess.DEVNULL)
+    for folder in ("etc", "var"):
+        (root / folder / ".updated").touch()
     write(root / "etc/fstab", f"UUID={FILESYSTEM} / ext4 errors=remount-ro 0 1\n")
     write(root / "etc/systemd/network/10-br0.netdev", "[NetDev]\nName=br0\nKind=bridge\n")
     write(root / "etc/systemd/network/20-br0.network", "[Match]\nName=br0\n[Network]\nDHCP=ipv4\n")
     write(root / "etc/systemd/network/30-cards.network", "[Match]\nName=en* eth*\n[Network]\nBridge=br0\n")
     version = next((root / "boot").glob("vmlinuz-*")).name.removeprefix("vmlinuz-")
     write(root / "etc/default/grub", f'GRUB_DEFAULT="Debian GNU/Linux, with Streak and Linux {version}"\n'
-          'GRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX=""\nGRUB_CMDLINE_LINUX_DEFAULT="console=tty0 console=hvc0"\n'
+          'GRUB_TIMEOUT=1\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX=""\nGRUB_CMDLINE_LINUX_DEFAULT="console=tty0 console=hvc0 quiet"\n'
           'GRUB_TERMINAL="console serial"\nGRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"\n')
     run("sed", "-i", 's/^GRUB_CMDLINE_STREAK=.*/GRUB_CMDLINE_STREAK="console=com1,vga com1=115200,8n1"/; '
         's/dom0_mem=1G,max:1G/dom0_mem=768M,max:768M/', root / "etc/default/grub.d/streak.cfg")
@@ -113,7 +117,7 @@ def install(root, make):
     run(*make, "--no-print-directory", "-C", ROOT, "install", f"DESTDIR={root}", stdout=subprocess.DEVNULL)
     version = configure(root)
     run("chroot", root, "systemd-sysusers")
-    run("chroot", root, f"/etc/kernel/postinst.d/zz-streak", version)
+    run("chroot", root, "/etc/kernel/postinst.d/zz-streak", version)
     probe = root / "usr/sbin/grub-probe"
     kept = probe.rename(probe.with_name("grub-probe.kept"))
     write(probe, GRUB_PROBE, 0o755)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# streak-consoled with Debian's xenstored and xl: consoles are logged from the first to the last byte, whatever happens.
+# streak-consoled and streak-stored with Debian's xl: consoles are logged from the first to the last byte, whatever happens.
 tools=/usr/lib/xen-4.17/bin
 export PATH=$PATH:$tools
 mkdir -p /var/lib/xen /var/lib/xenstored /var/log/xen/console /run/xenstored /run/xen /run/lock /var/lock /etc/xen
@@ -28,7 +28,8 @@ log_of() { echo "$logs/00000000-0000-4000-8000-00000000000$1.log"; }
 terminal_of() { xenstore-read /local/domain/$(xl domid $1)/console/tty; }
 gone() { ! xl domid $1 >/dev/null 2>&1; }
 
-check xenstored xenstored --pid-file /run/xenstored.pid
+streak-stored 2>/tmp/stored.log &
+check stored wait_for 20 [ -S /run/xenstored/socket ]
 check xen-init-dom0 xen-init-dom0
 start_consoled
 
@@ -78,4 +79,4 @@ cat $(log_of 3).1 $(log_of 3) | tr '\n' '\001' | sed 's/\x01\x1e--- [^\x01]* ---
 check no-line-lost [ "$(wc -l </tmp/lines) $(tail -n 1 /tmp/lines)" = "2000 2000" ]
 check daemon-lives kill -0 $consoled
 check destroy-talk xl destroy talk
-cat /tmp/consoled.log; ls -l $logs; grep -ah "^.--- " $logs/*
+cat /tmp/consoled.log /tmp/stored.log; ls -l $logs; grep -ah "^.--- " $logs/*

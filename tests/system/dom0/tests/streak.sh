@@ -15,9 +15,9 @@ check guest-up wait_for 60 grep -q "GUEST up" $log
 check guest-disk wait_for 30 grep -q "GUEST disk: The disk of guest web" $log
 check guest-network wait_for 30 grep -q "GUEST network: .* [1-3] packets received" $log
 show streak console --log web
-show streak info web
+show streak dominfo web
 show streak list
-check shutdown show streak shutdown --wait web
+check shutdown show streak shutdown web --wait
 check written sh -c 'dd if=/guest/web.img bs=512 skip=1 count=1 2>/dev/null | grep -q "written by the guest"'
 show streak list
 show streak console --log web
