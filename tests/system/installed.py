@@ -98,7 +98,7 @@ def main():
     if not options.run:
         return try_out(options.image)
     command = disk_command(Machine(smp=2, memory_mib=1536, nics=["e1000"]), options.image)
-    os.execvp(command[0], command + ["-serial", "mon:stdio", "-echr", "0x1d"])
+    os.execvp(command[0], command + ["-serial", "mon:stdio", "-echr", "0x1c"])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 show() { echo; echo "dom0# $*"; "$@"; }
 # wait_for SECONDS COMMAND...
 wait_for() { left=$1; shift; while [ $left -gt 0 ]; do "$@" && return 0; sleep 1; left=$((left - 1)); done; return 1; }
+dmesg -n 4 # the kernel is quiet from here on
 show uname -a
 show cat /sys/hypervisor/properties/capabilities
 check daemons streak-up
