@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cli/console.hpp"
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <optional>
@@ -17,7 +18,9 @@ namespace streak::cli {
 namespace {
 
 constexpr char escape = 0x1D; // Ctrl-]
-constexpr int quiet_ms = 500, quiet_rounds = 10;
+using Clock = std::chrono::steady_clock;
+constexpr int quiet_ms = 500;
+constexpr std::chrono::seconds longest_rest{5};
 
 /// Makes a terminal pass every byte on, and puts it back as it was.
 class RawTerminal {
@@ -27,10 +30,10 @@ public:
         raw_ = true;
         termios raw = before_;
         ::cfmakeraw(&raw);
-        ::tcsetattr(fd, TCSADRAIN, &raw);
+        ::tcsetattr(fd, TCSANOW, &raw);
     }
     ~RawTerminal() {
-        if (raw_) ::tcsetattr(fd_, TCSADRAIN, &before_);
+        if (raw_) ::tcsetattr(fd_, TCSANOW, &before_);
     }
     RawTerminal(const RawTerminal&) = delete;
     RawTerminal& operator=(const RawTerminal&) = delete;
@@ -111,11 +114,12 @@ bool Console::carry(int signals) {
     const RawTerminal terminal(STDIN_FILENO);
     const RawTerminal other(tty_.get());
     std::array<char, 4096> buffer;
-    for (int rounds = 0; rounds < quiet_rounds; rounds += input_open_ ? 0 : 1) {
+    // When the input has ended, what the guest has to say about it is still waited for.
+    auto end = Clock::time_point::max();
+    while (Clock::now() < end) {
         std::array<pollfd, 3> waiting{{{.fd = tty_.get(), .events = POLLIN, .revents = 0},
                                        {.fd = signals, .events = POLLIN, .revents = 0},
                                        {.fd = input_open_ ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}}};
-        // When the input has ended, what the guest has to say about it is still waited for.
         if (::poll(waiting.data(), waiting.size(), input_open_ ? -1 : quiet_ms) == 0) return false;
         if (waiting[1].revents != 0) return false;
         if (waiting[0].revents != 0) {
@@ -125,6 +129,7 @@ bool Console::carry(int signals) {
         }
         if (waiting[2].revents != 0 && !pass_input(terminal.active())) return true;
         if (left_) return false;
+        if (!input_open_) end = std::min(end, Clock::now() + longest_rest);
     }
     return false;
 }
@@ -152,7 +157,7 @@ Outcome<> Console::farewell(Context& context) const {
             return base::error(base::ErrorKind::unavailable, "the terminal of " + name_ + " was closed", {},
                                "the domain is " + state,
                                "connect again; `systemctl status streak-consoled` tells more");
-        why = reason.empty() ? state : state + " (" + reason + ')';
+        why = state == "dying" ? "destroyed" : reason.empty() ? state : state + " (" + reason + ')';
     } else if (answer.error().error.kind != base::ErrorKind::not_found) {
         return std::unexpected(answer.error());
     } else if (const auto events = context.get("/v1/events?since=0&wait=0")) {
