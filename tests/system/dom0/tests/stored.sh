@@ -95,7 +95,9 @@ rm -f $log
 check create-again timeout 60 xl create /tmp/guest.cfg
 check up-again wait_for 120 grep -q "GUEST up: .* 2 CPUs" $log
 check shutdown timeout 120 xl shutdown -w guest
-sleep 2 # what a dead domain had is swept a second later
+# The connection of the dead goes at once, what it had in the store a second later.
+check released wait_for 30 sh -c '! xenstore-control stats | grep -q "^domain [1-9]"'
+sleep 2
 check all-swept sh -c '! xenstore-ls -fp / | grep -E "^/(local/domain|vm)/[1-9a-f]"'
 xenstore-control stats
 cat /tmp/stored.log
