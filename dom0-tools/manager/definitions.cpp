@@ -97,7 +97,9 @@ base::Outcome<> Manager::rename(const std::string& ref, const std::string& name)
 }
 
 base::Outcome<> Manager::rename_locked(Domain& domain, const std::string& name) {
+    const std::string before = domain.name;
     TRY(registry_.rename(domain, name));
+    claims_.rename(before, name);
     registry_.update([&] {
         domain.definition.name = name;
         domain.xml = config::with_name(domain.xml, name);

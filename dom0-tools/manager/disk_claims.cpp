@@ -20,6 +20,13 @@ base::Outcome<DiskClaims::Claim> DiskClaims::claim(const config::Disk& disk, dev
     return Claim(*this, file, last_);
 }
 
+void DiskClaims::rename(const std::string& before, const std::string& after) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [file, users] : users_)
+        for (User& user : users)
+            if (user.who == before) user.who = after;
+}
+
 void DiskClaims::release(device::FileIdentity file, std::uint64_t number) {
     const std::lock_guard lock(mutex_);
     const auto found = users_.find(file);

@@ -41,6 +41,8 @@ public:
     /// `conflict`: another guest has it and one of the two writes, unless both share it.
     [[nodiscard]] base::Outcome<Claim> claim(const config::Disk& disk, device::FileIdentity file,
                                              const std::string& who);
+    /// A guest is called otherwise from now on.
+    void rename(const std::string& before, const std::string& after);
 
 private:
     struct User {

@@ -69,7 +69,7 @@ CASES = [
     # Debian's kernel boots as a guest from what the builder makes.
     Case("builder", "builder", image="builder", only="streak", memory_mib=1536, markers=("guest",)),
     # Guests of Debian's kernel with disks and a network, from their definitions; streakd is killed again and again.
-    Case("streakd", "streakd", image="streak", smp=2, memory_mib=1536, only="streak", seconds=600),
+    Case("streakd", "streakd", image="streak", smp=2, memory_mib=1536, only="streak", seconds=900),
     # The command line: the host's state, a console from the first byte to the guest's end, the store.
     Case("cli", "cli", image="streak", smp=2, memory_mib=1536, only="streak", seconds=300),
     # Debian's own toolstack, unmodified, starts and ends an unmodified guest.

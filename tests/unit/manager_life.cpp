@@ -136,7 +136,9 @@ TEST_CASE("life: a disk that another guest writes is refused") {
     REQUIRE_FALSE(second);
     CHECK(second.error().kind == base::ErrorKind::conflict);
     CHECK(second.error().what.find("web") != std::string::npos);
-    REQUIRE(world.manager->destroy("web"));
+    REQUIRE(world.manager->rename("web", "shop"));
+    CHECK(world.create(definition("db", disk_xml)).error().what.find("shop") != std::string::npos);
+    REQUIRE(world.manager->destroy("shop"));
     CHECK(world.create(definition("db", disk_xml)));
 }
 
