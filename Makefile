@@ -230,7 +230,7 @@ test-cli: $(OUT)/tools/streak $(OUT)/tools/streak-stored  ## the program streak 
 	@OUT=$(OUT) $(PYTHON) tests/cli/run.py
 
 .PHONY: test-system
-test-system: $(hv_image) $(HV_PROBE) $(BUILDER_PROBE)  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
+test-system: $(hv_image) $(dom0_tools) $(HV_PROBE) $(BUILDER_PROBE) $(OUT)/system/stub $(OUT)/system/count  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
 	@$(system)/run.py --hv $(HV) --suite full
 
 .PHONY: test-image

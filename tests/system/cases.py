@@ -78,6 +78,11 @@ CASES = [
     Case("consoled", "consoled", image="xl", smp=2, memory_mib=1536, seconds=420),
     # The same with our own store, which is killed again and again.
     Case("stored", "stored", image="xl", smp=2, memory_mib=1536, seconds=600),
+    # Streak's own toolstack: guests of several kinds, daemons that are killed, 200 guests one after the other.
+    Case("guests", "guests", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
+    Case("grub", "grub", image="grub", memory_mib=1536, only="streak", seconds=420),
+    Case("restarts", "restarts", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
+    Case("cycles", "cycles", image="toolstack", only="streak", seconds=420),
     Case("console", "console", typing=tuple(
         [(r"READY console\n", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]
         + [(f"line {i - 1} abc", f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(1, 20)])),

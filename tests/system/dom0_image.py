@@ -9,16 +9,20 @@
   initramfs-xl.cpio.gz      the same, Debian's Xen tools, Streak's toolstack as far as build/tools has it, and a guest:
                             Debian's kernel and a busybox of its own
   initramfs-streak.cpio.gz  the same without Debian's tools, and a definition and a disk for the guest
+  initramfs-toolstack.cpio.gz  the same, the kernel unpacked as well, and tests/bench/stub.S as a guest of no size
+  initramfs-grub.cpio.gz    as initramfs-streak, and a GRUB that is a guest and starts Debian's kernel out of itself
 
 Same inputs, same bytes: entries are sorted, times and owners are zero. Rebuilt only when an input changed.
 """
 import gzip
 import hashlib
+import io
 import os
 import pathlib
 import re
 import stat
 import subprocess
+import tarfile
 import tempfile
 
 import host
@@ -30,6 +34,14 @@ MODULES = """xen-evtchn xen-privcmd xen-gntdev xen-gntalloc xenfs xen-blkback xe
 HV_PROBE = host.BUILD / "system/hv-probe"  # `make build/system/hv-probe`
 BUILDER_PROBE = host.BUILD / "system/builder-probe"
 
+COUNT = host.BUILD / "system/count"  # `make build/system/count`
+STUB = host.BUILD / "system/stub"  # `make build/system/stub`
+OWN_TOOLS = ("streak", "toolstack", "grub")  # kinds with Streak's toolstack and a guest, but not Debian's tools
+GRUB_MENU = """echo "GRUB up"
+linux (memdisk)/vmlinux console=hvc0 loglevel=4 guest.do=wait
+initrd (memdisk)/initramfs
+boot
+"""
 GUEST_MODULES = "xen-blkfront xen-netfront".split()
 
 
@@ -106,6 +118,7 @@ def add_program(archive, program, target=None):
 def scripts():
     yield "init", HERE / "dom0/init"
     yield "sbin/streak-up", HERE / "dom0/streak-up"
+    yield "sbin/toolstack", HERE / "dom0/toolstack"
     for script in sorted((HERE / "dom0/tests").glob("*.sh")):
         yield f"tests/{script.name}", script
 
@@ -118,6 +131,8 @@ def programs(kind):
         return [HV_PROBE]
     if kind == "builder":
         return [BUILDER_PROBE]
+    if kind == "toolstack":
+        return [COUNT]
     if kind == "xl":
         return [f"/usr/lib/xen-4.17/bin/{name}" for name in
                 ("xl", "xenstored", "xenstore-control", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
@@ -128,7 +143,7 @@ def programs(kind):
 def own_programs(kind):
     """Streak's toolstack, as `make tools` built it: {path in the image: file}."""
     folder = host.BUILD / "tools"
-    names = ("streak", "streakd", "streak-stored", "streak-consoled") if kind in ("xl", "streak") else ()
+    names = ("streak", "streakd", "streak-stored", "streak-consoled") if kind in ("xl", *OWN_TOOLS) else ()
     return {f"usr/{'bin' if name == 'streak' else 'sbin'}/{name}": folder / name
             for name in names if (folder / name).exists()}
 
@@ -156,6 +171,23 @@ def guest_image(modules):
     return gzip.compress(archive.content(), mtime=0)
 
 
+def guest_grub(modules):
+    """Debian's GRUB as a PV guest, with a menu, a kernel and an initial RAM file system in its image."""
+    folder = host.unpacked("grub-xen-bin") / "usr/lib/grub/x86_64-xen"
+    files = {"boot/grub/grub.cfg": GRUB_MENU.encode(), "vmlinux": host.unpacked_kernel(), "initramfs": guest_image(modules)}
+    with tempfile.TemporaryDirectory(dir=host.BUILD) as work:
+        memdisk = pathlib.Path(work) / "memdisk.tar"
+        with tarfile.open(memdisk, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+        image = pathlib.Path(work) / "grub"
+        subprocess.run(["grub-mkimage", "-O", "x86_64-xen", "-d", folder, "-m", memdisk, "-p", "(memdisk)/boot/grub",
+                        "-o", image, "memdisk", "tar", "normal", "linux", "echo", "halt", "configfile"], check=True)
+        return image.read_bytes()
+
+
 def guest_disk():
     """A raw disk that a guest can tell from an empty one."""
     return b"The disk of guest web.\n".ljust(1 << 20, b"\0")
@@ -175,17 +207,21 @@ def build_archive(modules, kind):
         archive.add(name, stat.S_IFREG | 0o755, source.read_bytes())
     add_modules(archive, modules, MODULES)
     for program in programs(kind):
-        add_program(archive, program, f"bin/{program.name}" if program in (HV_PROBE, BUILDER_PROBE) else None)
+        add_program(archive, program, f"bin/{program.name}" if program in (HV_PROBE, BUILDER_PROBE, COUNT) else None)
     for target, program in own_programs(kind).items():
         add_program(archive, program, target)
     if programs(kind):  # threads that are cancelled load it by name
         archive.add_file("lib/x86_64-linux-gnu/libgcc_s.so.1", "/lib/x86_64-linux-gnu/libgcc_s.so.1")
-    if kind in ("xl", "builder", "streak"):
+    if kind in ("xl", "builder", *OWN_TOOLS):
         archive.add_file("guest/vmlinuz", host.kernel()[0])
         archive.add("guest/initramfs", stat.S_IFREG | 0o644, guest_image(modules))
-    if kind == "xl":
+    if kind in ("xl", "toolstack"):
         archive.add("guest/vmlinux", stat.S_IFREG | 0o644, host.unpacked_kernel())
-    if kind == "streak":
+    if kind == "toolstack":
+        archive.add_file("guest/stub", STUB)
+    if kind == "grub":
+        archive.add("guest/grub", stat.S_IFREG | 0o644, guest_grub(modules))
+    if kind in OWN_TOOLS:
         archive.add_file("guest/web.xml", HERE / "guest/web.xml")
         archive.add("guest/web.img", stat.S_IFREG | 0o644, guest_disk())
     return archive
@@ -196,7 +232,8 @@ def input_key(modules, kind):
     digest = hashlib.sha256()
     files = [path for _, path in scripts()] + [pathlib.Path(__file__), pathlib.Path("/bin/busybox"), modules / "modules.dep",
                                                *sorted((HERE / "guest").iterdir())]
-    for path in [*files, *map(pathlib.Path, programs(kind)), *own_programs(kind).values()]:
+    for path in [*files, *map(pathlib.Path, programs(kind)), *own_programs(kind).values(),
+                 *([STUB] if kind == "toolstack" else [])]:
         info = path.stat()
         content = path.read_bytes() if info.st_size < 100_000 and path.is_relative_to(host.ROOT) else b""
         digest.update(f"{path} {info.st_size} {info.st_mtime_ns if not content else 0}\n".encode() + content)
@@ -204,7 +241,7 @@ def input_key(modules, kind):
 
 
 def build(kind=""):
-    """Path of the image, built when it is absent or old. Kinds: "", "stress", "hv", "builder", "xl", "streak"."""
+    """Path of the image, built when it is absent or old. Kinds: see above."""
     modules = modules_directory(host.kernel()[1])
     output = host.BUILD / "dom0" / f"initramfs{'-' + kind if kind else ''}.cpio.gz"
     stamp = output.with_suffix(".key")
@@ -221,5 +258,5 @@ def build(kind=""):
 
 
 if __name__ == "__main__":
-    for name in ("", "stress", "hv", "builder", "xl", "streak"):
+    for name in ("", "stress", "hv", "builder", "xl", *OWN_TOOLS):
         build(name)

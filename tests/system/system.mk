@@ -21,3 +21,14 @@ $(BUILDER_PROBE): $(BUILDER_PROBE_OBJS) $(OUT)/tools/libstreak.a
 	$(Q)$(CXX) -pie -Wl,--gc-sections -o $@ $^ -lnettle -lfmt -llzma -lz -llzo2
 
 -include $(BUILDER_PROBE_OBJS:.o=.d)
+
+# A guest that does nothing, and a clock for commands (docs/testing.md).
+$(OUT)/system/stub: tests/bench/stub.S tests/guests/lib/kernel.ld
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -T tests/guests/lib/kernel.ld -o $@ $<
+
+$(OUT)/system/count: tests/bench/count.cpp
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -std=c++23 -O2 -Wall -Wextra -Werror -static -o $@ $<

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# `make bench`: what the toolstack costs, in instructions, beside fork and exec of a program that does nothing.
+. toolstack
+check daemons streak-up
+kernel=/guest/stub
+definition stub 1 nothing 4
+sed -i '/<initrd>/d' /tmp/stub.xml
+kernel=/guest/vmlinux
+definition debian 2 wait
+times=9
+count fork_exec_true $times /bin/busybox true
+cycle() { streak create "/tmp/$1.xml" && streak destroy "$1"; }
+cycle stub; cycle stub; cycle debian
+measure() { # NAME XML GUEST: creates and destroys in turn
+    n=0
+    while [ $n -lt $times ]; do
+        n=$((n + 1))
+        count "create_$1" 1 streak create "/tmp/$2.xml"
+        count "destroy_$1" 1 streak destroy "$2"
+    done
+}
+measure stub stub
+measure debian debian
+count list_0 $times streak list
+count store_read $times streak store read /local/domain/0/name
+make_guests() { # FROM TO
+    n=$1
+    while [ "$n" -lt "$2" ]; do
+        n=$((n + 1))
+        sed "s/<name>stub/<name>many$n/; /<uuid>/d" /tmp/stub.xml >/tmp/many.xml
+        streak create /tmp/many.xml >/dev/null || return 1
+    done
+}
+used() { free | sed -n 's/^Mem: *[0-9]* *\([0-9]*\).*/\1/p'; }
+free_before=$(host_number free_kib)
+used_before=$(used)
+for many in 10 50 100 200; do
+    check guests-$many make_guests "${made:-0}" $many
+    made=$many
+    measure stub_with_$many stub
+    count list_$many $times streak list
+done
+echo "BENCH hypervisor_bytes_per_guest: $(((free_before - $(host_number free_kib)) * 1024 / made))"
+echo "BENCH dom0_bytes_per_guest: $((($(used) - used_before) * 1024 / made))"
+for daemon in streakd streak-stored streak-consoled; do
+    echo "BENCH resident_kib_$daemon: $(sed -n 's/^VmRSS: *\([0-9]*\).*/\1/p' "/proc/$(pidof $daemon | cut -d' ' -f1)/status")"
+done
+ok bench
