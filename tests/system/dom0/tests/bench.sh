@@ -32,7 +32,7 @@ make_guests() { # FROM TO
     done
 }
 used() { free | sed -n 's/^Mem: *[0-9]* *\([0-9]*\).*/\1/p'; }
-free_before=$(host_number free_kib)
+free_before=$(host_number free_memory_kib)
 used_before=$(used)
 for many in 10 50 100 200; do
     check guests-$many make_guests "${made:-0}" $many
@@ -40,7 +40,7 @@ for many in 10 50 100 200; do
     measure stub_with_$many stub
     count list_$many $times streak list
 done
-echo "BENCH hypervisor_bytes_per_guest: $(((free_before - $(host_number free_kib)) * 1024 / made))"
+echo "BENCH hypervisor_bytes_per_guest: $(((free_before - $(host_number free_memory_kib)) * 1024 / made))"
 echo "BENCH dom0_bytes_per_guest: $((($(used) - used_before) * 1024 / made))"
 for daemon in streakd streak-stored streak-consoled; do
     echo "BENCH resident_kib_$daemon: $(sed -n 's/^VmRSS: *\([0-9]*\).*/\1/p' "/proc/$(pidof $daemon | cut -d' ' -f1)/status")"

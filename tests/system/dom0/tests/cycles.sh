@@ -12,10 +12,11 @@ sed -i '/<initrd>/d' /tmp/devices.xml
 # What is in use: the hypervisor's own list of event channels and grants of dom0, free memory, nodes, descriptors.
 in_use() {
     sleep 1
-    echo "free $(host_number free_kib)"
+    echo "free $(host_number free_memory_kib)"
     echo "nodes $(streak store stats | sed -n 's/.*nodes[^0-9]*\([0-9]*\).*/\1/p' | head -n 1)"
     for daemon in streakd streak-stored streak-consoled; do
-        echo "$daemon $(ls /proc/"$(pidof $daemon)"/fd | wc -l)"
+        for pid in $(pidof $daemon); do ls /proc/"$pid"/fd; done >/tmp/fds
+        echo "$daemon $(wc -l </tmp/fds)"
     done
     echo "loops $(cat /sys/block/loop*/loop/backing_file 2>/dev/null | wc -l)"
     echo "interfaces $(ls /sys/class/net | wc -l)"

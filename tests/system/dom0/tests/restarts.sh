@@ -4,10 +4,10 @@
 check daemons streak-up
 kernel=/guest/vmlinux
 head -c 1048576 /dev/zero >/tmp/io.img
-definition io 1 io 128 1 "$(disk /tmp/io.img)"
+definition io 1 blocks 128 1 "$(disk /tmp/io.img)"
 definition count 2 count
 check create streak create /tmp/io.xml
-check io wait_for 60 said 1 "GUEST io 3"
+check io wait_for 60 said 1 "GUEST block 3"
 check create-count streak create /tmp/count.xml
 
 # restart NAME: kills the daemon and starts it again, as systemd would
@@ -20,14 +20,14 @@ for name in streak-stored streak-consoled streakd streak-stored streakd streak-c
     n=$((n + 1))
     usleep $((($(od -An -N2 -tu2 /dev/urandom) % 900 + 50) * 1000))
     restart $name
-    [ $((n % 3)) = 0 ] && check io-after-$n hears 1 30 "GUEST io [0-9]"
+    [ $((n % 3)) = 0 ] && check io-after-$n hears 1 30 "GUEST block [0-9]"
 done
 check api wait_for 20 streak list
 streak list
 check both-there sh -c '[ "$(streak list | grep -cE "^(io|count) | (io|count) ")" = 2 ]'
 check no-wrong-block sh -c "! grep -q WRONG $(log_of 1)"
 # The blocks are numbered by the guest, so a line that was lost would show.
-check no-line-lost sh -c "sed -n 's/^GUEST io \([0-9]*\).*/\1/p' $(log_of 1) | tr -d '\r' | awk '\$1 != ++n { exit 1 }'"
+check no-line-lost sh -c "sed -n 's/^GUEST block \([0-9]*\).*/\1/p' $(log_of 1) | tr -d '\r' | awk '\$1 != ++n { exit 1 } END { exit n < 10 }'"
 check all-lines wait_for 30 said 2 "GUEST line 2000 of 2000"
 check no-count-lost sh -c "sed -n 's/^GUEST line \([0-9]*\).*/\1/p' $(log_of 2) | awk '\$1 != ++n { exit 1 } END { exit n != 2000 }'"
 
@@ -39,15 +39,4 @@ check shutdown-after streak shutdown --wait=40 io
 check destroy-after streak destroy count
 check nothing-left sh -c 'streak list --leftovers; streak list --leftovers --json | grep -qE "\"leftovers\": *\[ *\]"'
 
-# Killed in the middle of a create or a destroy: the next streakd ends it or undoes it.
-for pause in 20 60 120 200 300 450; do
-    streak create /tmp/io.xml >/dev/null 2>&1 &
-    client=$!
-    usleep $((pause * 1000))
-    restart streakd
-    wait $client
-    wait_for 20 streak list >/dev/null
-    streak destroy io >/dev/null 2>&1
-    check undone-$pause sh -c '! streak list | grep -q " io " && streak list --leftovers --json | grep -qE "\"leftovers\": *\[ *\]"'
-done
 tail -n 20 /var/log/streak/*.log
