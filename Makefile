@@ -211,7 +211,7 @@ install: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## into DESTDIR: image
 # ---- Tests ---------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(hv_image)  ## every test below, one after the other
+test: $(hv_image) $(dom0_tools) $(OUT)/unit-tests  ## every test below, one after the other
 	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz cli guests system bochs
 
 .PHONY: test-checks
@@ -251,7 +251,7 @@ test-guests: guests $(hv_image)  ## small PV kernels booted as dom0
 	[ $(HV) = xen ] || $(PYTHON) tests/guests/boot_errors.py || failed=1; exit $${failed:-0}
 
 .PHONY: bench
-bench: guests $(hv_image)  ## instructions per operation, Streak and Xen side by side
+bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side
 	@OUT=$(OUT) $(PYTHON) tests/bench/run.py
 
 # ---- House-keeping -------------------------------------------------------------------------------------

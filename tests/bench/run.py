@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tests/system"))
 import host  # noqa: E402
 
 import power_on  # noqa: E402
+import toolstack  # noqa: E402
 
 LINE = re.compile(r"BENCH (\S+?):?\s+(\d+)")
 
@@ -41,6 +42,11 @@ def main():
     print(f"\n{'million instructions from power-on':36} {'Streak':>10} {'Xen':>10} {'ratio':>7}")
     for name, (count, other) in power_on.figures().items():
         print(f"{name:36} {count // 10**6:10} {other // 10**6:10} {count / other:7.2f}")
+    tools = toolstack.figures()
+    print(f"\n{'instructions in dom0, bytes, KiB':36} {'Streak':>10} {'/ fork_exec_true':>18}")
+    for name, count in tools.items():
+        ratio = "" if "bytes" in name or "kib" in name else f"{count / tools['fork_exec_true']:18.2f}"
+        print(f"{name:36} {count:10} {ratio}")
 
 
 if __name__ == "__main__":
