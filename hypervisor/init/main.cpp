@@ -155,6 +155,8 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     Domain& d = start_dom0(info, options);
     if (options.dom0_vcpus_pin) pin_vcpus(d);
     release_boot_memory(info);
+    mm::check_write_xor_execute();
+    log_info("no mapping is writable and executable");
     log_info("starting dom0");
     scheduler::bring_up(*d.vcpus[0]);
     ASSERT(lifecycle::unpause(d));

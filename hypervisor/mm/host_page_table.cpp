@@ -67,6 +67,16 @@ Maddr table_from_heap() {
     return to_maddr(mfn_of(*page));
 }
 
+/// No entry of the table, or below it, is writable and executable.
+void check_table(const u64* table, unsigned level) {
+    for (unsigned i = 0; i < 512; ++i) {
+        const u64 entry = table[i];
+        if (!(entry & present)) continue;
+        if (level > 1 && !(entry & large)) check_table(table_at(entry), level - 1);
+        else ASSERT(!(entry & writable) || (entry & no_execute));
+    }
+}
+
 } // namespace
 
 void start_tables(TableAllocator allocator) {
@@ -85,6 +95,11 @@ void install_tables() {
 void drop_low_mappings() {
     arch::boot_l4[0] = 0;
     tlb::flush_local(tlb::Flush::all);
+}
+
+void check_write_xor_execute() {
+    for (unsigned i = arch::first_hypervisor_slot; i <= arch::last_hypervisor_slot; ++i)
+        if (top_table[i] & present) check_table(table_at(top_table[i]), 3);
 }
 
 void use_heap_for_tables() { allocate_table = table_from_heap; }

@@ -31,6 +31,9 @@ void share_l1_in(u64* root, u64 va);
 /// Ends the mapping of low memory at its own address, once every CPU has been started.
 void drop_low_mappings();
 
+/// Panics when a mapping of the hypervisor is writable and executable.
+void check_write_xor_execute();
+
 /// The top table of the idle address space: its entries 256..271 go into every L4.
 [[nodiscard]] u64* hypervisor_l4();
 [[nodiscard]] Maddr hypervisor_cr3();

@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
         }
     }
     std::ranges::sort(ticks);
-    std::printf("BENCH %s: %llu (least %llu, most %llu)\n", argv[1], ticks[ticks.size() / 2], ticks.front(), ticks.back());
+    std::printf("BENCH %s: %llu (least %llu, most %llu)\n", argv[1], ticks[ticks.size() / 2], ticks.front(),
+                ticks.back());
     return 0;
 }
