@@ -78,6 +78,9 @@ def write(path, text, mode=0o644):
 def configure(root):
     """What an administrator decides: names, network, console, what GRUB boots."""
     write(root / "etc/hostname", "streak\n")
+    # An emulator on a busy host is slow.
+    write(root / "etc/systemd/system.conf.d/patience.conf",
+          "[Manager]\nDefaultTimeoutStartSec=15min\nDefaultDeviceTimeoutSec=15min\n")
     # The first start need not do what is done here.
     run("systemd-machine-id-setup", "--root", root, stderr=subprocess.DEVNULL)
     for folder in ("etc", "var"):

@@ -12,8 +12,8 @@ import time
 
 from machine import Machine, Run, disk_command, log_directory
 
-BOOT_SECONDS = 300
-COMMAND_SECONDS = 90
+BOOT_SECONDS = 900
+COMMAND_SECONDS = 300
 DAEMONS = ("streak-stored", "streak-consoled", "streakd")
 PROMPT = "root@streak:~# "
 
@@ -41,30 +41,50 @@ class Session:
         mark = f"end-of-{self.number}"
         self.run.send(f"{command}; echo {mark[:4]}''{mark[4:]}:$?\n")  # the echo of the line is no mark
         end = self.run.wait_for(rf"{mark}:\d+", seconds, self.position)
-        text = self.run.text[self.position:end]
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.run.text[self.position:end])
         self.position = end or self.position
         return (int(re.search(rf"{mark}:(\d+)", text)[1]) if end else None), text
+
+
+GUEST = """<domain type='xen'><name>web</name><uuid>11111111-2222-3333-4444-555555555555</uuid>
+<memory unit='MiB'>192</memory><os><type arch='x86_64' machine='xenpv'>linux</type><kernel>/boot/vmlinuz-KERNEL</kernel>
+<initrd>/boot/initrd.img-KERNEL</initrd><cmdline>console=hvc0 loglevel=4 break=top</cmdline></os><devices>
+<disk type='file'><driver type='raw'/><source file='/root/web.img'/><target dev='xvda'/></disk>
+<interface type='bridge'><source bridge='br0'/></interface></devices></domain>
+"""
+GUEST_LOG = "/var/log/streak/console/11111111-2222-3333-4444-555555555555.log"
+WRITE_GUEST = "sed s/KERNEL/$(uname -r)/ web.in >web.xml && truncate -s 1M web.img"
 
 
 def checks(session):
     """(what, whether it was so, what was seen instead) one after the other."""
     def succeeds(name, command, pattern="", seconds=COMMAND_SECONDS):
         status, text = session.ask(command, seconds)
-        return name, status == 0 and re.search(pattern, text) is not None, f"status {status}: {text.strip()[-300:]}"
+        good = status == 0 and re.search(pattern, text, re.M) is not None
+        return name, good, f"status {status}: {text.strip()[-300:]}"
 
-    yield succeeds("multi-user", "systemctl is-system-running --wait", "running")
-    for daemon in DAEMONS:
-        yield succeeds(f"{daemon} is active", f"systemctl is-active {daemon}.service", r"^active")
-    yield succeeds("list", "streak list")
+    def all_active():
+        for daemon in DAEMONS:
+            yield succeeds(f"{daemon} is active", f"systemctl is-active {daemon}.service", r"^active$")
+        yield succeeds("the host has what it needs", "streak doctor", "^ok +streakd")
+
+    yield succeeds("the system is up", "systemctl is-system-running --wait", "^running$")
+    yield from all_active()
+    session.run.send(f"cat >web.in <<'END'\n{GUEST}END\n")
+    yield succeeds("definition", f"{WRITE_GUEST} && streak validate web.xml")
+    yield succeeds("create", "streak create web.xml")
+    yield succeeds("the guest starts", f"until grep -q initramfs {GUEST_LOG}; do sleep 1; done")
     for daemon in DAEMONS:
         yield succeeds(f"{daemon} restarts", f"systemctl restart {daemon}.service && systemctl is-active {daemon}.service",
-                       r"^active")
-    yield succeeds("list after restarts", "streak list")
+                       "^active$")
+    yield succeeds("the guest is listed", "streak list", "^web +1 ")
     for daemon in DAEMONS:
-        yield succeeds(f"{daemon} is killed and comes back", f"systemctl kill -s KILL {daemon}.service; sleep 2; "
-                       f"systemctl is-active {daemon}.service", r"^active")
-    yield succeeds("list after kills", "streak list")
-    yield succeeds("nothing complains", "journalctl -p warning -u 'streak*' --no-pager -q | grep -v 'code=killed\\|signal' ; true")
+        yield succeeds(f"{daemon} is killed", f"systemctl kill -s KILL {daemon}.service; sleep 2")
+    yield from all_active()
+    yield succeeds("the guest is still there", "streak dominfo web", "^vif1.0 .* br0 ")
+    yield succeeds("destroy", "streak destroy web && streak list --leftovers", "")
+    yield succeeds("the log has the end", f"tail -n 1 {GUEST_LOG}", "ended: destroyed")
+    yield succeeds("nothing complains", "! journalctl -p warning -u 'streak*' -q --no-pager | grep -v \"code=killed\\|'signal'\"")
 
 
 def try_out(image):
