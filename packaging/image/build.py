@@ -23,7 +23,6 @@ import uuid
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = """systemd-sysv dbus udev kmod iproute2 less nano linux-image-amd64 initramfs-tools grub2-common grub-pc-bin
     lz4 xz-utils""".split()
 # dom0's kernel finds its disk with these; the machine image is for emulators and plain PCs.
@@ -56,12 +55,12 @@ def debian(folder, packages):
                "--aptopt=Apt::Install-Recommends \"false\"", "--aptopt=Acquire::Languages \"none\"",
                "--dpkgopt=force-unsafe-io", "--dpkgopt=force-confold", "--dpkgopt=path-exclude=/usr/share/locale/*",
                f"--essential-hook={hook}", SUITE]
-    key = hashlib.sha256(repr((command, MIRROR)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr(command).encode()).hexdigest()[:16]
     archive = folder / f"debian-{key}.tar"
     if not archive.exists():
         print("  DEBIAN   mmdebstrap (some minutes, once)", flush=True)
         partial = archive.with_suffix(".part.tar")
-        run(*command, partial, MIRROR)
+        run(*command, partial)  # from Debian's own mirror, with its security updates
         for old in folder.glob("debian-*.tar"):
             if old != partial:
                 old.unlink()
