@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "base/error.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 
@@ -37,43 +38,26 @@ std::string code_text(int code) {
     return text;
 }
 
+struct Codes {
+    ErrorKind kind;
+    std::initializer_list<Errno> codes;
+};
+using enum Errno;
+constexpr Codes known_codes[] = {
+    {ErrorKind::not_found, {ESRCH, ENOENT}},
+    {ErrorKind::refused, {EPERM, EACCES, EROFS}},
+    {ErrorKind::resources, {ENOMEM, ENOSPC, ENOBUFS, EMFILE, ENFILE}},
+    {ErrorKind::conflict, {EBUSY, EEXIST, EADDRINUSE, ENOTEMPTY}},
+    {ErrorKind::unavailable, {ENOSYS, EOPNOTSUPP, ENODEV, ENXIO, ENOTCONN, ECONNREFUSED}},
+    {ErrorKind::timeout, {ETIME, ETIMEDOUT}},
+    {ErrorKind::invalid, {EINVAL, E2BIG, ENOEXEC, ENOTDIR, EISDIR, EDOM, ERANGE, EOVERFLOW, ENAMETOOLONG}},
+};
+
+/// Any other is our own fault.
 ErrorKind kind_of(Errno code) {
-    switch (code) {
-    case Errno::ESRCH:
-    case Errno::ENOENT: return ErrorKind::not_found;
-    case Errno::EPERM:
-    case Errno::EACCES:
-    case Errno::EROFS: return ErrorKind::refused;
-    case Errno::ENOMEM:
-    case Errno::ENOSPC:
-    case Errno::ENOBUFS:
-    case Errno::EMFILE:
-    case Errno::ENFILE: return ErrorKind::resources;
-    case Errno::EBUSY:
-    case Errno::EEXIST:
-    case Errno::EADDRINUSE:
-    case Errno::ENOTEMPTY: return ErrorKind::conflict;
-    case Errno::ENOSYS:
-    case Errno::EOPNOTSUPP:
-    case Errno::ENODEV:
-    case Errno::ENXIO:
-    case Errno::ENOTCONN:
-    case Errno::ECONNREFUSED: return ErrorKind::unavailable;
-    case Errno::ETIME:
-    case Errno::ETIMEDOUT: return ErrorKind::timeout;
-    case Errno::EFAULT:
-    case Errno::EBADF: return ErrorKind::internal;
-    case Errno::EINVAL:
-    case Errno::E2BIG:
-    case Errno::ENOEXEC:
-    case Errno::ENOTDIR:
-    case Errno::EISDIR:
-    case Errno::EDOM:
-    case Errno::ERANGE:
-    case Errno::EOVERFLOW:
-    case Errno::ENAMETOOLONG: return ErrorKind::invalid;
-    default: return ErrorKind::internal;
-    }
+    for (const Codes& known : known_codes)
+        if (std::ranges::find(known.codes, code) != known.codes.end()) return known.kind;
+    return ErrorKind::internal;
 }
 
 } // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "base/log.hpp"
 
+#include "base/text.hpp"
+
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -24,14 +26,12 @@ bool systemd_reads() {
 } // namespace
 
 std::string log_line(LogLevel level, std::string_view text, std::string_view program) {
-    static constexpr char digits[] = "0123456789abcdef";
     std::string line;
     if (program.empty()) line = {'<', static_cast<char>(level), '>'};
     else line.append(program).append(": ");
     for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte >= 0x20 && byte != 0x7f) line += c;
-        else line.append({'\\', 'x', digits[byte >> 4], digits[byte & 15]});
+        if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) line += c;
+        else append_hex(line += "\\x", c);
     }
     return line += '\n';
 }

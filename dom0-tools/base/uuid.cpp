@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "base/uuid.hpp"
 
-#include <cstring>
+#include "base/text.hpp"
+
 #include <random>
 
 #include <sys/random.h>
@@ -13,25 +14,17 @@ namespace {
 /// A hyphen stands before these bytes.
 constexpr bool hyphen_before(std::size_t byte) { return byte == 4 || byte == 6 || byte == 8 || byte == 10; }
 
-std::optional<std::uint8_t> digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return std::nullopt;
-}
-
 } // namespace
 
 std::optional<Uuid> Uuid::parse(std::string_view text) {
     const bool hyphens = text.size() == 36;
     if (!hyphens && text.size() != 32) return std::nullopt;
     Uuid uuid;
-    std::size_t at = 0;
-    for (std::size_t i = 0; i < uuid.bytes.size(); ++i) {
+    for (std::size_t i = 0, at = 0; i < uuid.bytes.size(); ++i, at += 2) {
         if (hyphens && hyphen_before(i) && text[at++] != '-') return std::nullopt;
-        const auto high = digit(text[at++]), low = digit(text[at++]);
-        if (!high || !low) return std::nullopt;
-        uuid.bytes[i] = static_cast<std::uint8_t>(*high << 4 | *low);
+        const auto byte = parse_hex(text.substr(at, 2));
+        if (!byte) return std::nullopt;
+        uuid.bytes[i] = *byte;
     }
     return uuid;
 }
@@ -49,13 +42,11 @@ Uuid Uuid::random() {
 }
 
 std::string Uuid::text() const {
-    static constexpr char digits[] = "0123456789abcdef";
     std::string text;
     text.reserve(36);
     for (std::size_t i = 0; i < bytes.size(); ++i) {
         if (hyphen_before(i)) text += '-';
-        text += digits[bytes[i] >> 4];
-        text += digits[bytes[i] & 15];
+        append_hex(text, static_cast<char>(bytes[i]));
     }
     return text;
 }

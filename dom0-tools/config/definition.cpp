@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/definition.hpp"
 
-#include <algorithm>
-
+#include "base/text.hpp"
 #include "config/values.hpp"
+
+#include <algorithm>
 
 namespace streak::config {
 
 namespace {
-
-std::optional<unsigned> hex_digit(char c) {
-    if ('0' <= c && c <= '9') return c - '0';
-    if ('a' <= c && c <= 'f') return c - 'a' + 10;
-    if ('A' <= c && c <= 'F') return c - 'A' + 10;
-    return std::nullopt;
-}
 
 /// A disk's letters and the digits of its partition.
 struct TargetName {
@@ -30,9 +24,9 @@ std::optional<TargetName> split_target(std::string_view text) {
     --name.disk;
     const std::string_view digits = text.substr(letters);
     if (digits.empty()) return name;
-    const auto partition = parse_number(digits);
-    if (!partition || *partition == 0 || *partition > 255 || digits.front() == '0') return std::nullopt;
-    name.partition = static_cast<std::uint32_t>(*partition);
+    const auto partition = base::parse_number<std::uint8_t>(digits);
+    if (!partition || digits.front() == '0') return std::nullopt;
+    name.partition = *partition;
     return name;
 }
 
@@ -47,21 +41,16 @@ std::optional<MacAddress> parse_mac(std::string_view text) {
     MacAddress mac{};
     if (text.size() != mac.size() * 3 - 1) return std::nullopt;
     for (std::size_t i = 0; i < mac.size(); ++i) {
-        const auto high = hex_digit(text[i * 3]), low = hex_digit(text[i * 3 + 1]);
-        if (!high || !low || (i > 0 && text[i * 3 - 1] != ':')) return std::nullopt;
-        mac[i] = static_cast<std::uint8_t>(*high << 4 | *low);
+        const auto byte = base::parse_hex(text.substr(i * 3, 2));
+        if (!byte || (i > 0 && text[i * 3 - 1] != ':')) return std::nullopt;
+        mac[i] = *byte;
     }
     return mac;
 }
 
 std::string to_text(const MacAddress& mac) {
-    constexpr char digits[] = "0123456789abcdef";
     std::string text;
-    for (const std::uint8_t byte : mac) {
-        if (!text.empty()) text += ':';
-        text += digits[byte >> 4];
-        text += digits[byte & 15];
-    }
+    for (const std::uint8_t byte : mac) base::append_hex(text.empty() ? text : text += ':', static_cast<char>(byte));
     return text;
 }
 
@@ -70,12 +59,8 @@ MacAddress derived_mac(const base::Uuid& uuid, std::size_t place) {
     const auto mix = [&hash](std::uint8_t byte) { hash = (hash ^ byte) * 16777619; };
     for (const std::uint8_t byte : uuid.bytes) mix(byte);
     for (std::size_t rest = place; rest != 0; rest >>= 8) mix(static_cast<std::uint8_t>(rest));
-    return {0x00,
-            0x16,
-            0x3e,
-            static_cast<std::uint8_t>(hash >> 16 & 0x7f),
-            static_cast<std::uint8_t>(hash >> 8),
-            static_cast<std::uint8_t>(hash)};
+    const auto byte = [hash](unsigned shift) { return static_cast<std::uint8_t>(hash >> shift); };
+    return {0x00, 0x16, 0x3e, static_cast<std::uint8_t>(byte(16) & 0x7f), byte(8), byte(0)};
 }
 
 std::optional<std::uint32_t> virtual_device_number(std::string_view target) {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/values.hpp"
 
-#include <algorithm>
 #include <bitset>
-#include <charconv>
-#include <limits>
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -12,13 +9,6 @@
 namespace streak::config {
 
 namespace {
-
-template <class T> std::optional<T> parse_integer(std::string_view text) {
-    T value{};
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (text.empty() || code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
 
 using CpuSet = std::bitset<max_cpus>;
 
@@ -44,11 +34,9 @@ std::string_view trimmed(std::string_view text) {
     return first == text.npos ? std::string_view() : text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
-std::optional<std::uint64_t> parse_number(std::string_view text) { return parse_integer<std::uint64_t>(text); }
-
 std::optional<std::int64_t> parse_signed(std::string_view text) {
     if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
-    return parse_integer<std::int64_t>(text);
+    return base::parse_number<std::int64_t>(text);
 }
 
 std::optional<std::uint64_t> unit_bytes(std::string_view unit) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "base/text.hpp"
 #include "config/definition.hpp"
 
 // The forms of single values.
@@ -36,8 +37,7 @@ template <class... Parts> [[nodiscard]] std::string cat(const Parts&... parts) {
 }
 
 [[nodiscard]] std::string_view trimmed(std::string_view text);
-/// Decimal digits and nothing else.
-[[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view text);
+using base::parse_number;
 /// As parse_number(), with a sign.
 [[nodiscard]] std::optional<std::int64_t> parse_signed(std::string_view text);
 /// Bytes of one `unit` (b, KB, KiB, … in any case, EiB at most); empty: KiB.

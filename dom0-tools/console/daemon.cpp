@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "console/daemon.hpp"
 
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 #include "console/discovery.hpp"
 #include "hv/privcmd.hpp"
 
@@ -33,12 +33,11 @@ Logs the consoles of all guests and gives each a pseudo terminal.
 
 /// One of the limits by its option's letter. False: the text is no number up to 2^30.
 bool set(LogLimits& limits, int letter, std::string_view text) {
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value > 1u << 30) return false;
-    if (letter == 'k') limits.bytes = value << 10;
-    if (letter == 'f') limits.old_files = static_cast<unsigned>(value);
-    if (letter == 'a') limits.all_bytes = value << 20;
+    const auto value = base::parse_number(text);
+    if (!value || *value > 1u << 30) return false;
+    if (letter == 'k') limits.bytes = *value << 10;
+    if (letter == 'f') limits.old_files = static_cast<unsigned>(*value);
+    if (letter == 'a') limits.all_bytes = *value << 20;
     return true;
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "console/discovery.hpp"
 
-#include <charconv>
 #include <unordered_map>
 
 #include <sys/epoll.h>
@@ -10,6 +9,7 @@
 #include <xen/sched.h>
 
 #include "base/log.hpp"
+#include "base/text.hpp"
 
 namespace streak::console {
 
@@ -23,13 +23,6 @@ std::string console_node(DomId id, std::string_view name) {
 }
 
 std::string port_token_of(DomId id) { return std::string(port_token) + std::to_string(id.raw()); }
-
-std::optional<std::uint32_t> number(std::string_view text) {
-    std::uint32_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return {};
-    return value;
-}
 
 std::string end_of(std::optional<unsigned> reason) {
     if (!reason) return "ended: destroyed";
@@ -109,9 +102,9 @@ Result<> Discovery::handle(const store::Client::Event& event) {
     if (event.token == introduced) return find_new();
     if (event.token == released) return find_gone();
     if (!event.token.starts_with(port_token)) return {};
-    const auto id = number(std::string_view(event.token).substr(port_token.size()));
-    if (!id || !awaited_.contains(DomId(static_cast<std::uint16_t>(*id)))) return {};
-    const auto info = hypervisor_.info(DomId(static_cast<std::uint16_t>(*id)));
+    const auto id = base::parse_number<std::uint16_t>(std::string_view(event.token).substr(port_token.size()));
+    if (!id || !awaited_.contains(DomId(*id))) return {};
+    const auto info = hypervisor_.info(DomId(*id));
     return info ? consider(*info, false) : Result<>{};
 }
 
@@ -131,7 +124,7 @@ Result<> Discovery::consider(const hv::DomainInfo& info, bool resumed) {
     newest_ = info.id;
     if (info.dying || consoles_.has(info.id)) return {};
     TRY_ASSIGN(text, store_->find(console_node(info.id, "port")));
-    const auto port = text ? number(*text) : std::nullopt;
+    const auto port = text ? base::parse_number<std::uint32_t>(*text) : std::nullopt;
     return port ? attach(info, EvtchnPort(*port), resumed) : await(info.id);
 }
 

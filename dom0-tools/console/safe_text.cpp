@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "console/safe_text.hpp"
 
+#include "base/text.hpp"
+
 namespace streak::console {
 
 namespace {
 
-void add_hex(std::uint8_t byte, std::string& safe) {
-    constexpr const char* digits = "0123456789abcdef";
-    safe += "\\x";
-    safe += digits[byte >> 4];
-    safe += digits[byte & 15];
-}
+void add_hex(std::uint8_t byte, std::string& safe) { base::append_hex(safe += "\\x", static_cast<char>(byte)); }
 
 /// Continuation bytes after the first one; 0: it begins no sequence.
 unsigned sequence_of(std::uint8_t byte) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "device/layout.hpp"
 
-#include <cctype>
-
 #include <fmt/format.h>
 
 namespace streak::device {
@@ -42,40 +40,6 @@ Directory backend_directory(Changes& changes, const Address& at) {
     return directory;
 }
 
-struct Naming {
-    std::string_view prefix;
-    std::uint32_t major;
-    std::uint32_t partitions; ///< minor numbers of one disk
-};
-constexpr Naming namings[] = {{"xvd", 202, 16}, {"sd", 8, 16}, {"hd", 3, 64}};
-
-std::unexpected<base::Error> bad_target(std::string_view target) {
-    return base::error(base::ErrorKind::invalid, "a disk can't have this target",
-                       "xvda to xvdiv, sda to sdp, hda or hdb, or one of their partitions", std::string(target));
-}
-
-/// "a" is 0, "z" 25, "aa" 26. The letters are taken off.
-std::optional<std::uint32_t> take_letters(std::string_view& text) {
-    std::uint32_t value = 0;
-    std::size_t count = 0;
-    while (count < text.size() && text[count] >= 'a' && text[count] <= 'z')
-        value = value * 26 + static_cast<std::uint32_t>(text[count++] - 'a') + 1;
-    if (count == 0 || count > 2) return {};
-    text.remove_prefix(count);
-    return value - 1;
-}
-
-std::optional<std::uint32_t> partition_number(std::string_view digits) {
-    if (digits.empty()) return 0;
-    if (digits.size() > 2 || digits.front() == '0') return {};
-    std::uint32_t value = 0;
-    for (char digit : digits) {
-        if (digit < '0' || digit > '9') return {};
-        value = value * 10 + static_cast<std::uint32_t>(digit - '0');
-    }
-    return value;
-}
-
 /// xen-netback counts bytes per interval: the value of its node `rate`.
 std::string rate(std::uint64_t kib_per_s) {
     constexpr std::uint64_t interval_us = 50'000;
@@ -99,18 +63,10 @@ std::string Address::error_node() const {
 std::string Address::vif() const { return fmt::format("vif{}.{}", domain.raw(), number); }
 
 base::Outcome<std::uint32_t> disk_number(std::string_view target) {
-    for (const Naming& naming : namings) {
-        if (!target.starts_with(naming.prefix)) continue;
-        std::string_view rest = target.substr(naming.prefix.size());
-        const auto disk = take_letters(rest);
-        const auto partition = partition_number(rest);
-        if (!disk || !partition || *partition >= naming.partitions) break;
-        const std::uint32_t minor = *disk * naming.partitions + *partition;
-        if (minor < 256 && (naming.major != 3 || *disk < 2)) return naming.major << 8 | minor;
-        if (naming.major == 202 && *disk < 256) return 1u << 28 | *disk << 8 | *partition;
-        break;
-    }
-    return bad_target(target);
+    if (const auto number = config::virtual_device_number(target)) return *number;
+    return base::error(base::ErrorKind::invalid, "a disk can't have this target",
+                       "xvda to xvdzzzz, hda to hdd or sda to sdp, with a partition's number or without",
+                       std::string(target));
 }
 
 std::string bridge_of(const config::Interface& interface) {

@@ -39,7 +39,7 @@ struct BlockNumber {
     std::uint32_t major = 0, minor = 0;
 };
 
-/// The virtual device number of xvda, sdb1, hdc, …: 202 << 8, or 1 << 28 from the 17th disk on. `invalid`: no such name.
+/// The virtual device number of xvda, sdb1, hdc, …: 202 << 8, or 1 << 28 from the 17th disk or partition on. `invalid`: no such name.
 [[nodiscard]] base::Outcome<std::uint32_t> disk_number(std::string_view target);
 
 /// The bridge an interface belongs to; empty: none.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "base/text.hpp"
 #include "hv/calls.hpp"
 
 // What the hypervisor tells of domains and of the machine.
@@ -34,13 +35,6 @@ DomainInfo to_info(const xen_domctl_getdomaininfo_t& from) {
                     .ssid = from.ssidref};
     std::ranges::copy(from.handle, info.handle.bytes.begin());
     return info;
-}
-
-std::string hexadecimal(std::span<const unsigned char> bytes) {
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string text;
-    for (const unsigned char byte : bytes) text.append({digits[byte >> 4], digits[byte & 15]});
-    return text;
 }
 
 } // namespace
@@ -110,11 +104,13 @@ Result<std::string> Hypervisor::version() {
 Result<std::string> Hypervisor::build_id() {
     struct Id {
         std::uint32_t length = sizeof bytes;
-        std::array<unsigned char, 64> bytes{};
+        std::array<char, 64> bytes{};
     } id;
     static_assert(offsetof(Id, bytes) == offsetof(xen_build_id_t, buf));
     TRY_ASSIGN(length, call_with(port_, __HYPERVISOR_xen_version, id, unsigned{XENVER_build_id}));
-    return hexadecimal(std::span(id.bytes).first(std::min<std::size_t>(length, id.bytes.size())));
+    std::string text;
+    for (const char byte : std::span(id.bytes).first(std::min(length, id.bytes.size()))) base::append_hex(text, byte);
+    return text;
 }
 
 Result<std::string> Hypervisor::console_log(bool clear) {

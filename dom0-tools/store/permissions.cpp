@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "store/permissions.hpp"
 
+#include "base/text.hpp"
+
 #include <algorithm>
-#include <charconv>
 
 namespace streak::store {
 
 Result<Permissions> Permissions::parse(const std::vector<std::string_view>& words) {
     Permissions p;
     for (const std::string_view word : words) {
-        if (word.size() < 2 || !std::string_view("nrwb").contains(word[0])) return fail(Errno::EINVAL);
-        std::uint16_t id = 0;
-        const auto [end, error] = std::from_chars(word.data() + 1, word.data() + word.size(), id);
-        if (error != std::errc{} || end != word.data() + word.size()) return fail(Errno::EINVAL);
-        p.entries_.push_back({DomId(id), static_cast<Right>(word[0])});
+        if (word.empty() || !std::string_view("nrwb").contains(word[0])) return fail(Errno::EINVAL);
+        const auto id = base::parse_number<std::uint16_t>(word.substr(1));
+        if (!id) return fail(Errno::EINVAL);
+        p.entries_.push_back({DomId(*id), static_cast<Right>(word[0])});
     }
     if (p.entries_.empty()) return fail(Errno::EINVAL);
     return p;

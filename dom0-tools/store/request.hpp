@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <charconv>
-
+#include "base/text.hpp"
 #include "store/service.hpp"
 
 namespace streak::store {
 
 /// A whole string as a number. EINVAL.
 template <class Number> [[nodiscard]] Result<Number> number(std::string_view text) {
-    Number n{};
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-    if (error != std::errc{} || end != text.data() + text.size()) return fail(Errno::EINVAL);
-    return n;
+    const auto n = base::parse_number<Number>(text);
+    return n ? Result<Number>(*n) : fail(Errno::EINVAL);
 }
 
 [[nodiscard]] inline std::string with_nul(std::string_view text) {

@@ -35,7 +35,7 @@ TEST_CASE("device: disk targets have the numbers that xen-blkfront expects") {
 
 TEST_CASE("device: a target that is no disk's name is refused") {
     for (const char* target :
-         {"", "xvd", "xvdA", "xvdaaa", "xvda0", "xvda16", "xvda01", "sdq", "hdc", "vda", "xvda1x"}) {
+         {"", "xvd", "xvdA", "xvdaaaaa", "xvda0", "xvda256", "xvda01", "sdq", "hde", "vda", "xvda1x"}) {
         const auto number = disk_number(target);
         INFO(target);
         REQUIRE_FALSE(number);
