@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
+#include <string>
 #include <utility>
 
 namespace streak::base {
@@ -30,5 +32,11 @@ public:
 private:
     int fd_ = -1;
 };
+
+/// A path below STREAK_ROOT, if the environment has it; for tests.
+[[nodiscard]] inline std::string rooted(std::string path) {
+    const char* root = std::getenv("STREAK_ROOT");
+    return root != nullptr ? path.insert(0, root) : path;
+}
 
 } // namespace streak::base

@@ -2,13 +2,13 @@
 #include "config/sandbox.hpp"
 
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstring>
 
+#include "base/confine.hpp"
 #include "config/confine.hpp"
 #include "config/packed.hpp"
 #include "config/values.hpp"
@@ -18,7 +18,6 @@ namespace streak::config {
 
 namespace {
 
-constexpr int could_not_confine = 121; // exit status
 constexpr std::uint32_t max_answer = 16 << 20;
 
 /// What precedes the bytes of a request or an answer.
@@ -64,13 +63,8 @@ void serve(Sandbox::Work work) {
     }
 }
 
-[[noreturn]] void leave(int status) {
-    ::syscall(SYS_exit_group, status);
-    __builtin_trap();
-}
-
 std::string describe_end(int status) {
-    if (WIFEXITED(status) && WEXITSTATUS(status) == could_not_confine)
+    if (WIFEXITED(status) && WEXITSTATUS(status) == base::could_not_confine)
         return "it could not give up its rights; the kernel of the control domain needs seccomp filters";
     if (WIFEXITED(status)) return cat("it ended with status ", WEXITSTATUS(status));
     if (WTERMSIG(status) == SIGSYS) return "it made a forbidden system call";
@@ -117,9 +111,9 @@ base::Outcome<> Sandbox::start_locked() {
     if (child < 0) return base::errno_error("no process can be started to read definitions in", errno);
     if (child == 0) {
         if (!options_.warm_up.empty()) (void)work_('w', options_.warm_up);
-        if (::dup2(theirs.get(), 0) != 0 || !confine(filter)) leave(could_not_confine);
+        if (::dup2(theirs.get(), 0) != 0 || !confine(filter)) base::leave(base::could_not_confine);
         serve(work_);
-        leave(0);
+        base::leave(0);
     }
     process_ = child, owner_ = ::getpid(), asked_ = 0;
     socket_ = std::move(ours);

@@ -2,9 +2,7 @@
 #include "console/consoles.hpp"
 
 #include <cerrno>
-#include <climits>
 
-#include <sys/epoll.h>
 #include <sys/inotify.h>
 
 #include <xen/grant_table.h>
@@ -20,12 +18,6 @@ constexpr unsigned ports_per_turn = 64;
 /// Old logs are looked through each time so many guests have ended.
 constexpr unsigned ends_per_search = 64;
 
-Source add_io(sd_event* event, int fd, std::uint32_t events, sd_event_io_handler_t handler, void* data) {
-    sd_event_source* source = nullptr;
-    sd_event_add_io(event, &source, fd, events, handler, data);
-    return Source(source);
-}
-
 } // namespace
 
 base::Outcome<std::unique_ptr<Consoles>> Consoles::open(sd_event* event, Options options) {
@@ -37,8 +29,9 @@ base::Outcome<std::unique_ptr<Consoles>> Consoles::open(sd_event* event, Options
     if (!openings) return base::errno_error("inotify_init1", errno);
     std::unique_ptr<Consoles> all(
         new Consoles(event, std::move(options), std::move(*channels), std::move(*grants), std::move(openings)));
-    all->channels_source_ = add_io(event, all->channels_.fd(), EPOLLIN, on_channels, all.get());
-    all->openings_source_ = add_io(event, all->openings_.get(), EPOLLIN, on_openings, all.get());
+    Consoles* const self = all.get();
+    self->channels_source_ = base::on_ready(event, self->channels_.fd(), EPOLLIN, [=](auto) { self->on_channels(); });
+    self->openings_source_ = base::on_ready(event, self->openings_.get(), EPOLLIN, [=](auto) { self->on_openings(); });
     if (!all->channels_source_ || !all->openings_source_)
         return base::error(base::ErrorKind::internal, "no event sources");
     all->remove_old_logs();
@@ -58,7 +51,7 @@ base::Outcome<std::string> Consoles::attach(const Domain& domain, EvtchnPort por
     LogFile log(options_.folder + "/" + log_name(domain.uuid), options_.limits);
     DomainConsole console(domain, ring, std::move(log),
                           terminal ? std::optional(std::move(*terminal)) : std::optional<Terminal>());
-    auto [place, made] = guests_.try_emplace(domain.id, Guest{this, std::move(*page), *local, std::move(console)});
+    auto [place, made] = guests_.try_emplace(domain.id, Guest{std::move(*page), *local, std::move(console)});
     Guest& guest = place->second;
     by_port_[local->raw()] = domain.id;
     guest.console.note(resumed ? "goes on: streak-consoled was started anew" : "started");
@@ -105,30 +98,21 @@ void Consoles::serve(Guest& guest) {
     static_cast<void>(channels_.unmask(guest.port));
 }
 
-int Consoles::on_channels(sd_event_source*, int, std::uint32_t, void* self) {
-    auto& all = *static_cast<Consoles*>(self);
+void Consoles::on_channels() {
     for (unsigned count = 0; count < ports_per_turn; ++count) {
-        const auto port = all.channels_.next();
+        const auto port = channels_.next();
         if (!port || !*port) break;
-        if (const auto id = all.by_port_.find((*port)->raw()); id != all.by_port_.end())
-            all.serve(all.guests_.at(id->second));
+        if (const auto id = by_port_.find((*port)->raw()); id != by_port_.end()) serve(guests_.at(id->second));
     }
-    return 0;
 }
 
 void Consoles::wait_for_period(DomId id) {
     waiting_.push_back(id);
     if (period_source_) return;
-    sd_event_source* source = nullptr;
-    sd_event_add_time_relative(event_, &source, CLOCK_MONOTONIC, Allowance::period_us, 0, on_period, this);
-    period_source_.reset(source);
-}
-
-int Consoles::on_period(sd_event_source*, std::uint64_t, void* self) {
-    auto& all = *static_cast<Consoles*>(self);
-    all.period_source_.reset();
-    for (const DomId id : std::exchange(all.waiting_, {})) all.serve(all.guests_.at(id));
-    return 0;
+    period_source_ = base::after(event_, std::chrono::microseconds(Allowance::period_us), [this] {
+        period_source_.reset();
+        for (const DomId waiting : std::exchange(waiting_, {})) serve(guests_.at(waiting));
+    });
 }
 
 // ---- Terminals -----------------------------------------------------------------------------------------
@@ -142,20 +126,18 @@ void Consoles::watch_openings(Guest& guest) {
     else by_watch_[guest.watch] = guest.console.domain().id;
 }
 
-int Consoles::on_openings(sd_event_source*, int fd, std::uint32_t, void* self) {
-    auto& all = *static_cast<Consoles*>(self);
+void Consoles::on_openings() {
     alignas(inotify_event) char buffer[4096];
-    const ssize_t size = ::read(fd, buffer, sizeof buffer);
+    const ssize_t size = ::read(openings_.get(), buffer, sizeof buffer);
     for (ssize_t at = 0; at < size;) {
         const auto& event = *reinterpret_cast<const inotify_event*>(buffer + at);
         at += static_cast<ssize_t>(sizeof event + event.len);
         if ((event.mask & IN_Q_OVERFLOW) != 0) {
-            for (auto& [id, guest] : all.guests_) all.look_at_terminal(guest);
-        } else if (const auto id = all.by_watch_.find(event.wd); id != all.by_watch_.end()) {
-            all.look_at_terminal(all.guests_.at(id->second));
+            for (auto& [id, guest] : guests_) look_at_terminal(guest);
+        } else if (const auto id = by_watch_.find(event.wd); id != by_watch_.end()) {
+            look_at_terminal(guests_.at(id->second));
         }
     }
-    return 0;
 }
 
 void Consoles::look_at_terminal(Guest& guest) {
@@ -163,7 +145,7 @@ void Consoles::look_at_terminal(Guest& guest) {
     if (!terminal || !terminal->look()) return;
     guest.source.reset();
     if (!terminal->attached()) return guest.console.report_missed(true);
-    guest.source = add_io(event_, terminal->fd(), EPOLLIN, on_terminal, &guest);
+    guest.source = base::on_ready(event_, terminal->fd(), EPOLLIN, [&](auto events) { on_terminal(guest, events); });
     choose_events(guest);
 }
 
@@ -177,17 +159,14 @@ void Consoles::choose_events(Guest& guest) {
     sd_event_source_set_enabled(guest.source.get(), (input | output) != 0 ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-int Consoles::on_terminal(sd_event_source*, int, std::uint32_t events, void* data) {
-    auto& guest = *static_cast<Guest*>(data);
-    Consoles& all = *guest.owner;
-    if ((events & EPOLLIN) != 0 && guest.console.move_input()) static_cast<void>(all.channels_.notify(guest.port));
+void Consoles::on_terminal(Guest& guest, std::uint32_t events) {
+    if ((events & EPOLLIN) != 0 && guest.console.move_input()) static_cast<void>(channels_.notify(guest.port));
     if ((events & EPOLLOUT) != 0) {
         guest.console.terminal()->flush();
         guest.console.report_missed();
     }
-    if ((events & EPOLLHUP) != 0) all.look_at_terminal(guest);
-    if (guest.source) all.choose_events(guest);
-    return 0;
+    if ((events & EPOLLHUP) != 0) look_at_terminal(guest);
+    if (guest.source) choose_events(guest);
 }
 
 void Consoles::remove_old_logs() {

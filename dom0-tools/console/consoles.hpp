@@ -7,20 +7,13 @@
 #include <unordered_map>
 #include <vector>
 
-#include <systemd/sd-event.h>
-
-#include "base/error.hpp"
+#include "base/event.hpp"
 #include "console/allowance.hpp"
 #include "console/domain_console.hpp"
 #include "hv/event_channels.hpp"
 #include "hv/grants.hpp"
 
 namespace streak::console {
-
-struct SourceDeleter {
-    void operator()(sd_event_source* source) const { sd_event_source_disable_unref(source); }
-};
-using Source = std::unique_ptr<sd_event_source, SourceDeleter>;
 
 struct Options {
     std::string folder;
@@ -44,24 +37,21 @@ public:
 
 private:
     struct Guest {
-        Consoles* owner;
         hv::GrantedPage page;
         EvtchnPort port;
         DomainConsole console;
         Allowance allowance{};
-        int watch = -1;  ///< of the terminal's openings
-        Source source{}; ///< the terminal, while somebody has it open
+        int watch = -1;             ///< of the terminal's openings
+        base::EventSource source{}; ///< the terminal, while somebody has it open
     };
 
     Consoles(sd_event* event, Options options, hv::EventChannels channels, hv::GrantDevice grants, base::Fd openings)
         : event_(event), options_(std::move(options)), channels_(std::move(channels)), grants_(std::move(grants)),
           openings_(std::move(openings)) {}
 
-    static int on_channels(sd_event_source*, int, std::uint32_t, void* self);
-    static int on_openings(sd_event_source*, int, std::uint32_t, void* self);
-    static int on_period(sd_event_source*, std::uint64_t, void* self);
-    static int on_terminal(sd_event_source*, int, std::uint32_t events, void* guest);
-
+    void on_channels();
+    void on_openings();
+    void on_terminal(Guest& guest, std::uint32_t events);
     void serve(Guest& guest);
     void wait_for_period(DomId id);
     void watch_openings(Guest& guest);
@@ -74,7 +64,7 @@ private:
     hv::EventChannels channels_;
     hv::GrantDevice grants_;
     base::Fd openings_; ///< inotify(7): a terminal was opened
-    Source channels_source_, openings_source_, period_source_;
+    base::EventSource channels_source_, openings_source_, period_source_;
     std::map<DomId, Guest> guests_;
     std::unordered_map<std::uint32_t, DomId> by_port_;
     std::unordered_map<int, DomId> by_watch_;

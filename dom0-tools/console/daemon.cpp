@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "console/daemon.hpp"
 
-#include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <string>
 
 #include <getopt.h>
@@ -74,27 +71,16 @@ void allow_many_files() {
 }
 
 base::Outcome<std::string> log_folder() {
-    const char* root = std::getenv("STREAK_ROOT");
-    std::string folder = std::string(root != nullptr ? root : "") + "/var/log/streak/console";
+    const std::string folder = base::rooted("/var/log/streak/console");
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) return base::errno_error("making " + folder, error.value());
     return folder;
 }
 
-void end_on_signals(sd_event* event) {
-    sigset_t signals;
-    ::sigemptyset(&signals);
-    for (const int signal : {SIGTERM, SIGINT}) ::sigaddset(&signals, signal);
-    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    for (const int signal : {SIGTERM, SIGINT}) sd_event_add_signal(event, nullptr, signal, nullptr, nullptr);
-}
-
 base::Outcome<int> run(const LogLimits& limits) {
-    sd_event* event = nullptr;
-    if (const int failed = sd_event_default(&event); failed < 0) return base::errno_error("sd_event_default", -failed);
-    const std::unique_ptr<sd_event, decltype(&sd_event_unref)> owner(event, sd_event_unref);
-    end_on_signals(event);
+    TRY_ASSIGN(loop, base::make_event_loop());
+    sd_event* const event = loop.get();
     allow_many_files();
     TRY_ASSIGN(folder, log_folder());
     TRY_ASSIGN(port, hv::Privcmd::open());

@@ -3,7 +3,6 @@
 
 #include <unordered_map>
 
-#include <sys/epoll.h>
 #include <systemd/sd-daemon.h>
 
 #include <xen/sched.h>
@@ -15,7 +14,7 @@ namespace streak::console {
 
 namespace {
 
-constexpr std::uint64_t retry_us = 500'000;
+constexpr std::chrono::milliseconds retry_after{500};
 constexpr std::string_view introduced = "introduced", released = "released", port_token = "port/";
 
 std::string console_node(DomId id, std::string_view name) {
@@ -62,9 +61,9 @@ Result<> Discovery::start() {
     awaited_.clear();
     TRY_ASSIGN(all, hypervisor_.list());
     for (const hv::DomainInfo& info : all) TRY(consider(info, true));
-    sd_event_source* source = nullptr;
-    sd_event_add_io(event_, &source, store_->fd(), EPOLLIN, on_store, this);
-    store_source_.reset(source);
+    store_source_ = base::on_ready(event_, store_->fd(), EPOLLIN, [this](auto) {
+        if (const auto handled = handle_events(); !handled) lost(handled.error());
+    });
     return handle_events();
 }
 
@@ -74,20 +73,7 @@ void Discovery::lost(Errno error) {
                                                "); consoles go on, new guests are found once it does");
     store_source_.reset();
     store_.reset();
-    sd_event_source* source = nullptr;
-    sd_event_add_time_relative(event_, &source, CLOCK_MONOTONIC, retry_us, 0, on_retry, this);
-    retry_source_.reset(source);
-}
-
-int Discovery::on_retry(sd_event_source*, std::uint64_t, void* self) {
-    static_cast<Discovery*>(self)->connect();
-    return 0;
-}
-
-int Discovery::on_store(sd_event_source*, int, std::uint32_t, void* self) {
-    auto& discovery = *static_cast<Discovery*>(self);
-    if (const auto handled = discovery.handle_events(); !handled) discovery.lost(handled.error());
-    return 0;
+    retry_source_ = base::after(event_, retry_after, [this] { connect(); });
 }
 
 Result<> Discovery::handle_events() {

@@ -23,9 +23,6 @@ public:
     void connect();
 
 private:
-    static int on_store(sd_event_source*, int, std::uint32_t, void* self);
-    static int on_retry(sd_event_source*, std::uint64_t, void* self);
-
     [[nodiscard]] Result<> start();
     [[nodiscard]] Result<> handle_events();
     [[nodiscard]] Result<> handle(const store::Client::Event& event);
@@ -43,7 +40,7 @@ private:
     hv::Hypervisor& hypervisor_;
     Consoles& consoles_;
     std::optional<store::Client> store_;
-    Source store_source_, retry_source_;
+    base::EventSource store_source_, retry_source_;
     bool ready_ = false;                        ///< told systemd
     bool complained_ = false;                   ///< that the store is away
     DomId newest_{0};                           ///< numbers are given out in order: the next one is tried first

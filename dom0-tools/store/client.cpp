@@ -55,9 +55,7 @@ struct Request {
 } // namespace
 
 Result<Client> Client::connect(const char* socket) {
-    std::string path = socket;
-    const char* root = std::getenv("STREAK_ROOT");
-    if (root != nullptr && path == default_socket) path.insert(0, root);
+    const std::string path = std::string_view(socket) == default_socket ? base::rooted(socket) : socket;
     sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
     if (path.size() >= sizeof address.sun_path) return fail(Errno::EINVAL);
     std::memcpy(address.sun_path, path.data(), path.size());

@@ -2,16 +2,14 @@
 #include "store/daemon.hpp"
 
 #include <chrono>
-#include <cstdlib>
 
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "base/event.hpp"
 #include "base/log.hpp"
 #include "store/refusals.hpp"
 #include "store/sockets.hpp"
@@ -28,11 +26,6 @@ constexpr unsigned turns_at_once = 32;
 /// Toolstacks remove what a dead domain had within this time.
 constexpr std::chrono::microseconds sweep_after = 1s;
 constexpr auto predecessor_ends_within = 3s;
-
-[[nodiscard]] std::string rooted(const char* path) {
-    const char* root = std::getenv("STREAK_ROOT");
-    return (root != nullptr ? root : "") + std::string(path);
-}
 
 [[nodiscard]] base::Outcome<> make_directory(const std::string& path, mode_t mode) {
     if (::mkdir(path.c_str(), mode) == 0 || errno == static_cast<int>(Errno::EEXIST)) return {};
@@ -71,60 +64,36 @@ private:
     [[nodiscard]] base::Outcome<> open_loop();
     void make_first_nodes();
     void ring();
-    void work();
+    [[nodiscard]] bool work();
     void look_at_domains();
     void refused(DomId domain, std::string_view quota, std::size_t value);
-    void say_refusals();
-
-    template <void (Daemon::*method)()> static int call(sd_event_source*, void* self) {
-        (static_cast<Daemon*>(self)->*method)();
-        return 0;
-    }
-    template <void (Daemon::*method)()> static int call_io(sd_event_source* source, int, std::uint32_t, void* self) {
-        return call<method>(source, self);
-    }
-    template <void (Daemon::*method)()> static int call_timer(sd_event_source* source, std::uint64_t, void* self) {
-        return call<method>(source, self);
-    }
-    void sweep() {
-        store_->sweep();
-        work();
-    }
-    void start_timer(EventSource& timer, std::chrono::microseconds after) {
-        int running = 0;
-        sd_event_source_get_enabled(timer.get(), &running);
-        if (running != SD_EVENT_OFF) return;
-        sd_event_source_set_time_relative(timer.get(), static_cast<std::uint64_t>(after.count()));
-        sd_event_source_set_enabled(timer.get(), SD_EVENT_ONESHOT);
-    }
-
-    struct LoopEnd {
-        void operator()(sd_event* loop) const { sd_event_unref(loop); }
-    };
+    void say_refusals_later();
 
     base::Fd place_;
-    std::unique_ptr<sd_event, LoopEnd> loop_;
+    base::EventLoop loop_;
     NoMachine no_machine_;
     std::unique_ptr<XenMachine> xen_;
     std::unique_ptr<Store> store_;
     std::unique_ptr<Sockets> sockets_;
     RefusalLog refusals_;
-    EventSource more_work_, sweep_timer_, refusals_timer_, rings_;
+    base::EventSource sweep_timer_, refusals_timer_, rings_;
 };
 
 base::Outcome<> Daemon::run(const DaemonOptions& options) {
     for (const char* directory : {"/run/streak", "/run/xenstored"})
-        if (auto made = make_directory(rooted(directory), 0755); !made) return made;
-    auto place = take_place(rooted("/run/streak/stored.pid"));
+        if (auto made = make_directory(base::rooted(directory), 0755); !made) return made;
+    auto place = take_place(base::rooted("/run/streak/stored.pid"));
     if (!place) return std::unexpected(place.error());
     place_ = std::move(*place);
     if (auto opened = open_store(options); !opened) return opened;
     if (auto opened = open_loop(); !opened) return opened;
     look_at_domains();
-    if (auto listens = sockets_->listen(rooted("/run/xenstored/socket")); !listens) return listens;
+    if (auto listens = sockets_->listen(base::rooted("/run/xenstored/socket")); !listens) return listens;
     sd_notify(0, "READY=1");
-    work();
-    if (const int r = sd_event_loop(loop_.get()); r < 0) return base::errno_error("the event loop failed", -r);
+    // Domains and clients are served a little after each event; what is left over then doesn't wait for another one.
+    for (bool more = true; sd_event_get_state(loop_.get()) != SD_EVENT_FINISHED; more = work())
+        if (const int r = sd_event_run(loop_.get(), more ? 0 : UINT64_MAX); r < 0)
+            return base::errno_error("the event loop failed", -r);
     sd_notify(0, "STOPPING=1");
     return {};
 }
@@ -137,7 +106,7 @@ base::Outcome<> Daemon::open_store(const DaemonOptions& options) {
     }
     Machine& machine = xen_ ? static_cast<Machine&>(*xen_) : no_machine_;
     const Environment environment{{}, [this](DomId d, std::string_view q, std::size_t v) { refused(d, q, v); }};
-    store_ = std::make_unique<Store>(machine, environment, rooted("/run/streak/stored.state"),
+    store_ = std::make_unique<Store>(machine, environment, base::rooted("/run/streak/stored.state"),
                                      [](LogLevel level, const std::string& line) { base::log(level, line); });
     const auto started = store_->start(xen_ ? xen_->kernel_port() : EvtchnPort{});
     if (!started) return base::hypercall_error("this kernel's ring can't be connected", started.error());
@@ -146,25 +115,13 @@ base::Outcome<> Daemon::open_store(const DaemonOptions& options) {
 }
 
 base::Outcome<> Daemon::open_loop() {
-    sd_event* loop = nullptr;
-    int r = sd_event_new(&loop);
-    loop_.reset(loop);
-    sd_event_source *more = nullptr, *sweeps = nullptr, *refusals = nullptr, *rings = nullptr;
-    if (r >= 0) r = sd_event_add_defer(loop, &more, call<&Daemon::work>, this);
-    more_work_.reset(more);
-    if (r >= 0) r = sd_event_add_time(loop, &sweeps, CLOCK_MONOTONIC, 0, 0, call_timer<&Daemon::sweep>, this);
-    sweep_timer_.reset(sweeps);
-    if (r >= 0) r = sd_event_add_time(loop, &refusals, CLOCK_MONOTONIC, 0, 0, call_timer<&Daemon::say_refusals>, this);
-    refusals_timer_.reset(refusals);
-    if (r >= 0 && xen_) r = sd_event_add_io(loop, &rings, xen_->fd(), EPOLLIN, call_io<&Daemon::ring>, this);
-    rings_.reset(rings);
-    for (const int signal : {SIGTERM, SIGINT})
-        if (r >= 0) r = sd_event_add_signal(loop, nullptr, signal | SD_EVENT_SIGNAL_PROCMASK, nullptr, nullptr);
-    if (r < 0) return base::errno_error("the event loop can't be made", -r);
-    for (const auto* source : {&more_work_, &sweep_timer_, &refusals_timer_})
-        sd_event_source_set_enabled(source->get(), SD_EVENT_OFF);
-    sockets_ = std::make_unique<Sockets>(loop, *store_, [this] { work(); });
-    return {};
+    auto loop = base::make_event_loop();
+    if (!loop) return std::unexpected(loop.error());
+    loop_ = std::move(*loop);
+    sockets_ = std::make_unique<Sockets>(loop_.get(), *store_);
+    if (!xen_) return {};
+    rings_ = base::on_ready(loop_.get(), xen_->fd(), EPOLLIN, [this](std::uint32_t) { ring(); });
+    return rings_ ? base::Outcome<>{} : base::error(base::ErrorKind::resources, "can't wait for rings");
 }
 
 /// What Debian's tools expect of a store that has just begun (their xen-init-dom0 writes it).
@@ -177,20 +134,22 @@ void Daemon::make_first_nodes() {
     store_->service().close(session.id);
 }
 
-/// Serves domains and clients, each a little; what is left is done after other events.
-void Daemon::work() {
-    const bool more_rings = store_->run(turns_at_once);
-    const bool more_sockets = sockets_->run();
+/// True: there is more to do.
+bool Daemon::work() {
+    const bool more_rings = store_->run(turns_at_once), more_sockets = sockets_->run();
     sockets_->flush_woken();
-    sd_event_source_set_enabled(more_work_.get(), more_rings || more_sockets ? SD_EVENT_ON : SD_EVENT_OFF);
-    if (store_->service().has_to_sweep()) start_timer(sweep_timer_, sweep_after);
+    if (store_->service().has_to_sweep() && !sweep_timer_)
+        sweep_timer_ = base::after(loop_.get(), sweep_after, [this] {
+            sweep_timer_.reset();
+            store_->sweep();
+        });
+    return more_rings || more_sockets;
 }
 
 void Daemon::ring() {
     const auto port = xen_->next_port();
     if (port == xen_->deaths_port()) look_at_domains();
     else if (port) store_->ring(*port);
-    work();
 }
 
 void Daemon::look_at_domains() {
@@ -204,12 +163,17 @@ void Daemon::look_at_domains() {
 void Daemon::refused(DomId domain, std::string_view quota, std::size_t value) {
     const std::string line = refusals_.refused(domain, quota, value, std::chrono::steady_clock::now());
     if (!line.empty()) base::log(LogLevel::warning, line);
-    else if (refusals_timer_) start_timer(refusals_timer_, RefusalLog::together);
+    else say_refusals_later();
 }
 
-void Daemon::say_refusals() {
-    for (const std::string& line : refusals_.due(std::chrono::steady_clock::now())) base::log(LogLevel::warning, line);
-    if (refusals_.waiting()) start_timer(refusals_timer_, RefusalLog::together);
+void Daemon::say_refusals_later() {
+    if (!loop_ || refusals_timer_ || !refusals_.waiting()) return;
+    refusals_timer_ = base::after(loop_.get(), RefusalLog::together, [this] {
+        refusals_timer_.reset();
+        for (const std::string& due : refusals_.due(std::chrono::steady_clock::now()))
+            base::log(LogLevel::warning, due);
+        say_refusals_later();
+    });
 }
 
 } // namespace

@@ -4,7 +4,6 @@
 #include <array>
 #include <cstring>
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -34,9 +33,6 @@ constexpr std::size_t pieces_per_send = 64;
 
 } // namespace
 
-Sockets::Sockets(sd_event* loop, Store& store, std::function<void()> worked)
-    : loop_(loop), store_(store), worked_(std::move(worked)) {}
-
 base::Outcome<> Sockets::listen(const std::string& path) {
     sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
     if (path.size() >= sizeof address.sun_path)
@@ -48,14 +44,8 @@ base::Outcome<> Sockets::listen(const std::string& path) {
     const bool bound = ::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     ::umask(before);
     if (!bound || ::listen(listener_.get(), 128) != 0) return base::errno_error("can't listen on " + path, errno);
-    sd_event_source* source = nullptr;
-    const auto ready = [](sd_event_source*, int, std::uint32_t, void* self) {
-        static_cast<Sockets*>(self)->accept();
-        return 0;
-    };
-    if (const int r = sd_event_add_io(loop_, &source, listener_.get(), EPOLLIN, ready, this); r < 0)
-        return base::errno_error("can't wait for clients", -r);
-    listener_source_.reset(source);
+    listener_source_ = base::on_ready(loop_, listener_.get(), EPOLLIN, [this](std::uint32_t) { accept(); });
+    if (!listener_source_) return base::error(base::ErrorKind::resources, "can't wait for clients");
     return {};
 }
 
@@ -63,17 +53,12 @@ void Sockets::accept() {
     base::Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) return; // it has gone again, or there are too many: it stays in the queue
     const SessionId id = store_.service().open({.id = dom0_id, .privileged = true}).id;
-    auto& client = clients_[id] = std::make_unique<Client>(Client{*this, std::move(socket), id});
-    client->waits_for = EPOLLIN;
-    sd_event_source* source = nullptr;
-    const auto ready = [](sd_event_source*, int, std::uint32_t events, void* of) {
-        auto& c = *static_cast<Client*>(of);
-        c.owner.on_event(c, events);
-        return 0;
-    };
-    if (sd_event_add_io(loop_, &source, client->socket.get(), EPOLLIN, ready, client.get()) < 0) return drop(*client);
-    client->source.reset(source);
-    on_event(*client, EPOLLIN); // most have sent a request already
+    Client& client = *(clients_[id] = std::make_unique<Client>(Client{std::move(socket), id}));
+    client.waits_for = EPOLLIN;
+    client.source = base::on_ready(loop_, client.socket.get(), EPOLLIN,
+                                   [this, &client](std::uint32_t events) { on_event(client, events); });
+    if (!client.source) return drop(client);
+    on_event(client, EPOLLIN); // most have sent a request already
 }
 
 void Sockets::on_event(Client& client, std::uint32_t events) {
@@ -82,7 +67,6 @@ void Sockets::on_event(Client& client, std::uint32_t events) {
     else if (lives && (events & EPOLLOUT) == 0) lives = false; // hung up, and nothing left to read
     if (lives && serve(client)) wait_for(client);
     else drop(client);
-    worked_();
 }
 
 /// False: the client has gone.
