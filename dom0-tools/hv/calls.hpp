@@ -35,14 +35,20 @@ template <class T, class... Command>
     return op;
 }
 
-[[nodiscard]] inline Result<> run(Port& port, xen_domctl_t& op) {
-    TRY(call_with(port, __HYPERVISOR_domctl, op));
+/// A DOMCTL or SYSCTL; its results are in `op`.
+template <class Op> [[nodiscard]] Result<> run(Port& port, Op& op) {
+    TRY(call_with(port, std::is_same_v<Op, xen_domctl_t> ? __HYPERVISOR_domctl : __HYPERVISOR_sysctl, op));
     return {};
 }
 
-[[nodiscard]] inline Result<> run(Port& port, xen_sysctl_t& op) {
-    TRY(call_with(port, __HYPERVISOR_sysctl, op));
-    return {};
+/// A DOMCTL that has no results; `fill` sets its parameters.
+template <class Fill> [[nodiscard]] Result<> order(Port& port, std::uint32_t command, DomId domain, Fill&& fill) {
+    auto op = domctl(command, domain);
+    fill(op.u);
+    return run(port, op);
+}
+[[nodiscard]] inline Result<> order(Port& port, std::uint32_t command, DomId domain) {
+    return order(port, command, domain, [](auto&) {});
 }
 
 } // namespace streak::hv

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hv/grants.hpp"
 
-#include <utility>
-
 #include "hv/device.hpp"
 #include "lib/abi.hpp"
 
@@ -30,20 +28,9 @@ void forget(int gntdev, std::uint64_t index) {
 
 } // namespace
 
-GrantedPage::GrantedPage(GrantedPage&& other) noexcept
-    : fd_(other.fd_), index_(other.index_), memory_(std::exchange(other.memory_, nullptr)) {}
-
-GrantedPage& GrantedPage::operator=(GrantedPage&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    std::swap(index_, other.index_);
-    std::swap(memory_, other.memory_);
-    return *this;
-}
-
-GrantedPage::~GrantedPage() {
-    if (memory_ == nullptr) return;
-    ::munmap(memory_, page_size);
-    forget(fd_, index_);
+void GrantedPage::Unmap::operator()(std::byte* page) const {
+    ::munmap(page, page_size);
+    forget(device, index);
 }
 
 Result<GrantDevice> GrantDevice::open() {
@@ -59,10 +46,8 @@ Result<GrantedPage> GrantDevice::map(DomId domain, GrantRef ref) {
     request.refs[0] = {.domid = domain.raw(), .ref = ref.raw()};
     if (::ioctl(fd_.get(), IOCTL_GNTDEV_MAP_GRANT_REF, &request) != 0) return last_error();
     GrantedPage page;
-    page.fd_ = fd_.get();
-    page.index_ = request.index;
-    page.memory_ = map_page(fd_.get(), request.index);
-    if (page.memory_ != nullptr) return page;
+    page.memory_ = {map_page(fd_.get(), request.index), {fd_.get(), request.index}};
+    if (page) return page;
     const auto error = last_error();
     forget(fd_.get(), request.index);
     return error;
@@ -78,23 +63,11 @@ Result<SharedPage> SharedPage::grant(DomId domain, bool writable) {
     if (::ioctl(fd.get(), IOCTL_GNTALLOC_ALLOC_GREF, &request) != 0) return last_error();
     page.fd_ = std::move(fd); // closing it takes the page back
     page.ref_ = GrantRef(request.gref_ids[0]);
-    page.memory_ = map_page(page.fd_.get(), request.index);
-    if (page.memory_ == nullptr) return last_error();
+    page.memory_.reset(map_page(page.fd_.get(), request.index));
+    if (!page.memory_) return last_error();
     return page;
 }
 
-SharedPage::SharedPage(SharedPage&& other) noexcept
-    : fd_(std::move(other.fd_)), ref_(other.ref_), memory_(std::exchange(other.memory_, nullptr)) {}
-
-SharedPage& SharedPage::operator=(SharedPage&& other) noexcept {
-    fd_ = std::move(other.fd_);
-    std::swap(ref_, other.ref_);
-    std::swap(memory_, other.memory_);
-    return *this;
-}
-
-SharedPage::~SharedPage() {
-    if (memory_ != nullptr) ::munmap(memory_, page_size);
-}
+void SharedPage::Unmap::operator()(std::byte* page) const { ::munmap(page, page_size); }
 
 } // namespace streak::hv

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "base/fd.hpp"
 #include "lib/errno.hpp"
@@ -15,19 +16,18 @@ class GrantDevice;
 /// A page that another domain granted; unmapped with its owner.
 class GrantedPage {
 public:
-    GrantedPage() = default;
-    GrantedPage(GrantedPage&& other) noexcept;
-    GrantedPage& operator=(GrantedPage&& other) noexcept;
-    ~GrantedPage();
-    [[nodiscard]] explicit operator bool() const { return memory_ != nullptr; }
+    [[nodiscard]] explicit operator bool() const { return static_cast<bool>(memory_); }
     /// 4096 bytes that the other domain changes at any time: read each value once, into a local variable.
-    [[nodiscard]] std::byte* data() const { return memory_; }
+    [[nodiscard]] std::byte* data() const { return memory_.get(); }
 
 private:
     friend class GrantDevice;
-    int fd_ = -1; ///< of the device, which outlives its pages
-    std::uint64_t index_ = 0;
-    std::byte* memory_ = nullptr;
+    struct Unmap {
+        int device; ///< which outlives its pages
+        std::uint64_t index;
+        void operator()(std::byte* page) const;
+    };
+    std::unique_ptr<std::byte, Unmap> memory_;
 };
 
 /// Linux's /dev/xen/gntdev: pages that others grant to us.
@@ -48,19 +48,18 @@ public:
     /// Grants a zeroed page through Linux's /dev/xen/gntalloc. ENOENT: the module xen-gntalloc is not loaded; ENOSPC:
     /// it shares as many pages as it may.
     [[nodiscard]] static Result<SharedPage> grant(DomId domain, bool writable = true);
-    SharedPage(SharedPage&& other) noexcept;
-    SharedPage& operator=(SharedPage&& other) noexcept;
-    ~SharedPage();
-
     [[nodiscard]] GrantRef ref() const { return ref_; }
     /// 4096 bytes, as hostile as those of a GrantedPage where the other domain may write.
-    [[nodiscard]] std::byte* data() const { return memory_; }
+    [[nodiscard]] std::byte* data() const { return memory_.get(); }
 
 private:
     SharedPage() = default;
     base::Fd fd_;
     GrantRef ref_{};
-    std::byte* memory_ = nullptr;
+    struct Unmap {
+        void operator()(std::byte* page) const;
+    };
+    std::unique_ptr<std::byte, Unmap> memory_;
 };
 
 } // namespace streak::hv

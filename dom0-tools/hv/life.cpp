@@ -32,58 +32,40 @@ Result<DomId> Hypervisor::create_domain(const NewDomain& parameters) {
 
 Result<> Hypervisor::destroy_domain(DomId domain) {
     for (;;) {
-        auto op = domctl(XEN_DOMCTL_destroydomain, domain);
-        const auto done = run(port_, op);
+        const auto done = order(port_, XEN_DOMCTL_destroydomain, domain);
         // Streak goes on by itself; other hypervisors of this interface ask to be called again.
         if (done || (done.error() != Errno::EAGAIN && done.error() != Errno::ERESTART)) return done;
     }
 }
 
-Result<> Hypervisor::pause(DomId domain) {
-    auto op = domctl(XEN_DOMCTL_pausedomain, domain);
-    return run(port_, op);
-}
-
-Result<> Hypervisor::unpause(DomId domain) {
-    auto op = domctl(XEN_DOMCTL_unpausedomain, domain);
-    return run(port_, op);
-}
+Result<> Hypervisor::pause(DomId domain) { return order(port_, XEN_DOMCTL_pausedomain, domain); }
+Result<> Hypervisor::unpause(DomId domain) { return order(port_, XEN_DOMCTL_unpausedomain, domain); }
 
 Result<> Hypervisor::set_handle(DomId domain, const base::Uuid& handle) {
-    auto op = domctl(XEN_DOMCTL_setdomainhandle, domain);
-    std::ranges::copy(handle.bytes, op.u.setdomainhandle.handle);
-    return run(port_, op);
+    return order(port_, XEN_DOMCTL_setdomainhandle, domain,
+                 [&](auto& u) { std::ranges::copy(handle.bytes, u.setdomainhandle.handle); });
 }
 
 Result<> Hypervisor::set_max_vcpus(DomId domain, std::uint32_t count) {
-    auto op = domctl(XEN_DOMCTL_max_vcpus, domain);
-    op.u.max_vcpus.max = count;
-    return run(port_, op);
+    return order(port_, XEN_DOMCTL_max_vcpus, domain, [&](auto& u) { u.max_vcpus.max = count; });
 }
 
 Result<> Hypervisor::set_max_memory(DomId domain, std::uint64_t kib) {
-    auto op = domctl(XEN_DOMCTL_max_mem, domain);
-    op.u.max_mem.max_memkb = kib;
-    return run(port_, op);
+    return order(port_, XEN_DOMCTL_max_mem, domain, [&](auto& u) { u.max_mem.max_memkb = kib; });
 }
 
 Result<> Hypervisor::set_time_offset(DomId domain, std::int32_t seconds) {
-    auto op = domctl(XEN_DOMCTL_settimeoffset, domain);
-    op.u.settimeoffset.time_offset_seconds = seconds;
-    return run(port_, op);
+    return order(port_, XEN_DOMCTL_settimeoffset, domain,
+                 [&](auto& u) { u.settimeoffset.time_offset_seconds = seconds; });
 }
 
 Result<> Hypervisor::set_tsc_mode(DomId domain, std::uint32_t mode) {
-    auto op = domctl(XEN_DOMCTL_settscinfo, domain);
-    op.u.tsc_info.tsc_mode = mode;
-    return run(port_, op);
+    return order(port_, XEN_DOMCTL_settscinfo, domain, [&](auto& u) { u.tsc_info.tsc_mode = mode; });
 }
 
 Result<> Hypervisor::send_nmi(DomId domain, std::uint32_t vcpu) {
-    auto op = domctl(XEN_DOMCTL_sendtrigger, domain);
-    op.u.sendtrigger.trigger = XEN_DOMCTL_SENDTRIGGER_NMI;
-    op.u.sendtrigger.vcpu = vcpu;
-    return run(port_, op);
+    return order(port_, XEN_DOMCTL_sendtrigger, domain,
+                 [&](auto& u) { u.sendtrigger = {.trigger = XEN_DOMCTL_SENDTRIGGER_NMI, .vcpu = vcpu}; });
 }
 
 Result<EvtchnPort> Hypervisor::allocate_port(DomId domain, DomId remote) {

@@ -121,9 +121,7 @@ Result<> Hypervisor::pin_root(DomId domain, Mfn root) {
 }
 
 Result<> Hypervisor::write_hypercall_page(DomId domain, Mfn frame) {
-    auto op = domctl(XEN_DOMCTL_hypercall_init, domain);
-    op.u.hypercall_init.gmfn = frame.raw();
-    return hv::run(port_, op);
+    return order(port_, XEN_DOMCTL_hypercall_init, domain, [&](auto& u) { u.hypercall_init.gmfn = frame.raw(); });
 }
 
 Result<std::uint64_t> Hypervisor::current_reservation(DomId domain) {

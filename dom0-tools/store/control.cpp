@@ -24,22 +24,18 @@ void add_line(std::string& text, std::string_view name, std::size_t value) {
 [[nodiscard]] Result<std::vector<Operation>> parse_changes(std::span<const std::string_view> words, DomId caller) {
     std::vector<Operation> operations;
     for (std::size_t i = 0; i < words.size(); ++i) {
-        if (words[i].empty()) return fail(Errno::EINVAL);
+        const char what = words[i].empty() ? '\0' : words[i][0];
+        if (!std::string_view("wpr").contains(what) || (what != 'r' && i + 1 == words.size()))
+            return fail(Errno::EINVAL);
         TRY_ASSIGN(path, absolute_path(words[i].substr(1), caller));
         Operation operation{.kind = Operation::Kind::remove, .path = path, .value = {}};
-        if (words[i][0] != 'r') {
-            if (i + 1 == words.size()) return fail(Errno::EINVAL);
-            const std::string_view value = words[++i];
-            if (words[i - 1][0] == 'w') {
-                operation.kind = Operation::Kind::write;
-                operation.value = value;
-            } else if (words[i - 1][0] == 'p') {
-                operation.kind = Operation::Kind::set_permissions;
-                TRY_ASSIGN(permissions, Permissions::parse_text(value));
-                operation.permissions = permissions;
-            } else {
-                return fail(Errno::EINVAL);
-            }
+        if (what == 'w') {
+            operation.kind = Operation::Kind::write;
+            operation.value = words[++i];
+        } else if (what == 'p') {
+            TRY_ASSIGN(permissions, Permissions::parse_text(words[++i]));
+            operation.kind = Operation::Kind::set_permissions;
+            operation.permissions = permissions;
         }
         operations.push_back(std::move(operation));
     }

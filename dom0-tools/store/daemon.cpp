@@ -2,10 +2,10 @@
 #include "store/daemon.hpp"
 
 #include <chrono>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -27,9 +27,10 @@ constexpr unsigned turns_at_once = 32;
 constexpr std::chrono::microseconds sweep_after = 1s;
 constexpr auto predecessor_ends_within = 3s;
 
-[[nodiscard]] base::Outcome<> make_directory(const std::string& path, mode_t mode) {
-    if (::mkdir(path.c_str(), mode) == 0 || errno == static_cast<int>(Errno::EEXIST)) return {};
-    return base::errno_error("can't make the directory " + path, errno);
+[[nodiscard]] base::Outcome<> make_directory(const std::string& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    return error ? base::errno_error("can't make the directory " + path, error.value()) : base::Outcome<>{};
 }
 
 /// Holds the daemon's place: one at a time. What is opened first is closed last when a process is killed, so that its
@@ -81,7 +82,7 @@ private:
 
 base::Outcome<> Daemon::run(const DaemonOptions& options) {
     for (const char* directory : {"/run/streak", "/run/xenstored"})
-        if (auto made = make_directory(base::rooted(directory), 0755); !made) return made;
+        if (auto made = make_directory(base::rooted(directory)); !made) return made;
     auto place = take_place(base::rooted("/run/streak/stored.pid"));
     if (!place) return std::unexpected(place.error());
     place_ = std::move(*place);

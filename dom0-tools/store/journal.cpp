@@ -1,53 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "store/journal.hpp"
 
+#include "store/wire.hpp"
+
 #include <algorithm>
 #include <cstring>
 
 namespace streak::store {
 
 namespace {
-
-enum class Kind : std::uint8_t {
-    node = 1,
-    removal,
-    special,
-    watch,
-    unwatch,
-    transaction_start,
-    transaction_end,
-    output,
-    grave,
-    swept,
-    introduced,
-    released,
-    target,
-    shut_down,
-    taken,
-    handled,
-    stopped,
-    restarted,
-};
-
-class Writer {
-public:
-    Writer(std::string& to, Kind kind) : to_(to) { to_ += static_cast<char>(kind); }
-    template <class Number>
-        requires std::is_integral_v<Number>
-    Writer& operator<<(Number n) {
-        to_.append(reinterpret_cast<const char*>(&n), sizeof n);
-        return *this;
-    }
-    Writer& operator<<(DomId id) { return *this << id.raw(); }
-    Writer& operator<<(std::string_view bytes) {
-        *this << static_cast<std::uint32_t>(bytes.size());
-        to_ += bytes;
-        return *this;
-    }
-
-private:
-    std::string& to_;
-};
 
 /// Gives zeros and empty strings once the bytes are used up, and says so.
 class Reader {
@@ -171,49 +132,13 @@ void put(Tree& tree, std::string_view path, std::string_view value, const Permis
     }
 }
 
-[[nodiscard]] DomId domain_of(SessionId session) { return DomId(static_cast<std::uint16_t>(session)); }
-
 } // namespace
 
 void Records::changed(const Change& change) {
-    if (change.removed) Writer(bytes_, Kind::removal) << change.path;
-    else
-        Writer(bytes_, is_special(change.path) ? Kind::special : Kind::node)
-            << change.path << change.node->value << change.node->permissions.to_wire();
+    if (change.removed) return add(Kind::removal, change.path);
+    const Kind kind = is_special(change.path) ? Kind::special : Kind::node;
+    add(kind, change.path, change.node->value, change.node->permissions.to_wire());
 }
-
-void Records::watching(SessionId session, std::string_view path, const Watch& watch, bool added) {
-    Writer(bytes_, added ? Kind::watch : Kind::unwatch)
-        << domain_of(session) << path << watch.token << std::uint8_t(watch.relative);
-}
-
-void Records::transaction(SessionId session, std::uint32_t id, bool open) {
-    Writer(bytes_, open ? Kind::transaction_start : Kind::transaction_end) << domain_of(session) << id;
-}
-
-void Records::sends(SessionId session, std::string_view message) {
-    Writer(bytes_, Kind::output) << domain_of(session) << message;
-}
-
-void Records::died(DomId domain) { Writer(bytes_, Kind::grave) << domain; }
-void Records::swept() { Writer(bytes_, Kind::swept); }
-
-void Records::introduced(DomId domain, const SavedDomain& as) {
-    Writer(bytes_, Kind::introduced) << domain << as.frame << as.port.raw() << as.request_at << as.response_at;
-}
-
-void Records::released(DomId domain) { Writer(bytes_, Kind::released) << domain; }
-void Records::targets(DomId domain, DomId target) { Writer(bytes_, Kind::target) << domain << target; }
-void Records::shut_down(DomId domain, bool is) { Writer(bytes_, Kind::shut_down) << domain << std::uint8_t(is); }
-
-void Records::took(DomId domain, std::uint32_t request_at, std::string_view bytes) {
-    Writer(bytes_, Kind::taken) << domain << request_at << bytes;
-}
-
-void Records::handled(DomId domain, std::uint32_t request_at) { Writer(bytes_, Kind::handled) << domain << request_at; }
-
-void Records::stopped(DomId domain) { Writer(bytes_, Kind::stopped) << domain; }
-void Records::restarted(DomId domain) { Writer(bytes_, Kind::restarted) << domain; }
 
 void Records::all_of(const SavedState& state) {
     state.tree.for_each([&](const std::string& path, const Node& node) {
@@ -231,7 +156,7 @@ void Records::all_of(const SavedState& state) {
         for (const std::uint32_t t : d.transactions) transaction(id, t, true);
     }
     state.watches.for_each([&](const std::string& path, const Watch& watch) {
-        if (watch.session < Session::first_socket) watching(watch.session, path, watch, true);
+        if (watch.session < first_socket_session) watching(path, watch, true);
     });
     for (const std::uint16_t id : state.graves) died(DomId(id));
 }

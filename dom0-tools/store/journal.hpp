@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "store/service.hpp"
+#include "store/watches.hpp"
 
 // What a daemon needs to go on where the last one was killed, as bytes (docs/store.md). Pure.
 //
@@ -39,28 +38,59 @@ struct SavedState {
     std::set<std::uint16_t> graves{};
 };
 
-/// Collects the records of a commit.
-class Records : public Recorder {
+/// What a record tells of; its fields follow.
+enum class Kind : std::uint8_t {
+    node = 1,
+    removal,
+    special,
+    watch,
+    unwatch,
+    transaction_start,
+    transaction_end,
+    output,
+    grave,
+    swept,
+    introduced,
+    released,
+    target,
+    shut_down,
+    taken,
+    handled,
+    stopped,
+    restarted
+};
+
+/// Collects the records of a commit. Of sessions it is told about those of domains only: the others end with the daemon.
+class Records {
 public:
-    void changed(const Change& change) override;
-    void watching(SessionId session, std::string_view path, const Watch& watch, bool added) override;
-    void transaction(SessionId session, std::uint32_t id, bool open) override;
-    void sends(SessionId session, std::string_view message) override;
-    void died(DomId domain) override;
-    void swept() override;
+    void changed(const Change& change);
+    void watching(std::string_view path, const Watch& watch, bool added) {
+        add(added ? Kind::watch : Kind::unwatch, domain_of(watch.session), path, watch.token, watch.relative);
+    }
+    void transaction(SessionId session, std::uint32_t id, bool open) {
+        add(open ? Kind::transaction_start : Kind::transaction_end, domain_of(session), id);
+    }
+    void sends(SessionId session, std::string_view message) { add(Kind::output, domain_of(session), message); }
+    /// A domain is gone, what it had in the store not yet.
+    void died(DomId domain) { add(Kind::grave, domain); }
+    void swept() { add(Kind::swept); }
 
     /// A new one, or a new ring of one that is known, at the same positions.
-    void introduced(DomId domain, const SavedDomain& as);
-    void released(DomId domain);
-    void targets(DomId domain, DomId target);
-    void shut_down(DomId domain, bool is);
+    void introduced(DomId domain, const SavedDomain& as) {
+        add(Kind::introduced, domain, as.frame, as.port.raw(), as.request_at, as.response_at);
+    }
+    void released(DomId domain) { add(Kind::released, domain); }
+    void targets(DomId domain, DomId target) { add(Kind::target, domain, target); }
+    void shut_down(DomId domain, bool is) { add(Kind::shut_down, domain, is); }
     /// More bytes of a request, up to `request_at`.
-    void took(DomId domain, std::uint32_t request_at, std::string_view bytes);
+    void took(DomId domain, std::uint32_t request_at, std::string_view bytes) {
+        add(Kind::taken, domain, request_at, bytes);
+    }
     /// The request that ends at `request_at` was handled.
-    void handled(DomId domain, std::uint32_t request_at);
-    void stopped(DomId domain);
+    void handled(DomId domain, std::uint32_t request_at) { add(Kind::handled, domain, request_at); }
+    void stopped(DomId domain) { add(Kind::stopped, domain); }
     /// The ring is empty and its indexes are zero.
-    void restarted(DomId domain);
+    void restarted(DomId domain) { add(Kind::restarted, domain); }
     /// All of a state.
     void all_of(const SavedState& state);
 
@@ -69,6 +99,19 @@ public:
     void clear() { bytes_.clear(); }
 
 private:
+    [[nodiscard]] static DomId domain_of(SessionId session) { return DomId(static_cast<std::uint16_t>(session)); }
+    void add(Kind kind, const auto&... fields) {
+        put(kind);
+        (put(fields), ...);
+    }
+    void put(const auto& number) { bytes_.append(reinterpret_cast<const char*>(&number), sizeof number); }
+    void put(DomId id) { put(id.raw()); }
+    void put(std::string_view bytes) {
+        put(static_cast<std::uint32_t>(bytes.size()));
+        bytes_ += bytes;
+    }
+    void put(const std::string& bytes) { put(std::string_view(bytes)); }
+
     std::string bytes_;
 };
 

@@ -5,7 +5,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "store/tree.hpp"
@@ -21,7 +20,7 @@ struct Quota {
     std::size_t permissions = 5;
     std::size_t watches = 128;
     std::size_t transactions = 10;
-    std::size_t transaction_bytes = 256 << 10; ///< what one of them looked at and changed
+    std::size_t transaction_bytes = 512 << 10; ///< that all open ones keep (Service::has_room)
     std::size_t output_bytes = 1 << 20;        ///< replies and events that a client doesn't fetch
 };
 
@@ -66,6 +65,12 @@ struct Operation {
     std::string value;
     Permissions permissions{DomId(0)}; ///< set_permissions only
 };
+
+/// About how much memory an operation keeps when a snapshot has the tree as it was; `before`, `after`: nodes in the tree.
+[[nodiscard]] inline std::size_t kept_by(const Operation& operation, std::size_t before, std::size_t after) {
+    const std::size_t nodes = 1 + (before < after ? after - before : before - after);
+    return 512 * nodes + 2 * (operation.path.size() + operation.value.size());
+}
 
 /// A node that the caller may read. ENOENT, EACCES. `reads` (if any) notes what was looked at.
 [[nodiscard]] Result<NodeRef> read_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads);

@@ -33,17 +33,10 @@ Result<std::string> watched_path(std::string_view text, DomId caller) {
     return std::string(text);
 }
 
-bool is_within(std::string_view path, std::string_view above) {
-    if (above == "/") return path.starts_with('/');
-    return path.starts_with(above) && (path.size() == above.size() || path[above.size()] == '/');
-}
-
 std::string_view parent_of(std::string_view path) {
     const auto slash = path.rfind('/');
     return slash == 0 || slash == path.npos ? std::string_view("/") : path.substr(0, slash);
 }
-
-std::string_view last_part(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 std::string_view take_part(std::string_view& path) {
     path.remove_prefix(std::min<std::size_t>(1, path.size()));

@@ -22,13 +22,8 @@ namespace streak::store {
 [[nodiscard]] Result<std::string> watched_path(std::string_view text, DomId caller);
 
 [[nodiscard]] inline bool is_special(std::string_view path) { return path.starts_with('@'); }
-/// Is `path` the node `above`, or below it?
-[[nodiscard]] bool is_within(std::string_view path, std::string_view above);
 /// Of `/a/b`: `/a`; of `/a` and `/`: `/`.
 [[nodiscard]] std::string_view parent_of(std::string_view path);
-/// Of `/a/b`: `b`; of `/`: nothing.
-[[nodiscard]] std::string_view last_part(std::string_view path);
-
 /// Takes the first part off `/a/b` (which becomes `/b`, then empty).
 [[nodiscard]] std::string_view take_part(std::string_view& path);
 

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 namespace streak::store {
 
@@ -21,11 +22,7 @@ Result<Permissions> Permissions::parse(const std::vector<std::string_view>& word
 
 Result<Permissions> Permissions::parse_text(std::string_view text) {
     std::vector<std::string_view> words;
-    for (std::size_t at = 0; at <= text.size();) {
-        const auto end = std::min(text.find(' ', at), text.size());
-        words.push_back(text.substr(at, end - at));
-        at = end + 1;
-    }
+    for (const auto word : std::views::split(text, ' ')) words.emplace_back(word.begin(), word.end());
     return parse(words);
 }
 

@@ -77,16 +77,21 @@ Service::Handler Service::handler_of(std::uint32_t type) {
     }
 }
 
+/// What a session's open transactions keep: all that they looked at and changed, and all that the session changes beside
+/// them, since each of them has the tree as it was.
+bool Service::has_room(const Session& session) const {
+    std::size_t kept = session.kept_beside;
+    for (const auto& [id, transaction] : session.transactions) kept += transaction.bytes();
+    return environment_.within(session.caller, "transaction-size", kept, environment_.quota.transaction_bytes);
+}
+
 Service::Reply Service::answer(Request& r) {
     if (r.message.type < requests_.size()) ++requests_[r.message.type];
     if (r.message.transaction != 0) {
         const auto found = r.session.transactions.find(r.message.transaction);
         if (found == r.session.transactions.end()) return fail(Errno::ENOENT);
         r.transaction = &found->second;
-        if (r.message.type != XS_TRANSACTION_END &&
-            !environment_.within(r.caller(), "transaction-size", r.transaction->bytes(),
-                                 environment_.quota.transaction_bytes))
-            return fail(Errno::ENOSPC);
+        if (r.message.type != XS_TRANSACTION_END && !has_room(r.session)) return fail(Errno::ENOSPC);
     }
     const Handler handler = handler_of(r.message.type);
     if (!handler) return fail(Errno::ENOSYS);
@@ -190,10 +195,14 @@ Service::Reply Service::apply(Request& r, const std::vector<Operation>& operatio
         *r.transaction = std::move(trial);
         return done;
     }
+    if (!r.session.transactions.empty() && !has_room(r.session)) return fail(Errno::ENOSPC);
     Tree trial = tree_;
     std::vector<Change> changes;
-    for (const Operation& operation : operations)
+    for (const Operation& operation : operations) {
+        const std::size_t before = trial.size();
         TRY(store::apply(trial, r.caller(), environment_, operation, changes));
+        r.session.kept_beside += kept_by(operation, before, trial.size());
+    }
     tree_ = std::move(trial);
     r.changes = std::move(changes);
     return done;
@@ -206,7 +215,7 @@ Service::Reply Service::watch(Request& r) {
         return fail(Errno::E2BIG);
     const Watch watch{r.session.id, std::string(r.strings[1]), !is_special(path) && !r.strings[0].starts_with('/')};
     TRY(watches_.add(path, watch));
-    if (recorder_ && r.session.of_domain()) recorder_->watching(r.session.id, path, watch, true);
+    if (recorder_ && r.session.of_domain()) recorder_->watching(path, watch, true);
     return done;
 }
 
@@ -214,8 +223,7 @@ Service::Reply Service::unwatch(Request& r) {
     TRY(r.parse_strings(2));
     TRY_ASSIGN(path, watched_path(r.strings[0], r.caller().id));
     TRY(watches_.remove(path, r.session.id, r.strings[1]));
-    if (recorder_ && r.session.of_domain())
-        recorder_->watching(r.session.id, path, {r.session.id, std::string(r.strings[1])}, false);
+    if (recorder_ && r.session.of_domain()) recorder_->watching(path, {r.session.id, std::string(r.strings[1])}, false);
     return done;
 }
 
@@ -230,7 +238,7 @@ void Service::reset(Session& session) {
     const auto recorder = session.of_domain() ? recorder_ : nullptr;
     if (recorder) {
         watches_.for_each([&](const std::string& path, const Watch& watch) {
-            if (watch.session == session.id) recorder->watching(session.id, path, watch, false);
+            if (watch.session == session.id) recorder->watching(path, watch, false);
         });
         for (const auto& [id, transaction] : session.transactions) recorder->transaction(session.id, id, false);
     }
@@ -243,6 +251,7 @@ Service::Reply Service::start_transaction(Request& r) {
     const std::size_t open = r.session.transactions.size() + 1;
     if (!environment_.within(r.caller(), "transactions", open, environment_.quota.transactions))
         return fail(Errno::ENOSPC);
+    if (open == 1) r.session.kept_beside = 0;
     do ++last_transaction_;
     while (last_transaction_ == 0 || r.session.transactions.contains(last_transaction_));
     r.session.transactions.emplace(last_transaction_, Transaction(tree_));
@@ -257,6 +266,7 @@ Service::Reply Service::end_transaction(Request& r) {
     if (!commits && r.strings[0] != "F") return fail(Errno::EINVAL);
     const auto ended = r.session.transactions.extract(r.message.transaction);
     r.transaction = nullptr;
+    r.session.kept_beside += ended.mapped().bytes();
     if (recorder_ && r.session.of_domain()) recorder_->transaction(r.session.id, r.message.transaction, false);
     if (commits) TRY(ended.mapped().commit(tree_, r.caller(), environment_, r.changes));
     return done;

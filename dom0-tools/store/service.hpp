@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "store/journal.hpp"
 #include "store/output.hpp"
 #include "store/transaction.hpp"
-#include "store/watches.hpp"
 #include "store/wire.hpp"
 
 // The store without its sockets and rings: requests in, replies and events out.
@@ -31,32 +31,16 @@ public:
     [[nodiscard]] virtual Result<> set_target(DomId domain, DomId target) = 0;
 };
 
-/// A record of what was committed, so that a later daemon can go on from there (journal.hpp). Of sessions it is told
-/// about those of domains only: the others end with the daemon.
-class Recorder {
-public:
-    virtual ~Recorder() = default;
-    virtual void changed(const Change& change) = 0;
-    virtual void watching(SessionId session, std::string_view path, const Watch& watch, bool added) = 0;
-    virtual void transaction(SessionId session, std::uint32_t id, bool open) = 0;
-    virtual void sends(SessionId session, std::string_view message) = 0;
-    /// A domain is gone, what it had in the store not yet.
-    virtual void died(DomId domain) = 0;
-    virtual void swept() = 0;
-};
-
 /// One client: a socket's connection or a domain's ring.
 struct Session {
-    /// Sessions of domains are named by the domain's id; those of sockets are numbered from here.
-    static constexpr SessionId first_socket = 1u << 16;
-
     SessionId id = 0;
     Caller caller;
     std::map<std::uint32_t, Transaction> transactions{};
     Output output{};
-    bool overrun = false; ///< a socket's client that doesn't read: there was too much, it has to be dropped
+    std::size_t kept_beside = 0; ///< by snapshots of open transactions, of what was changed outside of them
+    bool overrun = false;        ///< a socket's client that doesn't read: there was too much, it has to be dropped
 
-    [[nodiscard]] bool of_domain() const { return id < first_socket; }
+    [[nodiscard]] bool of_domain() const { return id < first_socket_session; }
 };
 
 class Service {
@@ -91,7 +75,8 @@ public:
     [[nodiscard]] Watches& watches() { return watches_; }
     /// Rights on the events of announce(): who may know.
     [[nodiscard]] std::map<std::string, NodeRef, std::less<>>& special() { return special_; }
-    void set_recorder(Recorder* recorder) { recorder_ = recorder; }
+    /// Where to record what is committed, so that a later daemon can go on from there.
+    void set_recorder(Records* recorder) { recorder_ = recorder; }
 
 private:
     struct Request;
@@ -124,6 +109,7 @@ private:
     [[nodiscard]] Reply control_quota(Request& r);
 
     [[nodiscard]] Reply answer(Request& r);
+    [[nodiscard]] bool has_room(const Session& session) const;
     [[nodiscard]] Reply apply(Request& r, const std::vector<Operation>& operations);
     [[nodiscard]] Reply set_special(Request& r, const std::string& name, const Permissions& permissions);
     [[nodiscard]] bool may_know(const Caller& who, const Change& change) const;
@@ -146,9 +132,9 @@ private:
     std::map<SessionId, std::unique_ptr<Session>> sessions_;
     std::vector<SessionId> woken_;
     std::vector<Grave> graves_;
-    SessionId last_session_ = Session::first_socket - 1;
+    SessionId last_session_ = first_socket_session - 1;
     std::uint32_t last_transaction_ = 0;
-    Recorder* recorder_ = nullptr;
+    Records* recorder_ = nullptr;
 
     std::array<std::uint64_t, XS_TYPE_COUNT> requests_{};        ///< by type
     std::map<std::string, std::uint64_t, std::less<>> refusals_; ///< by quota

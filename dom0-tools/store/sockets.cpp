@@ -133,22 +133,20 @@ void Sockets::drop(Client& client) {
     clients_.erase(id);
 }
 
+/// One of the steps above for a client that may have gone.
+void Sockets::go_on(SessionId id, bool (Sockets::*step)(Client&)) {
+    const auto found = clients_.find(id);
+    if (found == clients_.end()) return;
+    if ((this->*step)(*found->second)) wait_for(*found->second);
+    else drop(*found->second);
+}
+
 void Sockets::flush_woken() {
-    for (const SessionId id : store_.take_woken_sockets()) {
-        const auto found = clients_.find(id);
-        if (found == clients_.end()) continue;
-        if (flush(*found->second)) wait_for(*found->second);
-        else drop(*found->second);
-    }
+    for (const SessionId id : store_.take_woken_sockets()) go_on(id, &Sockets::flush);
 }
 
 bool Sockets::run() {
-    for (const SessionId id : std::exchange(left_over_, {})) {
-        const auto found = clients_.find(id);
-        if (found == clients_.end()) continue;
-        if (serve(*found->second)) wait_for(*found->second);
-        else drop(*found->second);
-    }
+    for (const SessionId id : std::exchange(left_over_, {})) go_on(id, &Sockets::serve);
     return !left_over_.empty();
 }
 

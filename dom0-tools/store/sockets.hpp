@@ -41,6 +41,7 @@ private:
     [[nodiscard]] bool flush(Client& client);
     void wait_for(Client& client);
     void drop(Client& client);
+    void go_on(SessionId id, bool (Sockets::*step)(Client&));
 
     sd_event* loop_;
     Store& store_;

@@ -27,14 +27,9 @@ Result<std::string> StateFile::read() const {
     struct stat status{};
     if (::fstat(file.get(), &status) != 0) return last_error();
     std::string content(static_cast<std::size_t>(status.st_size), '\0');
-    std::size_t got = 0;
-    while (got < content.size()) {
-        const ssize_t n = ::read(file.get(), content.data() + got, content.size() - got);
-        if (n < 0) return last_error();
-        if (n == 0) break;
-        got += static_cast<std::size_t>(n);
-    }
-    content.resize(got);
+    const ssize_t got = ::read(file.get(), content.data(), content.size());
+    if (got < 0) return last_error();
+    content.resize(static_cast<std::size_t>(got));
     if (!content.starts_with(std::string_view(magic, sizeof magic))) return fail(Errno::EINVAL);
     return content.substr(sizeof magic);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "store/store.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "base/error.hpp"
@@ -130,9 +129,9 @@ void Store::begin_file() {
 void Store::wake() {
     for (const SessionId id : service_.take_woken()) {
         const auto found =
-            id < Session::first_socket ? connections_.find(static_cast<std::uint16_t>(id)) : connections_.end();
+            id < first_socket_session ? connections_.find(static_cast<std::uint16_t>(id)) : connections_.end();
         if (found != connections_.end()) schedule(DomId(found->first), found->second);
-        else if (id >= Session::first_socket) woken_sockets_.push_back(id);
+        else if (id >= first_socket_session) woken_sockets_.push_back(id);
     }
 }
 

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "base/log.hpp"
-#include "store/journal.hpp"
 #include "store/ring.hpp"
+#include "store/service.hpp"
 #include "store/state_file.hpp"
 
 namespace streak::store {

@@ -6,8 +6,9 @@
 namespace streak::store {
 
 Result<> Transaction::apply(const Caller& who, const Environment& environment, Operation operation) {
+    const std::size_t before = tree_.size();
     TRY(store::apply(tree_, who, environment, operation, changes_));
-    log_bytes_ += sizeof operation + operation.path.size() + operation.value.size();
+    log_bytes_ += kept_by(operation, before, tree_.size());
     log_.push_back(std::move(operation));
     return {};
 }

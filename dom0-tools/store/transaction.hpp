@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <utility>
 #include <vector>
 
 #include "store/operation.hpp"
@@ -28,7 +27,7 @@ public:
 
     [[nodiscard]] const Tree& tree() const { return tree_; }
     [[nodiscard]] Reads& reads() { return reads_; }
-    /// About how much memory it keeps, beside the nodes.
+    /// About how much memory it keeps.
     [[nodiscard]] std::size_t bytes() const { return log_bytes_ + reads_.bytes; }
 
     /// On the snapshot; the same errors as store::apply.

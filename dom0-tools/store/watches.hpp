@@ -10,8 +10,9 @@
 
 namespace streak::store {
 
-/// Names a session (service.hpp).
+/// Names a session (service.hpp): those of domains by the domain's id, those of sockets by numbers from here on.
 using SessionId = std::uint64_t;
+inline constexpr SessionId first_socket_session = 1u << 16;
 
 /// Somebody waits for changes of a node and of all below it.
 struct Watch {

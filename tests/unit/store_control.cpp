@@ -132,6 +132,44 @@ TEST_CASE("a transaction's size and a client's unread output are limited", "[sto
         CHECK(w.ask(*w.one, XS_READ, "data\0"s, id) == "ENOSPC\0"s);
         CHECK(w.end(*w.one, id) == yes);
     }
+    SECTION("what is made and removed again counts") {
+        const auto id = w.begin(*w.one);
+        std::string deep = "data";
+        for (int i = 0; i < 200; ++i) deep += "/d";
+        std::size_t turns = 0;
+        while (turns < 100 && w.ask(*w.one, XS_WRITE, deep + "\0v"s, id) == yes &&
+               w.ask(*w.one, XS_RM, "data/d\0"s, id) == yes)
+            ++turns;
+        CHECK(turns < 10);
+        CHECK(w.refusals.back().quota == "transaction-size");
+        CHECK(w.end(*w.one, id, false) == yes);
+    }
+    SECTION("what snapshots of transactions keep counts, for all of them together") {
+        std::vector<std::uint32_t> open;
+        std::size_t written = 0, kept = 0;
+        const auto write = [&](unsigned node, std::uint32_t in = 0) {
+            const std::string content(1900, static_cast<char>('a' + open.size()));
+            const bool good = w.ask(*w.one, XS_WRITE, "data/" + std::to_string(node) + '\0' + content, in) == yes;
+            written += content.size();
+            if (good && !open.empty()) kept += content.size();
+            return good;
+        };
+        for (unsigned node = 0; node < 900; ++node) CHECK(write(node)); // nobody looks at what was before
+        while (open.size() < Quota{}.transactions) {
+            open.push_back(w.begin(*w.one));
+            for (unsigned node = 0; node < 900; ++node) (void)write(node, node % 2 ? open.back() : 0);
+        }
+        CHECK(written > 16u << 20);
+        CHECK(kept <= Quota{}.transaction_bytes);
+        CHECK(w.refusals.back().quota == "transaction-size");
+        CHECK(w.refusals.back().domain == 1);
+        CHECK(w.refusals.back().value > Quota{}.transaction_bytes);
+        CHECK(w.ask(*w.one, XS_READ, "data/0\0"s).size() == 1900); // reading keeps nothing
+        CHECK(w.ask(*w.two, XS_WRITE, "data/x\0001"s) == yes);
+        for (const auto id : open) CHECK(w.end(*w.one, id, false) == yes);
+        CHECK(write(0));
+        CHECK(w.end(*w.one, w.begin(*w.one)) == yes);
+    }
     SECTION("what is looked at counts") {
         const auto id = w.begin(*w.one);
         std::size_t looks = 0;

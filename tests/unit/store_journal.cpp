@@ -21,7 +21,7 @@ std::string text_of(const Tree& tree) {
 std::string text_of(const Watches& watches) {
     std::string text;
     watches.for_each([&](const std::string& path, const Watch& watch) {
-        if (watch.session < Session::first_socket)
+        if (watch.session < first_socket_session)
             text += "watch " + path + " " + std::to_string(watch.session) + " " + watch.token +
                     (watch.relative ? " relative\n" : "\n");
     });

@@ -63,7 +63,7 @@ Model contents(const Tree& tree) {
 
 void apply_to(Model& m, const Operation& op) {
     if (op.kind == Operation::Kind::remove) {
-        std::erase_if(m, [&](const auto& entry) { return is_within(entry.first, op.path); });
+        std::erase_if(m, [&](const auto& entry) { return (entry.first + "/").starts_with(op.path + "/"); });
         return;
     }
     for (std::string_view above = parent_of(op.path); above != "/"; above = parent_of(above))
