@@ -14,53 +14,29 @@ public:
     static constexpr bool reading = false;
 
     static void require(bool, std::string_view) {}
-    void text(std::string_view name, const std::string& value, std::size_t, Characters) {
-        begin(name);
-        out_ += '"';
-        for (const char c : value) put(c);
-        out_ += '"';
-    }
-    void number(std::string_view name, auto value, auto, auto) {
-        begin(name);
-        out_ += std::to_string(value);
-    }
-    void flag(std::string_view name, bool value) {
-        begin(name);
-        out_ += value ? "true" : "false";
-    }
+    void text(std::string_view name, const std::string& value, std::size_t, Characters) { put(name, value); }
+    void number(std::string_view name, auto value, auto, auto) { put(name, value); }
+    void flag(std::string_view name, bool value) { put(name, value); }
     void list(std::string_view name, auto& items, std::size_t, auto&& write) {
-        begin(name);
-        out_ += '[';
+        Json all = Json::array();
         for (auto& item : items) {
-            if (out_.back() != '[') out_ += ',';
-            braces([&] { write(*this, item); });
+            JsonWriter inner;
+            write(inner, item);
+            all.push_back(std::move(inner.json_));
         }
-        out_ += ']';
+        put(name, std::move(all));
     }
     void object(std::string_view name, auto&& write) {
-        begin(name);
-        braces([&] { write(*this); });
+        JsonWriter inner;
+        write(inner);
+        put(name, std::move(inner.json_));
     }
-    void braces(auto&& write) {
-        out_ += '{';
-        write();
-        out_ += '}';
-    }
-    [[nodiscard]] std::string take() { return std::move(out_); }
+    [[nodiscard]] std::string text() const { return json_.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 private:
-    void begin(std::string_view name) {
-        if (out_.back() != '{') out_ += ',';
-        out_.append("\"").append(name).append("\":");
-    }
-    void put(char c) {
-        constexpr char digits[] = "0123456789abcdef";
-        if (c == '"' || c == '\\') (out_ += '\\') += c;
-        else if (static_cast<unsigned char>(c) >= 0x20) out_ += c;
-        else ((out_ += "\\u00") += digits[c >> 4]) += digits[c & 15];
-    }
+    void put(std::string_view name, Json value) { json_.emplace(name, std::move(value)); }
 
-    std::string out_;
+    Json json_ = Json::object();
 };
 
 class JsonReader {
@@ -115,8 +91,8 @@ private:
 
 std::string to_json(const Parsed& parsed) {
     JsonWriter writer;
-    writer.braces([&] { fields::parsed(writer, const_cast<Parsed&>(parsed)); });
-    return writer.take();
+    fields::parsed(writer, const_cast<Parsed&>(parsed));
+    return writer.text();
 }
 
 base::Outcome<Parsed> from_json(std::string_view text) {

@@ -64,18 +64,6 @@ void Reader::set(const Node& node, Fate fate, std::string text, std::string reme
     finding.remedy = std::move(remedy);
 }
 
-void Reader::note(const Node& node, std::string text, std::string remedy) {
-    set(node, Fate::used, std::move(text), std::move(remedy));
-}
-
-void Reader::ignore(const Node& node, std::string text, std::string remedy) {
-    set(node, Fate::ignored, std::move(text), std::move(remedy));
-}
-
-void Reader::refuse(const Node& node, std::string text, std::string remedy) {
-    set(node, Fate::refused, std::move(text), std::move(remedy));
-}
-
 void Reader::refuse_missing(const Element& element, const std::string& name, std::string text, std::string remedy) {
     findings_.push_back({Fate::refused, element.line, findings_[element.finding].element + "/" + name, std::move(text),
                          std::move(remedy)});

@@ -22,9 +22,15 @@ public:
     /// Gives all of `element` its findings. `place` is where the vocabulary looks, `path` what people read.
     void classify(Element& element, const std::string& place, const std::string& path);
 
-    void note(const Node& node, std::string text, std::string remedy = {});
-    void ignore(const Node& node, std::string text, std::string remedy = {});
-    void refuse(const Node& node, std::string text, std::string remedy = {});
+    void note(const Node& node, std::string text, std::string remedy = {}) {
+        set(node, Finding::Fate::used, std::move(text), std::move(remedy));
+    }
+    void ignore(const Node& node, std::string text, std::string remedy = {}) {
+        set(node, Finding::Fate::ignored, std::move(text), std::move(remedy));
+    }
+    void refuse(const Node& node, std::string text, std::string remedy = {}) {
+        set(node, Finding::Fate::refused, std::move(text), std::move(remedy));
+    }
     /// Refuses `element` for lack of `name`, an element or attribute ("@dev").
     void refuse_missing(const Element& element, const std::string& name, std::string text, std::string remedy = {});
     /// Whether `node` is there and neither ignored nor refused.

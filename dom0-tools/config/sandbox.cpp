@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/sandbox.hpp"
 
+#include <fcntl.h>
+#include <seccomp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 
 #include "base/confine.hpp"
-#include "config/confine.hpp"
 #include "config/packed.hpp"
 #include "config/values.hpp"
 #include "config/xml_tree.hpp"
@@ -19,6 +23,45 @@ namespace streak::config {
 namespace {
 
 constexpr std::uint32_t max_answer = 16 << 20;
+constexpr rlim_t memory_bytes = 64 << 20; ///< beyond what the process has at the start
+constexpr rlim_t cpu_seconds = 120;       ///< of a whole life
+
+bool limit_memory() {
+#ifdef __SANITIZE_ADDRESS__
+    return true; // its shadow of the address space is larger than any limit
+#else
+    char text[32] = {};
+    const base::Fd file(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+    const ssize_t bytes = ::read(file.get(), text, sizeof text - 1);
+    const rlim_t now = bytes <= 0 ? rlim_t{1} << 30 : std::strtoull(text, nullptr, 10) * 4096;
+    return base::limit(RLIMIT_AS, now + memory_bytes);
+#endif
+}
+
+using Filter = std::unique_ptr<std::remove_pointer_t<scmp_filter_ctx>, decltype(&seccomp_release)>;
+
+/// The system calls of a process that reads and writes descriptor 0 and gets memory, none of it executable; null: no
+/// memory. Made before the fork, so that the child of a program with threads need not.
+Filter worker_filter() {
+    Filter filter(seccomp_init(SCMP_ACT_KILL_PROCESS), seccomp_release);
+    if (!filter) return filter;
+    bool good = true;
+    const auto allow = [&](int call, auto... conditions) {
+        good = good && seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, call, sizeof...(conditions), conditions...) == 0;
+    };
+    for (const int call : {SCMP_SYS(read), SCMP_SYS(write)}) allow(call, SCMP_A0(SCMP_CMP_EQ, 0, 0));
+    for (const int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) allow(call, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    for (const int call : {SCMP_SYS(exit_group), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
+                           SCMP_SYS(futex), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time)})
+        allow(call);
+    if (!good) filter.reset();
+    return filter;
+}
+
+/// Takes all rights but those of `filter` and descriptor 0 from this process, for good.
+bool confine(const Filter& filter) {
+    return limit_memory() && base::give_up_rights(1, cpu_seconds) && seccomp_load(filter.get()) == 0;
+}
 
 /// What precedes the bytes of a request or an answer.
 struct Header {
@@ -137,31 +180,22 @@ std::string Sandbox::stop() {
     return {};
 }
 
-bool Sandbox::receive(char* into, std::size_t bytes, std::chrono::steady_clock::time_point deadline) {
-    while (bytes > 0) {
-        const ssize_t got = ::recv(socket_.get(), into, bytes, 0);
-        if (got <= 0 || std::chrono::steady_clock::now() > deadline) return false;
-        into += got, bytes -= static_cast<std::size_t>(got);
-    }
-    return true;
-}
-
 std::expected<std::string, Sandbox::Failure> Sandbox::exchange(char kind, std::string_view request) {
     const auto deadline = std::chrono::steady_clock::now() + options_.timeout;
     const auto failed = [&] {
         return std::unexpected(std::chrono::steady_clock::now() >= deadline ? Failure::too_long : Failure::died);
     };
     const std::string whole = message(kind, request);
-    for (std::string_view rest = whole; !rest.empty();) {
-        const ssize_t put = ::send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
-        if (put <= 0) return failed();
-        rest.remove_prefix(static_cast<std::size_t>(put));
-    }
+    const auto receive = [&](void* into, std::size_t bytes) {
+        return ::recv(socket_.get(), into, bytes, MSG_WAITALL) == static_cast<ssize_t>(bytes);
+    };
+    if (::send(socket_.get(), whole.data(), whole.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(whole.size()))
+        return failed();
     Header header;
-    if (!receive(reinterpret_cast<char*>(&header), sizeof header, deadline)) return failed();
+    if (!receive(&header, sizeof header)) return failed();
     if (header.bytes > max_answer) return std::unexpected(Failure::died);
     std::string answer(header.bytes, '\0');
-    if (!receive(answer.data(), answer.size(), deadline)) return failed();
+    if (!receive(answer.data(), answer.size())) return failed();
     return answer;
 }
 

@@ -48,7 +48,6 @@ private:
 
     base::Outcome<> start_locked();
     std::expected<std::string, Failure> exchange(char kind, std::string_view request);
-    bool receive(char* into, std::size_t bytes, std::chrono::steady_clock::time_point deadline);
     /// Ends the process; says how it had ended by itself, if it had.
     std::string stop();
 

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "config/fields.hpp"
 #include "config/text_edit.hpp"
-#include "config/values.hpp"
 
 namespace streak::config {
 
 namespace {
 
-std::string_view name_of(Action action) {
-    constexpr std::string_view names[] = {"destroy", "restart", "rename-restart", "preserve"};
-    return names[static_cast<std::size_t>(action)];
-}
+std::string_view name_of(Action action) { return fields::actions[static_cast<std::size_t>(action)]; }
 
 /// Lines of XML, indented by depth.
 class Writer {
@@ -77,8 +74,7 @@ void write_single(Writer& out, std::string_view element, std::string_view name, 
 }
 
 void write_interface(Writer& out, const Interface& interface) {
-    constexpr std::string_view types[] = {"bridge", "ethernet", "network"};
-    const std::string_view type = types[static_cast<std::size_t>(interface.source)];
+    const std::string_view type = fields::interface_sources[static_cast<std::size_t>(interface.source)];
     out.line(2, "<interface type='", type, "'>");
     if (interface.mac != MacAddress{}) write_single(out, "mac", "address", to_text(interface.mac));
     write_single(out, "source", type, interface.bridge);

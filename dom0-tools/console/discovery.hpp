@@ -4,7 +4,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <string>
 
 #include "console/consoles.hpp"
 #include "hv/hypervisor.hpp"
