@@ -8,7 +8,7 @@
 #include <map>
 #include <string>
 
-#include "store/journal.hpp"
+#include "store/service.hpp"
 
 using namespace streak;
 using namespace streak::store;
