@@ -26,9 +26,8 @@ CpuId place(const Vcpu& vcpu) {
 }
 
 /// Must the CPU of this queue choose anew, now that `vcpu` waits there? The queue is locked.
-bool needs_choice(CpuQueue& q, const Vcpu& vcpu, u64 now) {
+bool needs_choice(const CpuQueue& q, const Vcpu& vcpu) {
     if (q.running == nullptr || q.running->is_idle() || vcpu.sched.throttled) return true;
-    charge_running(q, now);
     // The first one waiting starts the running one's slice.
     return q.queue.waiting() == 1 || sched::RunQueue::preempts(vcpu.sched, q.running->sched);
 }
@@ -38,8 +37,9 @@ void enqueue(CpuQueue& q, Vcpu& vcpu) {
     const u64 now = clock::now();
     const CpuId cpu(vcpu.sched.cpu.load());
     set_runstate(vcpu, false, now);
+    charge_running(q, now); // the queue's clock follows
     q.queue.enqueue(vcpu.sched, now, true);
-    const bool choose = needs_choice(q, vcpu, now);
+    const bool choose = needs_choice(q, vcpu);
     q.lock.unlock();
     if (choose) arch::raise_work(cpu, arch::Work::schedule);
 }
@@ -76,7 +76,6 @@ void init_vcpu(Vcpu& vcpu) {
     // Spread the vCPUs of a domain over the CPUs from the start.
     s.cpu.store(vcpu.id.raw() % arch::online_cpu_count());
     while (!smp::online().test(CpuId(s.cpu.load()))) s.cpu.store((s.cpu.load() + 1) % max_cpus);
-    s.vruntime = queues[s.cpu.load()].queue.clock();
 }
 
 void destroy_vcpu(Vcpu& vcpu) {

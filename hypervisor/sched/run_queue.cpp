@@ -2,6 +2,7 @@
 #include "sched/run_queue.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace streak::sched {
 
@@ -29,7 +30,9 @@ bool RunQueue::exhausted(const Entity& entity, u64 now) {
 }
 
 void RunQueue::enqueue(Entity& entity, u64 now, bool woken) {
-    if (woken) {
+    if (std::exchange(entity.fresh, false)) {
+        entity.vruntime = clock() + slice_ns;
+    } else if (woken) {
         const u64 earliest = clock() - weighted(wake_credit_ns, entity.weight);
         if (before(entity.vruntime, earliest)) entity.vruntime = earliest;
     }

@@ -10,7 +10,8 @@
 
 // Weighted fair sharing of one CPU. Every entity has a virtual clock that runs slower the heavier it is;
 // the one whose clock is furthest behind runs next. A sleeper comes back at most a little behind the others,
-// so it is served soon but can't save up time. An entity with a cap gets that share of each period
+// so it is served soon but can't save up time. A new one starts a slice ahead: whoever made it finishes
+// the request of which that was a part. An entity with a cap gets that share of each period
 // and is set aside until the next one when it is used up.
 //
 // The queue takes no locks and reads no clock; the running entity is not in it.
@@ -35,6 +36,7 @@ struct Entity : HeapNode {
     u64 release = 0;             ///< set aside until then, when throttled
     bool queued = false;
     bool throttled = false;
+    bool fresh = true; ///< never ran
 };
 
 class RunQueue {

@@ -23,6 +23,7 @@ struct Simulation {
     u64 idle = 0;
 
     void add(Entity& entity) {
+        entity.fresh = false;
         entity.vruntime = queue.clock();
         queue.enqueue(entity, now, true);
         all.push_back(&entity);
@@ -111,6 +112,7 @@ TEST_CASE("a sleeper is served soon, but does not save up time", "[sched]") {
     Simulation s;
     Entity hog, sleeper;
     s.add(hog);
+    sleeper.fresh = false;
     sleeper.vruntime = s.queue.clock();
     s.run(1'000 * ms);
     // It has slept for a second: it pre-empts, and is behind by the wake-up credit at most.
@@ -120,6 +122,26 @@ TEST_CASE("a sleeper is served soon, but does not save up time", "[sched]") {
     s.queue.charge(sleeper, 2 * wake_credit_ns, s.now += 2 * wake_credit_ns);
     s.queue.enqueue(sleeper, s.now, false);
     REQUIRE(s.queue.pop(s.now) == &hog);
+}
+
+TEST_CASE("a new entity waits for the slice of the one that made it", "[sched]") {
+    Simulation s;
+    Entity maker, made;
+    s.add(maker);
+    s.run(100 * ms);
+    REQUIRE(s.queue.pop(s.now) == &maker);
+    s.queue.enqueue(made, s.now, true);
+    REQUIRE_FALSE(RunQueue::preempts(made, maker));
+    s.queue.charge(maker, slice_ns / 2, s.now += slice_ns / 2);
+    s.queue.enqueue(maker, s.now, false);
+    REQUIRE(s.queue.pop(s.now) == &maker);
+    s.queue.charge(maker, slice_ns, s.now += slice_ns);
+    REQUIRE(RunQueue::preempts(made, maker));
+    s.queue.enqueue(maker, s.now, false);
+    REQUIRE(s.queue.pop(s.now) == &made);
+    // From now on it is a sleeper like any other.
+    s.queue.enqueue(made, s.now += 100 * ms, true);
+    REQUIRE(s.queue.pop(s.now) == &made);
 }
 
 TEST_CASE("two that run don't pre-empt each other within the margin", "[sched]") {
