@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The toolstack: every folder is a library; programs are the *_main.cpp files.
 
-TOOLS_CXXFLAGS := -std=c++23 -O2 -g -fPIE -D_GLIBCXX_ASSERTIONS -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+TOOLS_CXXFLAGS := -std=c++23 -O2 -g -fPIE -ffunction-sections -D_GLIBCXX_ASSERTIONS -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
                   -Wall -Wextra -Werror -Ihypervisor -Idom0-tools -I. -I/usr/include/libxml2 $(PREFIX_MAP)
 TOOLS_SRCS     := $(sort $(wildcard dom0-tools/*/*.cpp))
 TOOLS_MAINS    := $(filter %_main.cpp, $(TOOLS_SRCS))
@@ -14,6 +14,11 @@ LIBS_streak-consoled := -lsystemd
 LIBS_streakd         := -lsystemd -lmicrohttpd -lxml2 -lseccomp -lmnl -lnettle -lfmt -llzma -lz -lzstd -llz4 -llzo2
 LIBS_streak          := -lhttp_parser
 TOOLS_STATIC         := streak
+LINK_streak          := -Wl,-T,dom0-tools/cli/common_code.ld
+# Code that runs once for each start is quick when there is little to bring in; long answers are read by loops.
+$(OUT)/tools/obj/dom0-tools/cli/%.o: TOOLS_CXXFLAGS += -Os
+$(OUT)/tools/obj/dom0-tools/cli/json.cpp.o: TOOLS_CXXFLAGS += -O2
+$(OUT)/tools/streak: dom0-tools/cli/common_code.ld
 
 # dom0-tools/store/streak-stored_main.cpp makes build/tools/streak-stored.
 TOOLS_PROGRAMS := $(patsubst %_main.cpp,%,$(notdir $(TOOLS_MAINS)))
@@ -30,7 +35,7 @@ $(OUT)/tools/libstreak.a: $(patsubst %,$(OUT)/tools/obj/%.o,$(TOOLS_SHARED))
 define tools_program
 $(OUT)/tools/$(1): $(OUT)/tools/obj/$(filter %/$(1)_main.cpp,$(TOOLS_MAINS)).o $(OUT)/tools/libstreak.a
 	$$(call say,LD,$$@)
-	$$(Q)$$(CXX) $(if $(filter $(1),$(TOOLS_STATIC)),-static -no-pie,-pie) -Wl,-z,relro,-z,now -Wl,--gc-sections -o $$@ $$^ $$(LIBS_$(1))
+	$$(Q)$$(CXX) $(if $(filter $(1),$(TOOLS_STATIC)),-static -no-pie,-pie) -Wl,-z,relro,-z,now -Wl,--gc-sections $(LINK_$(1)) -o $$@ $$(filter %.o %.a,$$^) $$(LIBS_$(1))
 endef
 $(foreach program,$(TOOLS_PROGRAMS),$(eval $(call tools_program,$(program))))
 
