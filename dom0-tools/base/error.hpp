@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "lib/errno.hpp"
@@ -12,7 +13,7 @@
 
 namespace streak::base {
 
-/// What sort of failure it is; decides the exit status of `streak` (docs/cli.md) and the HTTP status (docs/api.md).
+/// What sort of failure it is.
 enum class ErrorKind : std::uint8_t {
     usage,       ///< the request makes no sense as written
     invalid,     ///< a definition, kernel or value that can't be used
@@ -24,6 +25,17 @@ enum class ErrorKind : std::uint8_t {
     timeout,     ///< the guest or a backend did not answer
     internal,    ///< our own fault
 };
+
+/// What a kind is called in answers, and what it means elsewhere.
+struct KindText {
+    std::string_view name;
+    int exit_status;      ///< of `streak` (docs/cli.md)
+    unsigned http_status; ///< of the API (docs/api.md)
+};
+inline constexpr KindText kind_texts[] = {{"usage", 2, 400},       {"invalid", 3, 422}, {"not_found", 4, 404},
+                                          {"conflict", 5, 409},    {"refused", 6, 403}, {"resources", 7, 507},
+                                          {"unavailable", 8, 503}, {"timeout", 9, 504}, {"internal", 1, 500}};
+[[nodiscard]] constexpr const KindText& text_of(ErrorKind kind) { return kind_texts[static_cast<std::size_t>(kind)]; }
 
 struct Error {
     ErrorKind kind = ErrorKind::internal;

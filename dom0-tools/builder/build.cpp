@@ -35,10 +35,10 @@ public:
     CopyBuffer(const CopyBuffer&) = delete;
     CopyBuffer& operator=(const CopyBuffer&) = delete;
 
-    /// Empty: no memory.
-    [[nodiscard]] std::span<std::byte> at_least(std::size_t bytes) {
+    [[nodiscard]] base::Outcome<std::span<std::byte>> at_least(std::size_t bytes, std::string_view kernel) {
         if (memory_.bytes().size() < bytes) {
-            memory_ = PageBuffer(bytes, false);
+            TRY_ASSIGN(memory, PageBuffer::make(bytes, false, kernel));
+            memory_ = std::move(memory);
             (void)::madvise(memory_.bytes().data(), bytes, MADV_POPULATE_WRITE); // in one go, without page faults
         }
         return memory_.bytes();
@@ -93,6 +93,12 @@ std::unexpected<base::Error> failed(const char* what, Errno code) {
     return base::hypercall_error(fmt::format("the guest can't be built: {}", what), code);
 }
 
+template <class T> base::Outcome<T> checked(Result<T> result, const char* what) {
+    if (!result) return failed(what, result.error());
+    if constexpr (std::is_void_v<T>) return {};
+    else return std::move(*result);
+}
+
 std::unexpected<base::Error> out_of_tables() {
     return base::error(ErrorKind::internal, "the guest's page tables were planned too small");
 }
@@ -124,9 +130,8 @@ base::Outcome<> Builder::map_start() {
         const auto frames = frames_of(*region);
         mapped_.insert(mapped_.end(), frames.begin(), frames.end());
     }
-    auto mapping = hypervisor_.map(request_.domain, mapped_);
-    if (!mapping) return failed("its first pages can't be mapped", mapping.error());
-    mapping_ = std::move(*mapping);
+    TRY_ASSIGN(mapping, checked(hypervisor_.map(request_.domain, mapped_), "its first pages can't be mapped"));
+    mapping_ = std::move(mapping);
     return {};
 }
 
@@ -143,17 +148,14 @@ base::Outcome<> Builder::write_tables() {
     if (layout_.p2m_tables.present() && !writer.map(layout_.p2m.address, frames_of(layout_.p2m), true))
         return out_of_tables();
 
-    const auto info = hypervisor_.info(request_.domain);
-    if (!info) return failed("it can't be examined", info.error());
-    const start_info_t start_info = make_start_info(request_, layout_, frames_, info->shared_info);
+    TRY_ASSIGN(info, checked(hypervisor_.info(request_.domain), "it can't be examined"));
+    const start_info_t start_info = make_start_info(request_, layout_, frames_, info.shared_info);
     std::memcpy(memory_of(mapped_.size() - 1, 1).data(), &start_info, sizeof start_info);
     return {};
 }
 
 base::Outcome<> Builder::write(Mfn root, std::uint64_t address, std::span<const std::byte> bytes, const char* what) {
-    const auto written = hypervisor_.write_guest(request_.domain, root, address, bytes);
-    if (!written) return failed(what, written.error());
-    return {};
+    return checked(hypervisor_.write_guest(request_.domain, root, address, bytes), what);
 }
 
 base::Outcome<> Builder::write_kernel() {
@@ -162,8 +164,7 @@ base::Outcome<> Builder::write_kernel() {
     for (const auto& piece : pieces) largest = std::max(largest, std::min(piece.bytes, most_at_once));
     if (largest == 0) return {};
     CopyBuffer buffer;
-    const auto memory = buffer.at_least(largest);
-    if (memory.empty()) return base::error(ErrorKind::resources, "no memory to read the kernel");
+    TRY_ASSIGN(memory, buffer.at_least(largest, request_.kernel->plan().name));
     for (const auto& piece : pieces)
         for (std::uint64_t at = 0; at < piece.bytes; at += most_at_once) {
             const auto part = memory.first(std::min(piece.bytes - at, most_at_once));
@@ -195,30 +196,24 @@ base::Outcome<> Builder::finish_memory() {
     mapping_ = {};
     if (const auto page = request_.kernel->plan().start.notes.hypercall_page) {
         const Mfn frame(frames_[(*page - layout_.virt_base) / page_size]);
-        if (const auto written = hypervisor_.write_hypercall_page(request_.domain, frame); !written)
-            return failed("its hypercall page can't be written", written.error());
+        TRY(checked(hypervisor_.write_hypercall_page(request_.domain, frame), "its hypercall page can't be written"));
     }
-    if (const auto pinned = hypervisor_.pin_root(request_.domain, root()); !pinned)
-        return failed("its page tables were refused", pinned.error());
+    TRY(checked(hypervisor_.pin_root(request_.domain, root()), "its page tables were refused"));
     const std::uint64_t most_kib = std::max(request_.memory_kib, request_.max_memory_kib);
-    if (const auto set = hypervisor_.set_memory_map(request_.domain, most_kib * 1024); !set)
-        return failed("its memory map was refused", set.error());
-    return {};
+    return checked(hypervisor_.set_memory_map(request_.domain, most_kib * 1024), "its memory map was refused");
 }
 
 base::Outcome<> Builder::grant_rings() {
-    const auto table = hypervisor_.map_grant_table(request_.domain);
-    if (!table) return failed("its grant table can't be mapped", table.error());
-    auto* const entries = &table->as<grant_entry_v1_t>();
+    TRY_ASSIGN(table, checked(hypervisor_.map_grant_table(request_.domain), "its grant table can't be mapped"));
+    auto* const entries = &table.as<grant_entry_v1_t>();
     entries[GNTTAB_RESERVED_CONSOLE] = grant_to_dom0(frame_of(layout_.console));
     entries[GNTTAB_RESERVED_XENSTORE] = grant_to_dom0(frame_of(layout_.store));
     return {};
 }
 
 base::Outcome<> Builder::set_entry_state() {
-    const auto set = hypervisor_.set_context(request_.domain, 0, make_context(layout_, root()));
-    if (!set) return failed("the state of its first vCPU was refused", set.error());
-    return {};
+    return checked(hypervisor_.set_context(request_.domain, 0, make_context(layout_, root())),
+                   "the state of its first vCPU was refused");
 }
 
 } // namespace

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "base/io.hpp"
 #include "base/log.hpp"
 
 namespace streak::builder {
@@ -41,24 +42,11 @@ private:
     XXH3_state_t state_;
 };
 
-bool write_all(int fd, loader::Bytes data, std::uint64_t offset) {
-    while (!data.empty()) {
-        const auto put = ::pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset));
-        if (put <= 0) return false;
-        data = data.subspan(static_cast<std::size_t>(put));
-        offset += static_cast<std::uint64_t>(put);
-    }
-    return true;
-}
+std::span<std::byte> bytes_of(Trailer& trailer) { return std::as_writable_bytes(std::span(&trailer, 1)); }
 
-bool read_all(int fd, std::span<std::byte> data, std::uint64_t offset) {
-    while (!data.empty()) {
-        const auto got = ::pread(fd, data.data(), data.size(), static_cast<off_t>(offset));
-        if (got <= 0) return false;
-        data = data.subspan(static_cast<std::size_t>(got));
-        offset += static_cast<std::uint64_t>(got);
-    }
-    return true;
+/// Reads all of `into`.
+bool read_all(int fd, std::span<std::byte> into, std::uint64_t offset) {
+    return base::read_all_at(fd, into, offset) == into.size();
 }
 
 bool write_image(int fd, loader::Bytes image, std::span<const Run> runs) {
@@ -66,21 +54,20 @@ bool write_image(int fd, loader::Bytes image, std::span<const Run> runs) {
     sum.add(std::as_bytes(runs));
     for (const auto& run : runs) {
         const auto data = image.subspan(run.offset, run.bytes);
-        if (!write_all(fd, data, run.offset)) return false;
+        if (!base::write_all_at(fd, data, run.offset)) return false;
         sum.add(data);
     }
-    const Trailer trailer{Trailer::right_magic, image.size(), runs.size(), sum.value()};
-    return write_all(fd, std::as_bytes(runs), image.size()) &&
-           write_all(fd, std::as_bytes(std::span(&trailer, 1)), image.size() + runs.size_bytes());
+    Trailer trailer{Trailer::right_magic, image.size(), runs.size(), sum.value()};
+    return base::write_all_at(fd, std::as_bytes(runs), image.size()) &&
+           base::write_all_at(fd, bytes_of(trailer), image.size() + runs.size_bytes());
 }
 
 /// Nothing when the file is not as write_image() left it.
 std::optional<std::vector<Run>> read_runs(int fd, Trailer& trailer) {
     const off_t size = ::lseek(fd, 0, SEEK_END);
     const auto at = static_cast<std::uint64_t>(size) - sizeof trailer;
-    if (size <= static_cast<off_t>(sizeof trailer) ||
-        !read_all(fd, std::as_writable_bytes(std::span(&trailer, 1)), at) || trailer.magic != Trailer::right_magic ||
-        trailer.bytes > at || (at - trailer.bytes) % sizeof(Run) != 0 ||
+    if (size <= static_cast<off_t>(sizeof trailer) || !read_all(fd, bytes_of(trailer), at) ||
+        trailer.magic != Trailer::right_magic || trailer.bytes > at || (at - trailer.bytes) % sizeof(Run) != 0 ||
         (at - trailer.bytes) / sizeof(Run) != trailer.runs || trailer.bytes / 4096 + 1 < trailer.runs)
         return std::nullopt;
     std::vector<Run> runs(trailer.runs);

@@ -89,18 +89,6 @@ base::Outcome<KernelPlan> plan_kernel(std::string_view name, loader::Bytes file,
                       without_texts(*kernel), find_pieces(*kernel, file, runs)};
 }
 
-base::Outcome<> Kernel::read(std::span<std::byte> into, std::uint64_t offset) const {
-    while (!into.empty()) {
-        const auto got = ::pread(image_.get(), into.data(), into.size(), static_cast<off_t>(offset));
-        if (got < 0) return base::errno_error(fmt::format("{} can't be read", plan_->name), errno);
-        if (got == 0)
-            return base::error(ErrorKind::conflict, fmt::format("{} got shorter while it was read", plan_->name));
-        into = into.subspan(static_cast<std::size_t>(got));
-        offset += static_cast<std::uint64_t>(got);
-    }
-    return {};
-}
-
 base::Outcome<> Kernel::check_unchanged() const {
     if (!original_) return {};
     auto now = identity_of(image_.get());

@@ -43,7 +43,9 @@ public:
     [[nodiscard]] const KernelPlan& plan() const { return *plan_; }
 
     /// Reads bytes of the image. Errors: as read(2); conflict when it got shorter.
-    [[nodiscard]] base::Outcome<> read(std::span<std::byte> into, std::uint64_t offset) const;
+    [[nodiscard]] base::Outcome<> read(std::span<std::byte> into, std::uint64_t offset) const {
+        return read_exactly(image_.get(), into, offset, plan_->name);
+    }
     /// Tells, after the last read, that all of them saw the same file. Errors: conflict.
     [[nodiscard]] base::Outcome<> check_unchanged() const;
 

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "base/io.hpp"
 #include "loader/bzimage.hpp"
 
 namespace streak::builder {
@@ -56,24 +57,14 @@ bool is_zero(loader::Bytes block) {
     return block.front() == std::byte{0} && std::memcmp(block.data(), block.data() + 1, block.size() - 1) == 0;
 }
 
-std::unexpected<base::Error> no_memory(std::uint64_t bytes, std::string_view name) {
-    return base::error(ErrorKind::resources, fmt::format("no memory to read {}", name),
-                       fmt::format("{} KiB", bytes >> 10));
-}
-
-/// Reads [from, to); a short file is an error.
-base::Outcome<> read_range(int fd, std::span<std::byte> into, std::uint64_t from, std::uint64_t to,
-                           std::string_view name) {
-    while (from < to) {
-        const auto got = ::pread(fd, into.data() + from, to - from, static_cast<off_t>(from));
-        if (got < 0) return base::errno_error(fmt::format("{} can't be read", name), errno);
-        if (got == 0) return base::error(ErrorKind::conflict, fmt::format("{} got shorter while it was read", name));
-        from += static_cast<std::uint64_t>(got);
-    }
-    return {};
-}
-
 } // namespace
+
+base::Outcome<> read_exactly(int fd, std::span<std::byte> into, std::uint64_t offset, std::string_view name) {
+    const auto got = base::read_all_at(fd, into, offset);
+    if (!got) return base::errno_error(fmt::format("{} can't be read", name), errno);
+    if (*got == into.size()) return {};
+    return base::error(ErrorKind::conflict, fmt::format("{} got shorter while it was read", name));
+}
 
 std::string FileIdentity::text() const {
     return fmt::format("{:x}-{:x}-{:x}-{:x}-{:x}", device, inode, bytes, mtime_ns, ctime_ns);
@@ -93,10 +84,15 @@ FileIdentity identity_of(int fd) {
     return ::fstat(fd, &status) == 0 ? identity_from(status) : FileIdentity{};
 }
 
-PageBuffer::PageBuffer(std::size_t bytes, bool shared) {
+base::Outcome<PageBuffer> PageBuffer::make(std::size_t bytes, bool shared, std::string_view kernel) {
     const int flags = MAP_ANONYMOUS | MAP_NORESERVE | (shared ? MAP_SHARED : MAP_PRIVATE);
     void* const memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-    if (memory != MAP_FAILED) memory_ = {static_cast<std::byte*>(memory), bytes};
+    if (memory == MAP_FAILED)
+        return base::error(ErrorKind::resources, fmt::format("no memory for {}", kernel),
+                           fmt::format("{} KiB", bytes >> 10));
+    PageBuffer buffer;
+    buffer.memory_ = {static_cast<std::byte*>(memory), bytes};
+    return buffer;
 }
 
 PageBuffer::~PageBuffer() {
@@ -116,11 +112,10 @@ std::vector<Run> nonzero_runs(loader::Bytes data) {
 }
 
 base::Outcome<PageBuffer> read_headers(int fd, std::uint64_t bytes, std::string_view name) {
-    PageBuffer buffer(bytes, false);
-    if (buffer.bytes().empty()) return no_memory(bytes, name);
+    TRY_ASSIGN(buffer, PageBuffer::make(bytes, false, name));
     const auto bring = [&](std::uint64_t offset, std::uint64_t size) {
         const auto from = std::min(offset, bytes);
-        return read_range(fd, buffer.bytes(), from, from + std::min(size, bytes - from), name);
+        return read_exactly(fd, buffer.bytes().subspan(from, std::min(size, bytes - from)), from, name);
     };
     TRY(bring(0, sizeof(Elf64_Ehdr)));
     const auto header = loader::read_at<Elf64_Ehdr>(buffer.bytes(), 0).value_or(Elf64_Ehdr{});
@@ -134,12 +129,11 @@ base::Outcome<PageBuffer> read_headers(int fd, std::uint64_t bytes, std::string_
         TRY(bring(program->p_offset, std::min(program->p_filesz, most_table_bytes)));
     }
     if (tables == 0) return read_whole(fd, bytes, name); // they are in sections
-    return buffer;
+    return std::move(buffer);
 }
 
 base::Outcome<PageBuffer> read_whole(int fd, std::uint64_t bytes, std::string_view name) {
-    PageBuffer buffer(bytes, false);
-    if (buffer.bytes().empty()) return no_memory(bytes, name);
+    TRY_ASSIGN(buffer, PageBuffer::make(bytes, false, name));
     for (std::uint64_t at = 0; at < bytes;) {
         // File systems that can't tell holes report one piece of data and a hole behind the end.
         const off_t data = ::lseek(fd, static_cast<off_t>(at), SEEK_DATA);
@@ -147,10 +141,10 @@ base::Outcome<PageBuffer> read_whole(int fd, std::uint64_t bytes, std::string_vi
         const auto from = data < 0 ? at : std::min(static_cast<std::uint64_t>(data), bytes);
         const off_t hole = data < 0 ? -1 : ::lseek(fd, data, SEEK_HOLE);
         const auto to = hole < 0 ? bytes : std::min(static_cast<std::uint64_t>(hole), bytes);
-        TRY(read_range(fd, buffer.bytes(), from, to, name));
+        if (from < to) TRY(read_exactly(fd, buffer.bytes().subspan(from, to - from), from, name));
         at = to;
     }
-    return buffer;
+    return std::move(buffer);
 }
 
 } // namespace streak::builder

@@ -42,12 +42,16 @@ inline constexpr std::int64_t longest_tick_ns = 3'000'000'000;
 /// The identity of an open file, all zero when it can't be told.
 [[nodiscard]] FileIdentity identity_of(int fd);
 
+/// Fills `into` from a file called `name`. Errors: as read(2); conflict when it got shorter.
+[[nodiscard]] base::Outcome<> read_exactly(int fd, std::span<std::byte> into, std::uint64_t offset,
+                                           std::string_view name);
+
 /// Pages of memory that are given back as a whole, zeroed at first.
 class PageBuffer {
 public:
     PageBuffer() = default;
-    /// `shared`: between this process and those it forks. Empty when there is no memory.
-    PageBuffer(std::size_t bytes, bool shared);
+    /// `shared`: between this process and those it forks. Errors: resources.
+    [[nodiscard]] static base::Outcome<PageBuffer> make(std::size_t bytes, bool shared, std::string_view kernel);
     PageBuffer(PageBuffer&& other) noexcept : memory_(std::exchange(other.memory_, {})) {}
     PageBuffer& operator=(PageBuffer&& other) noexcept {
         std::swap(memory_, other.memory_);
@@ -69,7 +73,7 @@ struct Run {
 /// The runs of `data`, in blocks of a page.
 [[nodiscard]] std::vector<Run> nonzero_runs(loader::Bytes data);
 
-/// The content of a file; holes in it cost nothing. Errors: as read(2); unavailable when it got shorter meanwhile.
+/// The content of a file; holes in it cost nothing. Errors: as read(2); conflict when it got shorter meanwhile.
 [[nodiscard]] base::Outcome<PageBuffer> read_whole(int fd, std::uint64_t bytes, std::string_view name);
 
 /// As read_whole(), but of an ELF file with note segments only what tells what it is: headers and notes. The rest reads as

@@ -22,13 +22,6 @@ struct Report {
     std::uint64_t expected, found, bytes;
 };
 
-base::Outcome<PageBuffer> with_memory(std::string_view file, std::uint64_t bytes, bool shared) {
-    PageBuffer buffer(bytes, shared);
-    if (!buffer.bytes().empty()) return buffer;
-    return base::error(ErrorKind::resources, fmt::format("no memory to unpack {}", file),
-                       fmt::format("{} KiB", bytes >> 10));
-}
-
 std::unexpected<base::Error> refused(std::string_view file, const loader::KernelPayload& payload,
                                      const Report& report) {
     if (report.code > static_cast<std::uint32_t>(loader::LoadErrc::bad_table))
@@ -45,9 +38,9 @@ base::Outcome<PageBuffer> unpack(std::string_view file, const loader::KernelPayl
     const std::uint64_t work_bytes = work_space(payload.format, payload.data);
     if (work_bytes > most_work_space)
         return std::unexpected(explain(file, {loader::LoadErrc::arena_too_small, {}, most_work_space, work_bytes}, {}));
-    TRY_ASSIGN(out, with_memory(file, payload.decompressed_size, true));
-    TRY_ASSIGN(work, with_memory(file, work_bytes, false));
-    TRY_ASSIGN(shared, with_memory(file, sizeof(Report), true));
+    TRY_ASSIGN(out, PageBuffer::make(payload.decompressed_size, true, file));
+    TRY_ASSIGN(work, PageBuffer::make(work_bytes, false, file));
+    TRY_ASSIGN(shared, PageBuffer::make(sizeof(Report), true, file));
 
     auto* const told = reinterpret_cast<Report*>(shared.bytes().data());
     const auto decode = [&] {

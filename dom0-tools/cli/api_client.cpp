@@ -16,16 +16,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr timeval send_limit{.tv_sec = 5, .tv_usec = 0};
 
-std::string unit(std::string_view who) { return "systemctl start " + std::string(who); }
-
-base::Error lost() {
-    return {base::ErrorKind::unavailable,
-            "streakd ended while it answered",
-            {},
-            {},
-            "ask again; the next streakd ends or undoes what was begun"};
-}
-
 bool is(int code, Errno error) { return code == static_cast<int>(error); }
 
 } // namespace
@@ -42,7 +32,7 @@ base::Error connect_error(int code, const std::string& socket, std::string_view 
             is(code, Errno::ENOENT)         ? "no such file"
             : is(code, Errno::ECONNREFUSED) ? "nobody listens there"
                                             : base::system_error(code),
-            "start it with `" + unit(who) + "`; `journalctl -u " + name + "` tells why it ended"};
+            "start it with `systemctl start " + name + "`; `journalctl -u " + name + "` tells why it ended"};
 }
 
 base::Error silence_error(std::string_view who, std::chrono::seconds limit) {
@@ -105,9 +95,10 @@ Outcome<Answer> ApiClient::await(int fd, std::chrono::seconds limit) const {
         }
         const auto count = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
         if (count < 0 && (errno == static_cast<int>(std::errc::interrupted) || is(errno, Errno::EAGAIN))) continue;
-        if (!reader.feed({buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0}))
-            return std::unexpected(count > 0 ? base::Error{base::ErrorKind::internal, "streakd's answer is no HTTP"}
-                                             : lost());
+        if (reader.feed({buffer.data(), count > 0 ? static_cast<std::size_t>(count) : 0})) continue;
+        if (count > 0) return base::error(base::ErrorKind::internal, "streakd's answer is no HTTP");
+        return base::error(base::ErrorKind::unavailable, "streakd ended while it answered", {}, {},
+                           "ask again; the next streakd ends or undoes what was begun");
     }
     return std::move(reader.answer());
 }

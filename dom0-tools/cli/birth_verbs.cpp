@@ -41,9 +41,9 @@ Outcome<> check(const Context& context, const Birth& birth) {
 
 Outcome<> after_birth(Context& context, const Json& domain, const Birth& birth) {
     if (!birth.console) {
-        context.print(domain, printable(text_of(domain, "name")) + (birth.paused ? ": paused, id " : ": started, id ") +
-                                  std::to_string(number_of(domain, "id")) + '\n');
-        return {};
+        return context.print(domain, printable(text_of(domain, "name")) +
+                                         (birth.paused ? ": paused, id " : ": started, id ") +
+                                         std::to_string(number_of(domain, "id")) + '\n');
     }
     const auto uuid = text_of(domain, "uuid");
     TRY_ASSIGN(console, Console::open(context, uuid));
@@ -96,8 +96,8 @@ Action declare_define(Options& options) {
     const auto& file = file_argument(options);
     return [&file](Context& context) -> Outcome<> {
         TRY_ASSIGN(domain, send_definition(context, "PUT", "/v1/domains", file, "defining a domain from"));
-        context.print(domain, printable(text_of(domain, "name")) + ": defined, UUID " + text_of(domain, "uuid") + '\n');
-        return {};
+        return context.print(domain,
+                             printable(text_of(domain, "name")) + ": defined, UUID " + text_of(domain, "uuid") + '\n');
     };
 }
 

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/io.hpp"
 #include "cli/text.hpp"
 
 namespace streak::cli {
@@ -65,16 +66,6 @@ private:
     base::Fd fd_;
 };
 
-/// False: nobody takes it.
-bool write_all(int fd, std::string_view bytes) {
-    while (!bytes.empty()) {
-        const auto count = ::write(fd, bytes.data(), bytes.size());
-        if (count < 0) return false;
-        bytes.remove_prefix(static_cast<std::size_t>(count));
-    }
-    return true;
-}
-
 base::Error no_terminal(const std::string& name, std::string found) {
     return {base::ErrorKind::unavailable, name + " has no terminal", "a terminal that streak-consoled keeps",
             std::move(found), "start it with `systemctl start streak-consoled`; `streak console --log` shows the log"};
@@ -125,7 +116,7 @@ bool Console::carry(int signals) {
         if (waiting[0].revents != 0) {
             const auto count = ::read(tty_.get(), buffer.data(), buffer.size());
             if (count <= 0) return true;
-            if (!write_all(STDOUT_FILENO, {buffer.data(), static_cast<std::size_t>(count)})) return false;
+            if (!base::write_all(STDOUT_FILENO, {buffer.data(), static_cast<std::size_t>(count)})) return false;
         }
         if (waiting[2].revents != 0 && !pass_input(terminal.active())) return true;
         if (left_) return false;
@@ -143,7 +134,7 @@ bool Console::pass_input(bool from_terminal) {
         left_ = true;
         bytes = bytes.substr(0, place);
     }
-    return write_all(tty_.get(), bytes);
+    return base::write_all(tty_.get(), bytes);
 }
 
 Outcome<> Console::farewell(Context& context) const {

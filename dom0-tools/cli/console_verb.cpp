@@ -67,7 +67,7 @@ Outcome<> console(Context& context, const std::string& domain, bool log, bool fo
         TRY_ASSIGN(answer, context.get(path));
         Json json{{"schema", "streak.console/1"}};
         json.update(object_of(answer, "console"));
-        return context.print(json, {}), Outcome<>{};
+        return context.print(json, {});
     }
     TRY_ASSIGN(open, Console::open(context, domain));
     return open.run(context);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/io.hpp"
 #include "cli/text.hpp"
 
 namespace streak::cli {
@@ -22,12 +23,9 @@ std::string environment(const char* name) {
 
 constexpr std::size_t longest_file = 16 << 20;
 
-void write_all(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const auto count = ::write(fd, text.data(), text.size());
-        if (count < 0 && errno != static_cast<int>(std::errc::interrupted)) return;
-        if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
-    }
+void write(int fd, std::string_view text) {
+    // There is nobody to tell that it failed.
+    (void)!base::write_all(fd, text);
 }
 
 } // namespace
@@ -46,7 +44,7 @@ Outcome<Answer> Context::ask_raw(const Request& request, std::chrono::seconds li
 
 Outcome<Json> Context::ask(const Request& request, std::chrono::seconds limit) {
     TRY_ASSIGN(answer, ask_raw(request, limit));
-    auto json = Json::parse(answer.body, nullptr, false);
+    auto json = parse_json(answer.body);
     if (!json.is_object())
         return base::error(base::ErrorKind::internal, "streakd's answer makes no sense", "a JSON object",
                            std::to_string(answer.body.size()) + " bytes of something else");
@@ -61,27 +59,30 @@ Outcome<Json> Context::post(std::string path, const Json& body, std::chrono::sec
     return ask({.method = "POST", .path = std::move(path), .body = body.dump()}, limit);
 }
 
-void Context::print(const Json& json, std::string_view text) { write_all(STDOUT_FILENO, json_ ? to_line(json) : text); }
+Outcome<> Context::print(const Json& json, std::string_view text) { return print_text(json_ ? to_line(json) : text); }
 
-void Context::print_text(std::string_view text) { write_all(STDOUT_FILENO, text); }
+Outcome<> Context::print_text(std::string_view text) {
+    write(STDOUT_FILENO, text);
+    return {};
+}
 
 void Context::note(std::string_view text) {
-    if (!json_) write_all(STDERR_FILENO, text);
+    if (!json_) write(STDERR_FILENO, text);
 }
 
 void Context::report(const Failure& failure) {
     clear_progress();
-    write_all(STDERR_FILENO, json_ ? error_json(failure) : error_text(failure, err_is_terminal_ && colours_wanted_));
+    write(STDERR_FILENO, json_ ? error_json(failure) : error_text(failure, err_is_terminal_ && colours_wanted_));
 }
 
 void Context::tick(unsigned seconds) {
     if (!err_is_terminal_ || json_ || step_.empty()) return;
     progress_shown_ = true;
-    write_all(STDERR_FILENO, "\r\033[K" + step_ + ": " + std::to_string(seconds) + " s");
+    write(STDERR_FILENO, "\r\033[K" + step_ + ": " + std::to_string(seconds) + " s");
 }
 
 void Context::clear_progress() {
-    if (std::exchange(progress_shown_, false)) write_all(STDERR_FILENO, "\r\033[K");
+    if (std::exchange(progress_shown_, false)) write(STDERR_FILENO, "\r\033[K");
 }
 
 Outcome<std::string> domain_path(std::string_view reference, std::string_view rest) {

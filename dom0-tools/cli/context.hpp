@@ -39,9 +39,9 @@ public:
     /// Asks; the answer as it is.
     [[nodiscard]] Outcome<Answer> ask_raw(const Request& request, std::chrono::seconds limit);
 
-    /// To standard output: `json` with --json, else `text`.
-    void print(const Json& json, std::string_view text);
-    void print_text(std::string_view text);
+    /// To standard output: `json` with --json, else `text`. No error, for verbs to end with.
+    Outcome<> print(const Json& json, std::string_view text);
+    Outcome<> print_text(std::string_view text);
     /// To standard error, except with --json.
     void note(std::string_view text);
     void report(const Failure& failure);

@@ -16,19 +16,13 @@ bool is_block_device(const std::string& path) {
     return ::stat(path.c_str(), &file) == 0 && S_ISBLK(file.st_mode);
 }
 
-Outcome<> attach(Context& context, const std::string& domain, std::string_view list, std::string xml,
+Outcome<> attach(Context& context, const std::string& domain, std::string_view list, Outcome<std::string> xml,
                  const std::string& what) {
+    if (!xml) return std::unexpected(xml.error());
     TRY_ASSIGN(path, domain_path(domain, list));
     context.step("attaching " + what + " to " + printable(domain));
-    TRY_ASSIGN(answer, context.ask({"POST", path, std::move(xml), "application/xml"}, Context::long_limit));
-    context.print(answer, printable(domain) + ": " + what + " is attached\n");
-    return {};
-}
-
-Outcome<> attach_file(Context& context, const std::string& domain, std::string_view list, const std::string& file,
-                      const std::string& what) {
-    TRY_ASSIGN(xml, read_file(file));
-    return attach(context, domain, list, std::move(xml), what);
+    TRY_ASSIGN(answer, context.ask({"POST", path, std::move(*xml), "application/xml"}, Context::long_limit));
+    return context.print(answer, printable(domain) + ": " + what + " is attached\n");
 }
 
 Action detach(Options& options, std::string list, std::string_view name, std::string_view text) {
@@ -40,8 +34,7 @@ Action detach(Options& options, std::string list, std::string_view name, std::st
         TRY_ASSIGN(path, domain_path(domain, list + percent_encoded(device) + (force ? "?force=1" : "")));
         context.step("detaching " + printable(device) + " from " + printable(domain));
         TRY_ASSIGN(answer, context.ask({.method = "DELETE", .path = path}, Context::long_limit));
-        context.print(answer, printable(domain) + ": " + printable(device) + " is detached\n");
-        return {};
+        return context.print(answer, printable(domain) + ": " + printable(device) + " is detached\n");
     };
 }
 
@@ -62,7 +55,7 @@ Action declare_attach_disk(Options& options) {
     return [&domain, &path, &target, &read_only, &shareable, &cdrom, &xml](Context& context) -> Outcome<> {
         if (xml.has_value() == !path.empty() || path.empty() != target.empty())
             return not_said("PATH and TARGET, or --xml FILE");
-        if (xml) return attach_file(context, domain, "/disks", *xml, "the disk");
+        if (xml) return attach(context, domain, "/disks", read_file(*xml), "the disk");
         return attach(context, domain, "/disks",
                       disk_xml({path, target, is_block_device(path), read_only, shareable, cdrom}), printable(target));
     };
@@ -77,7 +70,7 @@ Action declare_attach_interface(Options& options) {
     const auto& xml = options.value("--xml", "FILE", "an <interface> element instead");
     return [&domain, &bridge, &mac, &script, &vifname, &xml](Context& context) -> Outcome<> {
         if (xml.has_value() == bridge.has_value()) return not_said("--bridge NAME, or --xml FILE");
-        if (xml) return attach_file(context, domain, "/interfaces", *xml, "the interface");
+        if (xml) return attach(context, domain, "/interfaces", read_file(*xml), "the interface");
         return attach(context, domain, "/interfaces",
                       interface_xml({*bridge, mac.value_or(""), script.value_or(""), vifname.value_or("")}),
                       "the interface");

@@ -2,47 +2,17 @@
 #include "cli/json.hpp"
 
 #include "cli/failure.hpp"
+
+#include <algorithm>
+
 #include "cli/text.hpp"
 
 namespace streak::cli {
 namespace {
 
-struct KindRow {
-    base::ErrorKind kind;
-    std::string_view name;
-    int status;
-};
-constexpr KindRow kinds[] = {
-    {base::ErrorKind::usage, "usage", 2},
-    {base::ErrorKind::invalid, "invalid", 3},
-    {base::ErrorKind::not_found, "not_found", 4},
-    {base::ErrorKind::conflict, "conflict", 5},
-    {base::ErrorKind::refused, "refused", 6},
-    {base::ErrorKind::resources, "resources", 7},
-    {base::ErrorKind::unavailable, "unavailable", 8},
-    {base::ErrorKind::timeout, "timeout", 9},
-    {base::ErrorKind::internal, "internal", 1},
-};
-
-const KindRow& row_of(base::ErrorKind kind) {
-    for (const auto& row : kinds)
-        if (row.kind == kind) return row;
-    return kinds[std::size(kinds) - 1];
-}
-
-base::ErrorKind kind_named(std::string_view name) {
-    for (const auto& row : kinds)
-        if (row.name == name) return row.kind;
-    return base::ErrorKind::internal;
-}
-
 constexpr std::string_view fate_names[] = {"used", "ignored", "refused"};
 
 } // namespace
-
-int exit_status(base::ErrorKind kind) { return row_of(kind).status; }
-
-std::string_view name_of(base::ErrorKind kind) { return row_of(kind).name; }
 
 std::string error_text(const Failure& failure, bool colour) {
     const auto& error = failure.error;
@@ -58,20 +28,24 @@ std::string error_text(const Failure& failure, bool colour) {
 
 std::string error_json(const Failure& failure) {
     const auto& error = failure.error;
-    Json json{{"schema", "streak.error/1"}, {"kind", name_of(error.kind)}, {"what", error.what},
-              {"expected", error.expected}, {"found", error.found},        {"remedy", error.remedy}};
+    Json json{{"schema", "streak.error/1"}, {"kind", base::text_of(error.kind).name},
+              {"what", error.what},         {"expected", error.expected},
+              {"found", error.found},       {"remedy", error.remedy}};
     if (!failure.findings.empty()) json["findings"] = findings_json(failure.findings);
     return to_line(json);
 }
 
 Failure failure_from_answer(int status, std::string_view body) {
-    const auto json = Json::parse(body, nullptr, false);
+    const auto json = parse_json(body);
     if (!json.is_object() || text_of(json, "schema") != "streak.error/1")
         return base::Error{base::ErrorKind::internal, "streakd gave an answer that makes no sense",
                            "a message streak.error/1", "status " + std::to_string(status),
                            "is streakd of another version? `streak version` tells"};
-    base::Error error{kind_named(text_of(json, "kind")), text_of(json, "what"), text_of(json, "expected"),
-                      text_of(json, "found"), text_of(json, "remedy")};
+    const auto* const kind = std::ranges::find(base::kind_texts, text_of(json, "kind"), &base::KindText::name);
+    base::Error error{kind == std::end(base::kind_texts) ? base::ErrorKind::internal
+                                                         : static_cast<base::ErrorKind>(kind - base::kind_texts),
+                      text_of(json, "what"), text_of(json, "expected"), text_of(json, "found"),
+                      text_of(json, "remedy")};
     return {std::move(error), findings_of(json)};
 }
 

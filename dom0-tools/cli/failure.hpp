@@ -20,10 +20,6 @@ struct Failure {
 
 template <class T = void> using Outcome = std::expected<T, Failure>;
 
-/// The table of docs/api.md.
-[[nodiscard]] int exit_status(base::ErrorKind kind);
-[[nodiscard]] std::string_view name_of(base::ErrorKind kind);
-
 /// What went wrong, one aspect a line; `colour`: with the terminal's colours.
 [[nodiscard]] std::string error_text(const Failure& failure, bool colour);
 /// The same as `streak.error/1`.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cli/verbs.hpp"
 
-#include "cli/help.hpp"
-
 #include <algorithm>
 
 #include "cli/text.hpp"
@@ -18,16 +16,6 @@ std::vector<Options::Entry> all_entries(const Verb& verb, const Options& options
         entries.push_back({"--json", {}, std::string(json_text) + ", schema " + std::string(verb.schema), true});
     entries.push_back({"--help", {}, "this text", true});
     return entries;
-}
-
-std::vector<std::string_view> lines_of(std::string_view text) {
-    std::vector<std::string_view> lines;
-    while (!text.empty()) {
-        const auto end = std::min(text.find('\n'), text.size());
-        lines.push_back(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
-    }
-    return lines;
 }
 
 /// Verbs whose names start so.
@@ -128,26 +116,23 @@ std::string help_text(const Verb& verb, const Options& options) {
         const auto word = entry.name + entry.placeholder;
         text += "  " + word + std::string(widest - word.size() + 2, ' ') + entry.text + '\n';
     }
-    text += "\nexamples:\n";
-    for (const auto line : lines_of(verb.examples)) text += "  " + std::string(line) + '\n';
-    return text;
+    text += "\nexamples:\n  ";
+    for (const char c : verb.examples) text += c == '\n' ? "\n  " : std::string(1, c);
+    return text + '\n';
 }
 
 Action declare_help(Options& options) {
     const auto& scdoc = options.flag("--scdoc", "the commands' part of the manual, as scdoc(5) source");
-    return [&scdoc](Context& context) -> Outcome<> {
-        return context.print_text(scdoc ? manual() : overview()), Outcome<>{};
-    };
+    return [&scdoc](Context& context) -> Outcome<> { return context.print_text(scdoc ? manual() : overview()); };
 }
 
 Action declare_store_help(Options&) {
-    return [](Context& context) -> Outcome<> { return context.print_text(verb_table("store ")), Outcome<>{}; };
+    return [](Context& context) -> Outcome<> { return context.print_text(verb_table("store ")); };
 }
 
 Action declare_words(Options& options) {
     const auto& words = options.arguments("WORD");
-    return
-        [&words](Context& context) -> Outcome<> { return context.print_text(next_words(context, words)), Outcome<>{}; };
+    return [&words](Context& context) -> Outcome<> { return context.print_text(next_words(context, words)); };
 }
 
 } // namespace streak::cli

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <memory>
+#include <http_parser.h>
+
 #include <string>
 #include <string_view>
 
@@ -29,18 +30,21 @@ struct Answer {
 class AnswerReader {
 public:
     AnswerReader();
-    ~AnswerReader();
+    AnswerReader(const AnswerReader&) = delete;
+    AnswerReader& operator=(const AnswerReader&) = delete;
     /// Nothing more is to be fed once it is done. An empty piece means that the connection ended.
     /// False: the bytes are no HTTP, or more than an answer may have.
     [[nodiscard]] bool feed(std::string_view bytes);
-    [[nodiscard]] bool done() const;
-    [[nodiscard]] Answer& answer();
+    [[nodiscard]] bool done() const { return done_; }
+    [[nodiscard]] Answer& answer() { return answer_; }
 
     static constexpr std::size_t longest_body = 64 << 20;
 
 private:
-    struct State;
-    std::unique_ptr<State> state_;
+    http_parser parser_{};
+    http_parser_settings settings_{};
+    Answer answer_{};
+    bool done_ = false;
 };
 
 } // namespace streak::cli

@@ -12,6 +12,8 @@ const Json* member_of(const Json& object, std::string_view member) {
 
 } // namespace
 
+Json parse_json(std::string_view text) { return Json::parse(text, nullptr, false); }
+
 std::string text_of(const Json& object, std::string_view member) {
     const auto* value = member_of(object, member);
     return value != nullptr && value->is_string() ? value->get<std::string>() : std::string{};

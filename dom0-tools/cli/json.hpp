@@ -17,6 +17,8 @@ namespace streak::cli {
 
 using Json = nlohmann::ordered_json;
 
+/// What is no JSON is `discarded`.
+[[nodiscard]] Json parse_json(std::string_view text);
 [[nodiscard]] std::string text_of(const Json& object, std::string_view member);
 [[nodiscard]] std::uint64_t number_of(const Json& object, std::string_view member);
 [[nodiscard]] bool flag_of(const Json& object, std::string_view member);

@@ -34,8 +34,7 @@ Outcome<> change(Context& context, const std::string& domain, std::string_view v
     TRY_ASSIGN(path, domain_path(domain, "/" + std::string(verb)));
     context.step(doing + ' ' + printable(domain));
     TRY_ASSIGN(answer, context.post(path, body, limit));
-    context.print(answer, printable(domain) + ": " + done + '\n');
-    return {};
+    return context.print(answer, printable(domain) + ": " + done + '\n');
 }
 
 Action declare_pause(Options& options) { return simple(options, "pause", "pausing", "paused"); }
@@ -67,8 +66,7 @@ Action declare_undefine(Options& options) {
     return [&domain](Context& context) -> Outcome<> {
         TRY_ASSIGN(path, domain_path(domain));
         TRY_ASSIGN(answer, context.ask({.method = "DELETE", .path = path}));
-        context.print(answer, printable(domain) + ": its definition is forgotten\n");
-        return {};
+        return context.print(answer, printable(domain) + ": its definition is forgotten\n");
     };
 }
 

@@ -47,8 +47,7 @@ Outcome<> set_memory(Context& context, const std::string& domain, const std::str
     context.step("changing the memory of " + printable(domain));
     TRY(context.post(path + "/memory", {{"kib", kib}}));
     TRY_ASSIGN(changed, await_memory(context, path, kib, seconds));
-    context.print(changed, printable(domain) + ": " + memory_text(number_of(changed, "memory_kib")) + '\n');
-    return {};
+    return context.print(changed, printable(domain) + ": " + memory_text(number_of(changed, "memory_kib")) + '\n');
 }
 
 Outcome<> pin(Context& context, const std::string& domain, const std::string& list, const Options::Value& vcpu) {

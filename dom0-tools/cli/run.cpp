@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "cli/context.hpp"
 
-#include "cli/run.hpp"
-
-#include "cli/help.hpp"
+#include "cli/verb.hpp"
 
 #include <algorithm>
 #include <exception>
 #include <optional>
 
 #include "cli/text.hpp"
-#include "cli/verb.hpp"
 
 namespace streak::cli {
 namespace {
@@ -74,8 +71,7 @@ Outcome<> run_verb(Context& context, std::vector<std::string> words, const Gener
     Options options(*verb);
     const auto action = verb->declare(options);
     if (general.help) {
-        context.print_text(help_text(*verb, options));
-        return {};
+        return context.print_text(help_text(*verb, options));
     }
     TRY(options.parse(std::move(words)));
     return action(context);
@@ -90,10 +86,10 @@ int run(std::vector<std::string> words) {
         const auto outcome = run_verb(context, std::move(words), general);
         if (outcome) return 0;
         context.report(outcome.error());
-        return exit_status(outcome.error().error.kind);
+        return base::text_of(outcome.error().error.kind).exit_status;
     } catch (const std::exception& error) {
         context.report(base::Error{base::ErrorKind::internal, std::string("streak itself failed: ") + error.what()});
-        return exit_status(base::ErrorKind::internal);
+        return base::text_of(base::ErrorKind::internal).exit_status;
     }
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 Outcome<> list(Context& context, bool all, bool leftovers) {
     TRY_ASSIGN(answer, context.get(leftovers ? "/v1/leftovers" : "/v1/domains"));
-    if (leftovers || context.json()) return context.print(answer, leftovers_text(answer)), Outcome<>{};
+    if (leftovers || context.json()) return context.print(answer, leftovers_text(answer));
     context.print_text(domains_text(answer, all));
     context.note(domains_note(answer, all));
     return {};
@@ -22,8 +22,7 @@ Outcome<> list(Context& context, bool all, bool leftovers) {
 Action show(std::string path, std::string (*text)(const Json&)) {
     return [=](Context& context) -> Outcome<> {
         TRY_ASSIGN(answer, context.get(path));
-        context.print(answer, text(answer));
-        return {};
+        return context.print(answer, text(answer));
     };
 }
 
@@ -58,8 +57,7 @@ Action declare_dumpxml(Options& options) {
     return [&domain](Context& context) -> Outcome<> {
         TRY_ASSIGN(path, domain_path(domain, "/xml"));
         TRY_ASSIGN(answer, context.ask_raw({.method = "GET", .path = path}, Context::usual_limit));
-        context.print({{"schema", "streak.xml/1"}, {"xml", answer.body}}, answer.body);
-        return {};
+        return context.print({{"schema", "streak.xml/1"}, {"xml", answer.body}}, answer.body);
     };
 }
 
@@ -78,8 +76,7 @@ Action declare_debug_keys(Options& options) {
             return base::error(base::ErrorKind::usage, "there is no key to press", "one letter or more", {},
                                "`streak debug-keys h` lists the keys in `streak dmesg`");
         TRY_ASSIGN(answer, context.post("/v1/host/debug-keys", {{"keys", keys}}));
-        context.print(answer, "pressed; `streak dmesg` shows what came of it\n");
-        return {};
+        return context.print(answer, "pressed; `streak dmesg` shows what came of it\n");
     };
 }
 
@@ -88,8 +85,7 @@ Action declare_version(Options&) {
     return [](Context& context) -> Outcome<> {
         const std::string text = std::to_string(build_info::major) + '.' + std::to_string(build_info::minor) +
                                  std::string(build_info::extra);
-        context.print({{"schema", "streak.version/1"}, {"version", text}}, "streak " + text + '\n');
-        return {};
+        return context.print({{"schema", "streak.version/1"}, {"version", text}}, "streak " + text + '\n');
     };
 }
 

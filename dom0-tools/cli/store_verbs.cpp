@@ -91,8 +91,7 @@ Outcome<> ls(Context& context, const std::string& path, bool recursive) {
             text += printable(child) + '\n';
         }
     }
-    context.print(json, text);
-    return {};
+    return context.print(json, text);
 }
 
 Outcome<> read(Context& context, const std::string& path) {
@@ -101,8 +100,7 @@ Outcome<> read(Context& context, const std::string& path) {
     Json json = store_json();
     json.update({{"path", path}, {"value", value}});
     // Guests write values: what goes to a terminal must not steer it; files and pipes get the bytes.
-    context.print(json, (context.terminal() ? printable(value) : value) + '\n');
-    return {};
+    return context.print(json, (context.terminal() ? printable(value) : value) + '\n');
 }
 
 Outcome<> watch(Context& context, const std::string& path, const Options::Value& count) {
@@ -124,8 +122,7 @@ Outcome<> stats(Context& context) {
     while (text.ends_with('\0')) text.pop_back();
     Json json = store_json();
     json["stats"] = text;
-    context.print(json, text);
-    return {};
+    return context.print(json, text);
 }
 
 /// A verb that changes something and has nothing to show.
@@ -133,8 +130,7 @@ template <class Change> Action changing(const std::string& path, Change change) 
     return [&path, change](Context& context) -> Outcome<> {
         TRY_ASSIGN(client, connect(context));
         TRY(for_node(path, change(client)));
-        context.print(store_json(), {});
-        return {};
+        return context.print(store_json(), {});
     };
 }
 

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <numeric>
 
+#include "base/text.hpp"
+
 namespace streak::cli {
 namespace {
 
@@ -102,9 +104,8 @@ Outcome<std::uint64_t> parse_memory(std::string_view text) {
 
 Outcome<std::uint32_t> parse_number(std::string_view what, std::string_view text, std::uint32_t least,
                                     std::uint32_t most) {
-    std::uint32_t value = 0;
-    const auto [rest, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (code == std::errc{} && rest == text.data() + text.size() && value >= least && value <= most) return value;
+    const auto value = base::parse_number<std::uint32_t>(text);
+    if (value && *value >= least && *value <= most) return *value;
     return base::error(base::ErrorKind::usage, "bad " + std::string(what),
                        "a number from " + std::to_string(least) + " to " + std::to_string(most),
                        "'" + printable(text) + "'");

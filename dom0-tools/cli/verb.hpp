@@ -27,4 +27,10 @@ struct Verb {
 /// The verb of this name, if there is one.
 [[nodiscard]] const Verb* find_verb(std::string_view name);
 
+/// What `streak VERB --help` prints.
+[[nodiscard]] std::string help_text(const Verb& verb, const Options& options);
+
+/// The program `streak`: finds the verb, runs it, reports what failed. The exit status (docs/cli.md).
+[[nodiscard]] int run(std::vector<std::string> words);
+
 } // namespace streak::cli

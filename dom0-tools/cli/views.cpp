@@ -81,17 +81,12 @@ const Json& same_domain(const Json& stats, const std::string& uuid) {
 std::string domains_text(const Json& answer, bool all) {
     Table table{"NAME", ">ID", "STATE", ">MEMORY", ">VCPUS", ">CPU TIME", ">UP FOR"};
     for (const auto& domain : list_of(answer, "domains")) {
-        if (shut_off(domain)) {
-            if (all)
-                table.row({text_of(domain, "name"), "-", state_text(domain),
-                           memory_text(number_of(domain, "memory_kib")), std::to_string(number_of(domain, "vcpus")),
-                           "-", "-"});
-            continue;
-        }
-        table.row({text_of(domain, "name"), id_text(domain), state_text(domain),
+        const bool off = shut_off(domain);
+        if (off && !all) continue;
+        table.row({text_of(domain, "name"), off ? "-" : id_text(domain), state_text(domain),
                    memory_text(number_of(domain, "memory_kib")), std::to_string(number_of(domain, "vcpus")),
-                   duration_text(number_of(domain, "cpu_time_ns")),
-                   duration_text(number_of(domain, "uptime_s") * 1'000'000'000)});
+                   off ? "-" : duration_text(number_of(domain, "cpu_time_ns")),
+                   off ? "-" : duration_text(number_of(domain, "uptime_s") * 1'000'000'000)});
     }
     return table.text();
 }

@@ -52,7 +52,7 @@ void show_events(Context& context, const Json& answer) {
 Outcome<> events(Context& context, bool follow, const Options::Value& since) {
     TRY_ASSIGN(first, parse_number("number of an event", since.value_or("0"), 0, UINT32_MAX));
     TRY_ASSIGN(answer, context.get("/v1/events?since=" + std::to_string(first)));
-    if (!follow && context.json()) return context.print(answer, {}), Outcome<>{};
+    if (!follow && context.json()) return context.print(answer, {});
     show_events(context, answer);
     auto last = number_of(answer, "last");
     while (follow) {

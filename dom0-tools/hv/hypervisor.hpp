@@ -90,8 +90,8 @@ public:
     [[nodiscard]] Result<> set_context(DomId domain, std::uint32_t vcpu, const vcpu_guest_context_t& context);
     /// Hard affinity unless `soft`.
     [[nodiscard]] Result<> set_affinity(DomId domain, std::uint32_t vcpu, const CpuSet& cpus, bool soft = false);
-    /// As it was set; names CPUs that the host lacks when it is the default.
-    [[nodiscard]] Result<CpuSet> affinity(DomId domain, std::uint32_t vcpu, bool soft = false);
+    /// As it was set, of the host's first `cpus` CPUs.
+    [[nodiscard]] Result<CpuSet> affinity(DomId domain, std::uint32_t vcpu, std::size_t cpus, bool soft = false);
     struct Share {
         std::uint16_t weight = 256; ///< relative to other domains
         std::uint16_t cap = 0;      ///< percent of one CPU; 0: none

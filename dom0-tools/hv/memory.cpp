@@ -2,6 +2,7 @@
 #include "hv/hypervisor.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "hv/calls.hpp"
 #include "lib/e820.hpp"
@@ -60,8 +61,11 @@ private:
         op.extent_order = order;
         TRY_ASSIGN(done, call_with(port_, __HYPERVISOR_memory_op, op, unsigned{XENMEM_populate_physmap}));
         if (done > count) return fail(Errno::EOVERFLOW);
-        for (const std::uint64_t base : list.first(done))
-            for (std::uint64_t i = 0; i < 1ull << order; ++i) frames_.push_back(base + i);
+        for (const std::uint64_t base : list.first(done)) {
+            const auto at = static_cast<std::ptrdiff_t>(frames_.size());
+            frames_.resize(frames_.size() + (1ull << order));
+            std::iota(frames_.begin() + at, frames_.end(), base);
+        }
         next_ += done << order;
         return done;
     }

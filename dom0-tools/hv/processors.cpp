@@ -9,8 +9,6 @@ namespace streak::hv {
 
 namespace {
 
-constexpr std::size_t most_cpus = 4096; ///< of an affinity that is asked for
-
 /// A bitmap of CPUs in hypercall memory.
 class Bitmap {
 public:
@@ -66,17 +64,13 @@ Result<> Hypervisor::set_affinity(DomId domain, std::uint32_t vcpu, const CpuSet
     return run(port_, op);
 }
 
-Result<CpuSet> Hypervisor::affinity(DomId domain, std::uint32_t vcpu, bool soft) {
-    const Bitmap map(port_, most_cpus);
+Result<CpuSet> Hypervisor::affinity(DomId domain, std::uint32_t vcpu, std::size_t count, bool soft) {
+    const Bitmap map(port_, count);
     if (!map) return fail(Errno::ENOMEM);
     auto op = affinity_request(XEN_DOMCTL_getvcpuaffinity, domain, vcpu, soft, map);
     TRY(run(port_, op));
-    CpuSet cpus;
-    for (std::size_t cpu = 0; cpu < most_cpus; ++cpu) {
-        if (!map.test(cpu)) continue;
-        cpus.resize(cpu + 1);
-        cpus[cpu] = true;
-    }
+    CpuSet cpus(count);
+    for (std::size_t cpu = 0; cpu < count; ++cpu) cpus[cpu] = map.test(cpu);
     return cpus;
 }
 

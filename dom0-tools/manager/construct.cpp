@@ -92,7 +92,11 @@ private:
         TRY(checked(hypervisor().claim_pages(running_.id, pages),
                     fmt::format("can't have {} KiB of memory for it", definition().memory_kib)));
         TRY(allocate_ports());
-        TRY_ASSIGN(built, environment_.builder.build(hypervisor(), request()));
+        builder::Request request = plan_.request();
+        request.domain = running_.id;
+        request.store_port = ports_.store;
+        request.console_port = ports_.console;
+        TRY_ASSIGN(built, environment_.builder.build(hypervisor(), request));
         built_ = built;
         return checked(hypervisor().claim_pages(running_.id, 0), "can't end the claim on memory");
     }
@@ -104,18 +108,6 @@ private:
             *port = allocated;
         }
         return {};
-    }
-
-    builder::Request request() {
-        return {.domain = running_.id,
-                .kernel = plan_.kernel,
-                .initrd = std::as_bytes(std::span(plan_.initrd)),
-                .command_line = definition().command_line,
-                .memory_kib = definition().memory_kib,
-                .max_memory_kib = definition().max_memory_kib,
-                .vcpus = definition().max_vcpus,
-                .store_port = ports_.store,
-                .console_port = ports_.console};
     }
 
     base::Outcome<> open_disks() {

@@ -3,7 +3,6 @@
 
 #include "device/hotplug.hpp"
 #include "manager/records.hpp"
-#include "manager/undo.hpp"
 
 #include <algorithm>
 
@@ -34,15 +33,28 @@ std::uint32_t free_handle(const Running& running) {
 } // namespace
 
 base::Outcome<> Manager::attach(const std::string& ref, const config::Definition& device) {
-    TRY_ASSIGN(domain, registry_.lock(ref));
-    TRY_ASSIGN(running, manager::running(*domain));
+    TRY_ASSIGN(domain, lock_running(ref));
     if (device.disks.size() + device.interfaces.size() != 1)
         return base::error(base::ErrorKind::invalid, "one device can be attached at a time",
                            "one <disk> or <interface>");
     if (!device.disks.empty()) return attach_disk(*domain, device.disks.front());
     config::Interface interface = device.interfaces.front();
-    if (interface.mac == config::MacAddress{}) interface.mac = config::derived_mac(domain->uuid, free_handle(*running));
+    if (interface.mac == config::MacAddress{})
+        interface.mac = config::derived_mac(domain->uuid, free_handle(*domain->running));
     return attach_interface(*domain, interface);
+}
+
+base::Outcome<Journal::Entry> Manager::connect_device(Domain& domain, const device::Address& at,
+                                                      FunctionRef<base::Outcome<>()> set_up) {
+    auto entry = journal_->begin({Task::Kind::attach, domain.uuid, at.domain.raw(), false, task_text(at)});
+    if (!entry) return entry;
+    base::Outcome<> done = set_up();
+    if (done) done = device::wait_connected(environment_.store, at, environment_.patience);
+    if (done) return entry;
+    device::Changes removal;
+    device::remove_device(removal, at);
+    (void)environment_.store.apply(removal);
+    return std::unexpected(done.error());
 }
 
 base::Outcome<> Manager::attach_disk(Domain& domain, const config::Disk& disk) {
@@ -57,22 +69,15 @@ base::Outcome<> Manager::attach_disk(Domain& domain, const config::Disk& disk) {
     TRY_ASSIGN(claim, claims_.claim(disk, file, domain.name));
     Disk attached{disk, number, std::move(claim)};
     const device::Address at = running.at(attached);
-    const auto entry = journal_->begin({Task::Kind::attach, domain.uuid, running.id.raw(), false, task_text(at)});
-    if (!entry) return std::unexpected(entry.error());
-    TRY_ASSIGN(open, environment_.host.open_disk(disk, domain.uuid.text()));
-    attached.hold = std::move(open.hold);
-    Undo undo;
-    undo.add([&] {
-        device::Changes removal;
-        device::remove_device(removal, at);
-        (void)environment_.store.apply(removal);
+    const auto entry = connect_device(domain, at, [&]() -> base::Outcome<> {
+        TRY_ASSIGN(open, environment_.host.open_disk(disk, domain.uuid.text()));
+        attached.hold = std::move(open.hold);
+        device::Changes changes;
+        device::add_disk(changes, at, disk, open.number);
+        return checked(environment_.store.apply(changes), "the store does not take the disk's keys");
     });
-    device::Changes changes;
-    device::add_disk(changes, at, disk, open.number);
-    TRY(checked(environment_.store.apply(changes), "the store does not take the disk's keys"));
-    TRY(device::wait_connected(environment_.store, at, environment_.patience));
+    if (!entry) return std::unexpected(entry.error());
     registry_.update([&] { running.disks.push_back(std::move(attached)); });
-    undo.commit();
     return changed(domain, "device-attached", disk.target);
 }
 
@@ -86,49 +91,42 @@ base::Outcome<> Manager::attach_interface(Domain& domain, const config::Interfac
     TRY(check_network(only));
     const Interface attached{interface, free_handle(running)};
     const device::Address at = running.at(attached);
-    const auto entry = journal_->begin({Task::Kind::attach, domain.uuid, running.id.raw(), false, task_text(at)});
-    if (!entry) return std::unexpected(entry.error());
-    Undo undo;
-    undo.add([&] {
-        device::Changes removal;
-        device::remove_device(removal, at);
-        (void)environment_.store.apply(removal);
+    const auto entry = connect_device(domain, at, [&]() -> base::Outcome<> {
+        device::Changes changes, ready;
+        device::add_interface(changes, at, interface);
+        TRY(checked(environment_.store.apply(changes), "the store does not take the interface's keys"));
+        TRY(connect_interface(environment_, at, interface));
+        device::add_interface_ready(ready, at);
+        return checked(environment_.store.apply(ready), "the store does not take the interface's state");
     });
-    device::Changes changes, ready;
-    device::add_interface(changes, at, interface);
-    TRY(checked(environment_.store.apply(changes), "the store does not take the interface's keys"));
-    TRY(connect_interface(environment_, at, interface));
-    device::add_interface_ready(ready, at);
-    TRY(checked(environment_.store.apply(ready), "the store does not take the interface's state"));
-    TRY(device::wait_connected(environment_.store, at, environment_.patience));
+    if (!entry) return std::unexpected(entry.error());
     registry_.update([&] { running.interfaces.push_back(attached); });
-    undo.commit();
     return changed(domain, "device-attached", mac);
 }
 
-base::Outcome<> Manager::detach_disk(const std::string& ref, const std::string& target, bool force) {
-    TRY_ASSIGN(domain, registry_.lock(ref));
-    TRY_ASSIGN(running, manager::running(*domain));
-    const auto disk = std::ranges::find(running->disks, target, [](const Disk& d) { return d.definition.target; });
-    if (disk == running->disks.end()) return no_such(*domain, "disk", target);
-    const auto entry = let_go(*domain, running->at(*disk), force);
+template <class Devices, class F> base::Outcome<> Manager::detach(const std::string& ref, Devices Running::* list,
+                                                                  F&& is_it, std::string_view kind,
+                                                                  const std::string& name, bool force) {
+    TRY_ASSIGN(domain, lock_running(ref));
+    Devices& devices = *domain->running.*list;
+    const auto found = std::ranges::find_if(devices, is_it);
+    if (found == devices.end()) return no_such(*domain, kind, name);
+    const auto entry = let_go(*domain, domain->running->at(*found), force);
     if (!entry) return std::unexpected(entry.error());
-    registry_.update([&] { running->disks.erase(disk); });
-    return changed(*domain, "device-detached", target);
+    registry_.update([&] { devices.erase(found); });
+    return changed(*domain, "device-detached", name);
+}
+
+base::Outcome<> Manager::detach_disk(const std::string& ref, const std::string& target, bool force) {
+    const auto is_it = [&](const Disk& disk) { return disk.definition.target == target; };
+    return detach(ref, &Running::disks, is_it, "disk", target, force);
 }
 
 base::Outcome<> Manager::detach_interface(const std::string& ref, const std::string& mac, bool force) {
-    TRY_ASSIGN(domain, registry_.lock(ref));
-    TRY_ASSIGN(running, manager::running(*domain));
     const auto address = config::parse_mac(mac);
     if (!address) return base::error(base::ErrorKind::usage, "this is no MAC address", "00:16:3e:11:22:33", mac);
-    const auto nic =
-        std::ranges::find(running->interfaces, *address, [](const Interface& i) { return i.definition.mac; });
-    if (nic == running->interfaces.end()) return no_such(*domain, "network interface", mac);
-    const auto entry = let_go(*domain, running->at(*nic), force);
-    if (!entry) return std::unexpected(entry.error());
-    registry_.update([&] { running->interfaces.erase(nic); });
-    return changed(*domain, "device-detached", mac);
+    const auto is_it = [&](const Interface& nic) { return nic.definition.mac == *address; };
+    return detach(ref, &Running::interfaces, is_it, "network interface", mac, force);
 }
 
 base::Outcome<Journal::Entry> Manager::let_go(Domain& domain, const device::Address& at, bool force) {

@@ -17,7 +17,7 @@ base::Outcome<DiskClaims::Claim> DiskClaims::claim(const config::Disk& disk, dev
                                "one guest that writes it, or none", {},
                                "Give every guest a disk of its own, or mark it <readonly/> or <shareable/> in each");
     users.push_back({++last_, who, writes, disk.shareable});
-    return Claim(*this, file, last_);
+    return Claim(nullptr, [this, file, number = last_](void*) { release(file, number); });
 }
 
 void DiskClaims::rename(const std::string& before, const std::string& after) {

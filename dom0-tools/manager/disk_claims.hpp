@@ -16,27 +16,7 @@ namespace streak::manager {
 class DiskClaims {
 public:
     /// Held while a guest has the disk.
-    class Claim {
-    public:
-        Claim() = default;
-        Claim(DiskClaims& owner, device::FileIdentity file, std::uint64_t number)
-            : owner_(&owner), file_(file), number_(number) {}
-        Claim(Claim&& other) noexcept { *this = std::move(other); }
-        Claim& operator=(Claim&& other) noexcept {
-            std::swap(owner_, other.owner_);
-            std::swap(file_, other.file_);
-            std::swap(number_, other.number_);
-            return *this;
-        }
-        ~Claim() {
-            if (owner_) owner_->release(file_, number_);
-        }
-
-    private:
-        DiskClaims* owner_ = nullptr;
-        device::FileIdentity file_{};
-        std::uint64_t number_ = 0;
-    };
+    using Claim = std::shared_ptr<void>;
 
     /// `conflict`: another guest has it and one of the two writes, unless both share it.
     [[nodiscard]] base::Outcome<Claim> claim(const config::Disk& disk, device::FileIdentity file,

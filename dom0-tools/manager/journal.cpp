@@ -74,7 +74,7 @@ base::Outcome<Journal::Entry> Journal::begin(const Task& task) {
     if (written != static_cast<ssize_t>(line.size()))
         return base::errno_error("can't write the journal", written < 0 ? errno : static_cast<int>(Errno::ENOSPC));
     ++open_;
-    return Entry(*this, ++last_);
+    return Entry(nullptr, [this, number = ++last_](void*) { end(number); });
 }
 
 void Journal::end(std::uint64_t number) {

@@ -42,19 +42,7 @@ public:
     [[nodiscard]] const std::vector<Pending>& pending() const { return pending_; }
 
     /// The task's last line is written when this ends.
-    class Entry {
-    public:
-        Entry(Journal& journal, std::uint64_t number) : journal_(&journal), number_(number) {}
-        Entry(Entry&& other) noexcept : journal_(std::exchange(other.journal_, nullptr)), number_(other.number_) {}
-        Entry& operator=(Entry&&) = delete;
-        ~Entry() {
-            if (journal_) journal_->end(number_);
-        }
-
-    private:
-        Journal* journal_;
-        std::uint64_t number_;
-    };
+    using Entry = std::shared_ptr<void>;
     [[nodiscard]] base::Outcome<Entry> begin(const Task& task);
     /// A task of an earlier process has been dealt with.
     void end(std::uint64_t number);

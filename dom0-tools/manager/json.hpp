@@ -31,6 +31,17 @@ private:
 /// `["a","b"]` of values that are JSON already.
 [[nodiscard]] std::string array_of(const std::vector<std::string>& items);
 
+/// A list of objects: `describe(object, item)` adds the members of each.
+template <class Items, class F> [[nodiscard]] std::string list_of(const Items& items, F&& describe) {
+    std::vector<std::string> texts;
+    for (const auto& item : items) {
+        Object object;
+        describe(object, item);
+        texts.push_back(std::move(object).text());
+    }
+    return array_of(texts);
+}
+
 /// An answer: `schema` comes first.
 [[nodiscard]] inline Object answer(std::string_view schema) { return std::move(Object().add("schema", schema)); }
 

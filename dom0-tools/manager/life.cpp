@@ -15,12 +15,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// The store tells when a domain begins to die; that the last of its pages has come back nobody tells.
+constexpr device::Milliseconds look_again{20};
+
 /// Waits until the hypervisor has forgotten the domain: until no backend holds a page of it.
 void wait_until_gone(const Environment& environment, device::Store::Watch& released, DomId id) {
     const auto end = Clock::now() + environment.patience;
     while (environment.hypervisor.info(id)) {
         const auto left = std::chrono::duration_cast<device::Milliseconds>(end - Clock::now());
-        if (left <= device::Milliseconds(0) || !released.wait(left)) {
+        if (left <= device::Milliseconds(0) || !released.wait(std::min(left, look_again))) {
             base::log(base::LogLevel::warning, fmt::format("domain {} is dying: somebody in dom0 still holds pages of "
                                                            "it; see GET /v1/leftovers",
                                                            id.raw()));
@@ -31,9 +34,10 @@ void wait_until_gone(const Environment& environment, device::Store::Watch& relea
 
 } // namespace
 
-base::Outcome<Running*> running(Domain& domain) {
-    if (domain.running) return &*domain.running;
-    return base::error(base::ErrorKind::conflict, fmt::format("the domain '{}' does not run", domain.name), {}, {},
+base::Outcome<Locked> Manager::lock_running(const std::string& ref) {
+    auto domain = registry_.lock(ref);
+    if (!domain || (*domain)->running) return domain;
+    return base::error(base::ErrorKind::conflict, fmt::format("the domain '{}' does not run", (*domain)->name), {}, {},
                        "Start it first");
 }
 
@@ -67,36 +71,27 @@ base::Outcome<> Manager::start_locked(Domain& domain, const config::Definition& 
     return {};
 }
 
-base::Outcome<> Manager::pause(const std::string& ref) {
-    TRY_ASSIGN(domain, registry_.lock(ref));
-    TRY_ASSIGN(running, manager::running(*domain));
-    TRY_ASSIGN(info, checked(environment_.hypervisor.info(running->id), "can't look at the domain"));
-    if (info.paused) return {};
-    TRY(checked(environment_.hypervisor.pause(running->id), "can't pause it"));
-    events_->add(domain->uuid, domain->name, "paused");
-    return {};
-}
-
-base::Outcome<> Manager::unpause(const std::string& ref) {
-    TRY_ASSIGN(domain, registry_.lock(ref));
-    TRY_ASSIGN(running, manager::running(*domain));
-    TRY_ASSIGN(info, checked(environment_.hypervisor.info(running->id), "can't look at the domain"));
-    if (!info.paused) return {};
-    TRY(checked(environment_.hypervisor.unpause(running->id), "can't unpause it"));
-    events_->add(domain->uuid, domain->name, "unpaused");
+base::Outcome<> Manager::set_paused(const std::string& ref, bool paused) {
+    TRY_ASSIGN(domain, lock_running(ref));
+    hv::Hypervisor& hypervisor = environment_.hypervisor;
+    const DomId id = domain->running->id;
+    TRY_ASSIGN(info, checked(hypervisor.info(id), "can't look at the domain"));
+    if (info.paused == paused) return {};
+    if (paused) TRY(checked(hypervisor.pause(id), "can't pause it"));
+    else TRY(checked(hypervisor.unpause(id), "can't unpause it"));
+    events_->add(domain->uuid, domain->name, paused ? "paused" : "unpaused");
     return {};
 }
 
 base::Outcome<> Manager::ask(const std::string& ref, Ask what, std::optional<std::chrono::seconds> wait) {
-    TRY_ASSIGN(domain, registry_.lock(ref));
-    if (!domain->running && what == Ask::poweroff) return {};
-    TRY_ASSIGN(running, manager::running(*domain));
-    TRY_ASSIGN(info, checked(environment_.hypervisor.info(running->id), "can't look at the domain"));
+    TRY_ASSIGN(domain, what == Ask::poweroff ? registry_.lock(ref) : lock_running(ref));
+    if (!domain->running) return {};
+    const DomId id = domain->running->id;
+    TRY_ASSIGN(info, checked(environment_.hypervisor.info(id), "can't look at the domain"));
     if (info.shut_down || info.paused)
         return base::error(base::ErrorKind::conflict, fmt::format("'{}' can't hear the request", domain->name),
                            "a running guest", info.shut_down ? "one that has ended" : "a paused one",
                            info.shut_down ? "Destroy it" : "Unpause it first, or destroy it");
-    const DomId id = running->id;
     const device::Changes request{{store::Client::Change::Kind::write, domain_path(id) + "/control/shutdown",
                                    what == Ask::poweroff ? "poweroff" : "reboot"}};
     TRY(checked(environment_.store.apply(request), "the store does not take the request"));

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "lib/function_ref.hpp"
 #include "manager/environment.hpp"
 #include "manager/events.hpp"
 #include "manager/journal.hpp"
@@ -40,8 +41,8 @@ public:
 
     // Life
     [[nodiscard]] base::Outcome<> start(const std::string& ref, bool paused);
-    [[nodiscard]] base::Outcome<> pause(const std::string& ref);
-    [[nodiscard]] base::Outcome<> unpause(const std::string& ref);
+    [[nodiscard]] base::Outcome<> pause(const std::string& ref) { return set_paused(ref, true); }
+    [[nodiscard]] base::Outcome<> unpause(const std::string& ref) { return set_paused(ref, false); }
     /// Without `wait`, returns as soon as the guest was asked.
     [[nodiscard]] base::Outcome<> ask(const std::string& ref, Ask what, std::optional<std::chrono::seconds> wait);
     [[nodiscard]] base::Outcome<> destroy(const std::string& ref);
@@ -83,10 +84,13 @@ private:
 
     // preflight.cpp
     [[nodiscard]] base::Outcome<Plan> preflight(const config::Definition& definition, const base::Uuid& uuid);
-    [[nodiscard]] base::Outcome<> check_host(const Plan& plan);
+    [[nodiscard]] base::Outcome<> check_host(const config::Definition& definition);
     [[nodiscard]] base::Outcome<> claim_devices(Plan& plan);
     [[nodiscard]] base::Outcome<> check_network(const config::Definition& definition);
     // life.cpp
+    /// `conflict`: it does not run.
+    [[nodiscard]] base::Outcome<Locked> lock_running(const std::string& ref);
+    [[nodiscard]] base::Outcome<> set_paused(const std::string& ref, bool paused);
     /// `domain` is locked and does not run.
     [[nodiscard]] base::Outcome<> start_locked(Domain& domain, const config::Definition& definition, bool paused);
     [[nodiscard]] base::Outcome<> destroy_locked(Domain& domain, const std::string& reason);
@@ -107,8 +111,14 @@ private:
     // devices.cpp
     [[nodiscard]] base::Outcome<> attach_disk(Domain& domain, const config::Disk& disk);
     [[nodiscard]] base::Outcome<> attach_interface(Domain& domain, const config::Interface& interface);
-    /// The entry lasts until the record is written.
+    // (What these return lasts until the record is written.)
+    /// `set_up` opens the device and writes its keys, which are removed when it does not come to life.
+    [[nodiscard]] base::Outcome<Journal::Entry> connect_device(Domain& domain, const device::Address& at,
+                                                               FunctionRef<base::Outcome<>()> set_up);
     [[nodiscard]] base::Outcome<Journal::Entry> let_go(Domain& domain, const device::Address& at, bool force);
+    template <class Devices, class F>
+    [[nodiscard]] base::Outcome<> detach(const std::string& ref, Devices Running::* list, F&& is_it,
+                                         std::string_view kind, const std::string& name, bool force);
     // recovery.cpp
     void load();
     void recover_task(const Task& task);
@@ -126,9 +136,6 @@ private:
     std::unique_ptr<Events> events_;
     std::atomic<bool> stopping_ = false;
 };
-
-/// The running part of a domain, or a `conflict` that says it does not run.
-[[nodiscard]] base::Outcome<Running*> running(Domain& domain);
 
 /// Wires one interface of dom0 up: waits for xen-netback, sets its bridge.
 [[nodiscard]] base::Outcome<> connect_interface(const Environment& environment, const device::Address& at,

@@ -5,19 +5,11 @@
 #include <sys/stat.h>
 
 #include "base/fd.hpp"
+#include "base/io.hpp"
 
 namespace streak::manager {
 
 namespace {
-
-bool write_all(int fd, std::string_view content) {
-    while (!content.empty()) {
-        const ssize_t written = ::write(fd, content.data(), content.size());
-        if (written < 0) return false;
-        content.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return true;
-}
 
 void sync_directory(const std::filesystem::path& directory) {
     const base::Fd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -30,7 +22,7 @@ base::Outcome<> replace_file(const std::filesystem::path& file, std::string_view
     const std::string temporary = file.string() + ".new";
     {
         const base::Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
-        if (!fd || !write_all(fd.get(), content) || (durable == Durable::yes && ::fsync(fd.get()) < 0)) {
+        if (!fd || !base::write_all(fd.get(), content) || (durable == Durable::yes && ::fsync(fd.get()) < 0)) {
             const int code = errno;
             remove_file(temporary);
             return base::errno_error("can't write " + temporary, code);
@@ -51,15 +43,13 @@ base::Outcome<std::string> read_file(const std::filesystem::path& file) {
     if (!fd || ::fstat(fd.get(), &status) < 0) return base::errno_error("can't open " + file.string(), errno);
     if (!S_ISREG(status.st_mode))
         return base::error(base::ErrorKind::invalid, "can't read " + file.string(), "a regular file");
-    std::string content(static_cast<std::size_t>(status.st_size), '\0');
-    std::size_t have = 0;
-    while (have < content.size()) {
-        const ssize_t got = ::read(fd.get(), content.data() + have, content.size() - have);
-        if (got < 0) return base::errno_error("can't read " + file.string(), errno);
-        if (got == 0) break;
-        have += static_cast<std::size_t>(got);
-    }
-    content.resize(have);
+    std::string content;
+    std::optional<std::size_t> got;
+    content.resize_and_overwrite(static_cast<std::size_t>(status.st_size), [&](char* to, std::size_t bytes) {
+        got = base::read_all_at(fd.get(), std::as_writable_bytes(std::span(to, bytes)), 0);
+        return got.value_or(0);
+    });
+    if (!got) return base::errno_error("can't read " + file.string(), errno);
     return content;
 }
 

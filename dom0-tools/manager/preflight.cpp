@@ -40,7 +40,8 @@ base::Outcome<Plan> Manager::preflight(const config::Definition& definition, con
         TRY_ASSIGN(initrd, read_file(definition.initrd));
         plan.initrd = std::move(initrd);
     }
-    TRY(check_host(plan));
+    TRY(environment_.builder.check(plan.request()));
+    TRY(check_host(definition));
     TRY(check_network(definition));
     TRY(claim_devices(plan));
     plan.definition.disks.clear();
@@ -48,14 +49,7 @@ base::Outcome<Plan> Manager::preflight(const config::Definition& definition, con
     return plan;
 }
 
-base::Outcome<> Manager::check_host(const Plan& plan) {
-    const config::Definition& definition = plan.definition;
-    const std::uint64_t least = environment_.builder.least_memory_kib(plan.kernel.get(), plan.initrd.size());
-    if (definition.memory_kib < least)
-        return base::error(base::ErrorKind::invalid,
-                           fmt::format("'{}' has too little memory to start", definition.name),
-                           fmt::format("at least {} KiB for this kernel and initial RAM disk", least),
-                           fmt::format("{} KiB", definition.memory_kib));
+base::Outcome<> Manager::check_host(const config::Definition& definition) {
     TRY_ASSIGN(host, checked(environment_.hypervisor.host_info(), "can't ask the hypervisor about this host"));
     const std::uint64_t need = definition.memory_kib + domain_overhead_kib + definition.max_vcpus * vcpu_overhead_kib;
     const std::uint64_t free = kib_of_pages(host.free_pages - std::min(host.outstanding_pages, host.free_pages));

@@ -16,14 +16,8 @@ namespace {
 using DomainPointer = std::shared_ptr<Domain>;
 using nlohmann::json;
 
-std::filesystem::path running_file(const Paths& paths, const base::Uuid& uuid) {
-    return paths.domains() / (uuid.text() + ".json");
-}
-std::filesystem::path xml_file(const Paths& paths, const base::Uuid& uuid) {
-    return paths.definitions() / (uuid.text() + ".xml");
-}
-std::filesystem::path json_file(const Paths& paths, const base::Uuid& uuid) {
-    return paths.definitions() / (uuid.text() + ".json");
+std::filesystem::path file(const std::filesystem::path& folder, const base::Uuid& uuid, const char* ending) {
+    return folder / (uuid.text() + ending);
 }
 
 /// FNV-1a: tells whether a file is the one that was parsed; nobody gains by deceiving it.
@@ -70,7 +64,7 @@ base::Outcome<DomainPointer> parse_definition(
     auto domain = std::make_shared<Domain>(uuid);
     domain->xml = xml;
     domain->persistent = true;
-    if (const auto text = read_file(json_file(paths, uuid))) {
+    if (const auto text = read_file(file(paths.definitions(), uuid, ".json"))) {
         const json record = json::parse(*text);
         domain->autostart = record.at("autostart").get<bool>();
         domain->reason = record.at("reason").get<std::string>();
@@ -126,17 +120,17 @@ base::Outcome<> save_running(const Paths& paths, const Domain& domain, const Run
     record.add("uuid", domain.uuid.text()).add("id", running.id.raw()).add("started", running.started_s);
     record.add("preserved", running.preserved).add("quick_ends", domain.quick_ends).raw("handles", array_of(handles));
     record.raw("parsed", as_json(live_definition(running))).add("xml", domain.xml);
-    return replace_file(running_file(paths, domain.uuid), std::move(record).text());
+    return replace_file(file(paths.domains(), domain.uuid, ".json"), std::move(record).text());
 }
 
-void forget_running(const Paths& paths, const base::Uuid& uuid) { remove_file(running_file(paths, uuid)); }
+void forget_running(const Paths& paths, const base::Uuid& uuid) { remove_file(file(paths.domains(), uuid, ".json")); }
 
 std::vector<DomainPointer> load_running(const Paths& paths) {
     return load(paths.domains(), ".json", [](const auto&, const std::string& text) { return parse_running(text); });
 }
 
 base::Outcome<> save_definition(const Paths& paths, const Domain& domain) {
-    TRY(replace_file(xml_file(paths, domain.uuid), domain.xml, Durable::yes));
+    TRY(replace_file(file(paths.definitions(), domain.uuid, ".xml"), domain.xml, Durable::yes));
     return save_properties(paths, domain, Durable::yes);
 }
 
@@ -144,19 +138,19 @@ base::Outcome<> save_properties(const Paths& paths, const Domain& domain, Durabl
     Object record = answer("streak.definition/1");
     record.add("autostart", domain.autostart).add("reason", domain.reason).add("xml_hash", hash(domain.xml));
     record.raw("parsed", as_json(domain.definition));
-    return replace_file(json_file(paths, domain.uuid), std::move(record).text(), durable);
+    return replace_file(file(paths.definitions(), domain.uuid, ".json"), std::move(record).text(), durable);
 }
 
 void forget_definition(const Paths& paths, const base::Uuid& uuid) {
-    remove_file(xml_file(paths, uuid));
-    remove_file(json_file(paths, uuid));
+    remove_file(file(paths.definitions(), uuid, ".xml"));
+    remove_file(file(paths.definitions(), uuid, ".json"));
 }
 
 std::vector<DomainPointer> load_definitions(
     const Paths& paths, const std::function<base::Outcome<config::Parsed>(const std::string&, bool)>& parse) {
     return load(paths.definitions(), ".xml",
-                [&](const auto& file, const std::string& xml) -> base::Outcome<DomainPointer> {
-                    const auto uuid = base::Uuid::parse(file.stem().string());
+                [&](const auto& path, const std::string& xml) -> base::Outcome<DomainPointer> {
+                    const auto uuid = base::Uuid::parse(path.stem().string());
                     if (!uuid) return base::error(base::ErrorKind::invalid, "its name is not a UUID");
                     return parse_definition(paths, *uuid, xml, parse);
                 });

@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "manager/registry.hpp"
 
-#include <charconv>
+#include "base/text.hpp"
 
 namespace streak::manager {
 
 namespace {
-
-std::optional<std::uint32_t> number(const std::string& text) {
-    std::uint32_t value = 0;
-    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (code != std::errc{} || end != text.data() + text.size()) return {};
-    return value;
-}
 
 std::unexpected<base::Error> taken(const std::string& what, const std::string& by) {
     return base::error(base::ErrorKind::conflict, what + " is taken", {}, by,
@@ -25,14 +18,14 @@ DomainPointer Registry::look_up(const std::string& ref) const {
     if (const auto uuid = base::Uuid::parse(ref))
         if (const auto found = by_uuid_.find(*uuid); found != by_uuid_.end()) return found->second;
     if (const auto found = by_name_.find(ref); found != by_name_.end()) return found->second;
-    if (const auto id = number(ref); id && *id < first_reserved_id.raw())
+    if (const auto id = base::parse_number(ref); id && *id < first_reserved_id.raw())
         if (const auto found = by_id_.find(DomId(static_cast<std::uint16_t>(*id))); found != by_id_.end())
             return found->second;
     return nullptr;
 }
 
 base::Outcome<DomainPointer> Registry::find(const std::string& ref) const {
-    if (number(ref) == 0u || ref == "Domain-0")
+    if (base::parse_number(ref) == 0u || ref == "Domain-0")
         return base::error(base::ErrorKind::refused, "domain 0 is the control domain; it is not a guest");
     const std::lock_guard guard(mutex);
     if (DomainPointer found = look_up(ref)) return found;

@@ -5,6 +5,7 @@
 #include "manager/guest_keys.hpp"
 #include "manager/json.hpp"
 
+#include <ranges>
 #include <unordered_map>
 
 #include <xen/sched.h>
@@ -66,21 +67,17 @@ std::string number_list(const hv::CpuSet& set) {
 }
 
 std::string vcpus_json(hv::Hypervisor& hypervisor, DomId id, std::uint32_t count) {
-    std::vector<std::string> vcpus;
-    for (std::uint32_t vcpu = 0; vcpu < count; ++vcpu) {
-        const auto info = hypervisor.vcpu_info(id, vcpu);
-        if (!info) break;
-        Object object;
-        object.add("vcpu", vcpu).add("cpu", info->cpu);
-        object.add("state", !info->online   ? "offline"
-                            : info->running ? "running"
-                            : info->blocked ? "blocked"
-                                            : "runnable");
-        object.add("cpu_time_ns", info->cpu_time_ns);
-        object.raw("affinity", number_list(hypervisor.affinity(id, vcpu).value_or(hv::CpuSet{})));
-        vcpus.push_back(std::move(object).text());
-    }
-    return array_of(vcpus);
+    const std::uint32_t cpus = hypervisor.host_info().value_or(hv::HostInfo{}).cpus;
+    return list_of(std::views::iota(0u, count), [&](Object& object, std::uint32_t vcpu) {
+        const auto info = hypervisor.vcpu_info(id, vcpu).value_or(hv::VcpuInfo{});
+        object.add("vcpu", vcpu).add("cpu", info.cpu);
+        object.add("state", !info.online   ? "offline"
+                            : info.running ? "running"
+                            : info.blocked ? "blocked"
+                                           : "runnable");
+        object.add("cpu_time_ns", info.cpu_time_ns);
+        object.raw("affinity", number_list(hypervisor.affinity(id, vcpu, cpus).value_or(hv::CpuSet{})));
+    });
 }
 
 /// What a report needs of a domain, so that nothing slow is done with the registry locked.
@@ -111,14 +108,11 @@ std::string backend_state(Manager& manager, const std::optional<DomId>& id, devi
 }
 
 std::string disks_json(Manager& manager, const Snapshot& domain) {
-    std::vector<std::string> disks;
-    for (const auto& [disk, number] : domain.disks) {
-        Object object;
+    return list_of(domain.disks, [&](Object& object, const auto& item) {
+        const auto& [disk, number] = item;
         object.add("target", disk.target).add("path", disk.path).add("read_only", disk.read_only || disk.cdrom);
         object.add("state", backend_state(manager, domain.id, device::Kind::disk, number));
-        disks.push_back(std::move(object).text());
-    }
-    return array_of(disks);
+    });
 }
 
 std::string vif_name(const Interface& nic, DomId id) {
@@ -127,15 +121,11 @@ std::string vif_name(const Interface& nic, DomId id) {
 }
 
 std::string interfaces_json(Manager& manager, const Snapshot& domain) {
-    std::vector<std::string> interfaces;
-    for (const Interface& nic : domain.interfaces) {
-        Object object;
+    return list_of(domain.interfaces, [&](Object& object, const Interface& nic) {
         object.add("mac", config::to_text(nic.definition.mac)).add("bridge", device::bridge_of(nic.definition));
         object.add("vif", domain.id ? vif_name(nic, *domain.id) : "");
         object.add("state", backend_state(manager, domain.id, device::Kind::interface, nic.handle));
-        interfaces.push_back(std::move(object).text());
-    }
-    return array_of(interfaces);
+    });
 }
 
 std::string console_json(Manager& manager, const Domain& domain, const std::optional<DomId>& id) {

@@ -7,9 +7,12 @@
 #include "manager/json.hpp"
 #include "manager/reports.hpp"
 
-#include <charconv>
+#include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
+
+#include "base/text.hpp"
 
 namespace streak::manager {
 
@@ -45,11 +48,9 @@ struct Call {
         const auto found = request.query.find(key);
         if (found == request.query.end()) return otherwise;
         const std::string& text = found->second;
-        std::uint64_t value = 0;
-        const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (code != std::errc{} || end != text.data() + text.size() || value > most)
-            return usage("?" + key + "= can't be that", fmt::format("0 to {}", most), text);
-        return value;
+        const auto value = base::parse_number(text);
+        if (!value || *value > most) return usage("?" + key + "= can't be that", fmt::format("0 to {}", most), text);
+        return *value;
     }
     Outcome<bool> flag(const std::string& key) const {
         TRY_ASSIGN(value, number(key, 0, 1));
@@ -57,76 +58,65 @@ struct Call {
     }
 };
 
-/// The members of a body, which are all asked for before done() refuses the rest.
-class Body {
-public:
-    static Outcome<Body> parse(const std::string& text) {
-        json value = text.empty() ? json::object() : json::parse(text, nullptr, false);
-        if (value.is_discarded() || !value.is_object()) return usage("the body can't be used", "a JSON object");
-        return Body(std::move(value));
-    }
-    Outcome<std::optional<std::uint64_t>> number(const char* key, std::uint64_t most) {
-        const json* value = take(key);
-        if (value == nullptr) return std::nullopt;
-        if (value->is_number_unsigned() && value->get<std::uint64_t>() <= most) return value->get<std::uint64_t>();
-        return usage(fmt::format("\"{}\" can't be that", key), fmt::format("a whole number, 0 to {}", most),
-                     shown(*value));
-    }
-    Outcome<std::uint64_t> needed_number(const char* key, std::uint64_t most) {
-        TRY_ASSIGN(value, number(key, most));
-        if (!value) return missing(key);
-        return *value;
-    }
-    Outcome<std::string> needed_text(const char* key) {
-        const json* value = take(key);
-        if (value == nullptr) return missing(key);
-        if (!value->is_string()) return usage(fmt::format("\"{}\" can't be that", key), "a string", shown(*value));
-        return value->get<std::string>();
-    }
-    Outcome<bool> flag(const char* key, std::optional<bool> otherwise) {
-        const json* value = take(key);
-        if (value == nullptr && otherwise) return *otherwise;
-        if (value == nullptr) return missing(key);
-        if (!value->is_boolean())
-            return usage(fmt::format("\"{}\" can't be that", key), "true or false", shown(*value));
-        return value->get<bool>();
-    }
-    Outcome<config::CpuList> needed_cpus(const char* key) {
-        const json* value = take(key);
-        if (value == nullptr) return missing(key);
-        config::CpuList cpus;
-        if (value->is_array())
-            for (const json& item : *value)
-                if (item.is_number_unsigned() && item.get<std::uint64_t>() < 65536) cpus.push_back(item);
-        if (!value->is_array() || cpus.size() != value->size())
-            return usage(fmt::format("\"{}\" can't be that", key), "a list of CPU numbers", shown(*value));
-        return cpus;
-    }
-    /// A misspelt member is no wish that may be forgotten.
-    Outcome<> done() const {
-        for (const auto& [key, value] : value_.items())
-            if (!taken_.contains(key)) return usage("there is no member \"" + key + "\" in this request");
-        return {};
-    }
-
-private:
-    explicit Body(json value) : value_(std::move(value)) {}
-    const json* take(const char* key) {
-        taken_.emplace(key, true);
-        const auto found = value_.find(key);
-        return found == value_.end() ? nullptr : &*found;
-    }
-    static std::unexpected<base::Error> missing(const char* key) {
-        return usage(fmt::format("the body has no member \"{}\"", key));
-    }
-    json value_;
-    std::map<std::string, bool, std::less<>> taken_;
-};
-
 Reply done(const Outcome<>& outcome) {
     if (!outcome) return std::unexpected(outcome.error());
     return ApiAnswer{200, std::move(answer("streak.done/1")).text()};
 }
+
+/// The members of a body. What can't be used is told in the end, when all that are known have been asked for.
+class Body {
+public:
+    explicit Body(const Call& call)
+        : value_(call.request.body.empty() ? json::object() : json::parse(call.request.body, nullptr, false)) {
+        if (!value_.is_object()) complain("the body can't be used", "a JSON object");
+    }
+    std::optional<std::uint64_t> number(const char* key, std::uint64_t most, bool needed = false) {
+        const auto good = [&](const json& v) { return v.is_number_unsigned() && v.get<std::uint64_t>() <= most; };
+        const json* value = take(key, needed, fmt::format("a whole number, 0 to {}", most), good);
+        return value ? std::optional(value->get<std::uint64_t>()) : std::nullopt;
+    }
+    std::uint64_t needed_number(const char* key, std::uint64_t most) { return number(key, most, true).value_or(0); }
+    std::string text(const char* key) {
+        const json* value = take(key, true, "a string", [](const json& v) { return v.is_string(); });
+        return value ? value->get<std::string>() : "";
+    }
+    bool flag(const char* key, bool needed) {
+        const json* value = take(key, needed, "true or false", [](const json& v) { return v.is_boolean(); });
+        return value && value->get<bool>();
+    }
+    config::CpuList cpus(const char* key) {
+        const auto is_cpu = [](const json& v) { return v.is_number_unsigned() && v.get<std::uint64_t>() < 65536; };
+        const json* value = take(key, true, "a list of CPU numbers", [&](const json& list) {
+            return list.is_array() && std::ranges::all_of(list, is_cpu);
+        });
+        return value ? value->get<config::CpuList>() : config::CpuList{};
+    }
+    /// Does what was asked for, if all of the body can be used. A misspelt member is no wish that may be forgotten.
+    template <class F> Reply then(F&& act) {
+        if (value_.is_object())
+            for (const auto& [key, value] : value_.items())
+                if (!taken_.contains(key)) complain("there is no member \"" + key + "\" in this request");
+        if (error_) return std::unexpected(*error_);
+        return done(act());
+    }
+
+private:
+    template <class F> const json* take(const char* key, bool needed, const std::string& expected, F&& good) {
+        taken_.emplace(key);
+        const auto found = value_.find(key);
+        if (found != value_.end() && good(*found)) return &*found;
+        if (found != value_.end()) complain(fmt::format("\"{}\" can't be that", key), expected, shown(*found));
+        else if (needed) complain(fmt::format("the body has no member \"{}\"", key));
+        return nullptr;
+    }
+    void complain(std::string what, std::string expected = {}, std::string found = {}) {
+        if (!error_) error_ = usage(std::move(what), std::move(expected), std::move(found)).error();
+    }
+
+    json value_;
+    std::set<std::string> taken_;
+    std::optional<base::Error> error_; ///< the first one
+};
 
 Reply report(const Outcome<std::string>& text, unsigned status = 200) {
     if (!text) return std::unexpected(text.error());
@@ -149,10 +139,6 @@ Outcome<Given> given(Call& call, bool device) {
     return Given{std::move(parsed.definition), {}};
 }
 
-// ---- The host
-
-Reply get_host(Call& call) { return report(host_report(call.manager)); }
-
 Reply get_log(Call& call) {
     TRY_ASSIGN(clear, call.flag("clear"));
     TRY_ASSIGN(text,
@@ -161,32 +147,24 @@ Reply get_log(Call& call) {
 }
 
 Reply press_keys(Call& call) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(keys, body.needed_text("keys"));
-    TRY(body.done());
-    if (keys.empty() ||
-        keys.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ*+-?") != keys.npos)
-        return usage("these are no debug keys", "letters and digits; `h` lists them", keys);
-    return done(checked(call.manager.environment().hypervisor.press_debug_keys(keys), "can't press debug keys"));
+    Body body(call);
+    const std::string keys = body.text("keys");
+    return body.then([&]() -> Outcome<> {
+        if (keys.empty() ||
+            std::ranges::any_of(keys, [](char c) { return !std::isalnum(c) && !std::string_view("*+-?").contains(c); }))
+            return usage("these are no debug keys", "letters and digits; `h` lists them", keys);
+        return checked(call.manager.environment().hypervisor.press_debug_keys(keys), "can't press debug keys");
+    });
 }
 
 Reply get_events(Call& call) {
     TRY_ASSIGN(since, call.number("since", 0, UINT64_MAX));
     TRY_ASSIGN(wait, call.number("wait", 0, most_wait_s));
     const auto events = call.manager.events().after(since, std::chrono::seconds(wait));
-    return ApiAnswer{
-        200,
-        std::move(answer("streak.events/1").raw("events", array_of(events.events)).add("last", events.last)).text()};
+    Object object = answer("streak.events/1");
+    object.raw("events", array_of(events.events)).add("last", events.last);
+    return ApiAnswer{200, std::move(object).text()};
 }
-
-Reply get_leftovers(Call& call) { return report(leftovers_report(call.manager)); }
-Reply get_stats(Call& call) { return report(stats_report(call.manager)); }
-Reply validate(Call& call) { return report(validation_report(call.manager, call.request.body)); }
-
-// ---- Domains
-
-Reply get_domains(Call& call) { return report(domains_report(call.manager)); }
-Reply get_domain(Call& call) { return report(call, call.manager.registry().find(call.ref())); }
 
 Reply get_xml(Call& call) {
     TRY_ASSIGN(domain, call.manager.registry().find(call.ref()));
@@ -207,70 +185,54 @@ Reply define(Call& call) {
     return report(call, call.manager.define(call.request.body, std::move(input.definition)));
 }
 
-Reply undefine(Call& call) { return done(call.manager.undefine(call.ref())); }
-
 Reply start(Call& call) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(paused, body.flag("paused", false));
-    TRY(body.done());
-    return done(call.manager.start(call.ref(), paused));
+    Body body(call);
+    const bool paused = body.flag("paused", false);
+    return body.then([&] { return call.manager.start(call.ref(), paused); });
 }
-
-Reply pause(Call& call) { return done(call.manager.pause(call.ref())); }
-Reply unpause(Call& call) { return done(call.manager.unpause(call.ref())); }
-Reply destroy(Call& call) { return done(call.manager.destroy(call.ref())); }
 
 Reply ask(Call& call, Ask what) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(wait, body.number("wait", most_wait_s));
-    TRY(body.done());
-    return done(call.manager.ask(call.ref(), what, wait ? std::optional(std::chrono::seconds(*wait)) : std::nullopt));
+    Body body(call);
+    const auto seconds = body.number("wait", most_wait_s);
+    const auto wait = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
+    return body.then([&] { return call.manager.ask(call.ref(), what, wait); });
 }
-Reply shutdown(Call& call) { return ask(call, Ask::poweroff); }
-Reply reboot(Call& call) { return ask(call, Ask::reboot); }
 
 Reply rename(Call& call) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(name, body.needed_text("name"));
-    TRY(body.done());
-    return done(call.manager.rename(call.ref(), name));
+    Body body(call);
+    const std::string name = body.text("name");
+    return body.then([&] { return call.manager.rename(call.ref(), name); });
 }
 
 Reply set_memory(Call& call) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(kib, body.needed_number("kib", UINT64_MAX));
-    TRY(body.done());
-    return done(call.manager.set_memory(call.ref(), kib));
+    Body body(call);
+    const std::uint64_t kib = body.needed_number("kib", UINT64_MAX);
+    return body.then([&] { return call.manager.set_memory(call.ref(), kib); });
 }
 
 Reply set_vcpus(Call& call) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(count, body.needed_number("count", UINT32_MAX));
-    TRY(body.done());
-    return done(call.manager.set_vcpus(call.ref(), static_cast<std::uint32_t>(count)));
+    Body body(call);
+    const auto count = static_cast<std::uint32_t>(body.needed_number("count", UINT32_MAX));
+    return body.then([&] { return call.manager.set_vcpus(call.ref(), count); });
 }
 
 Reply pin(Call& call) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(vcpu, body.number("vcpu", UINT32_MAX));
-    TRY_ASSIGN(cpus, body.needed_cpus("cpus"));
-    TRY(body.done());
-    return done(call.manager.pin(call.ref(), vcpu, cpus));
+    Body body(call);
+    const auto vcpu = body.number("vcpu", UINT32_MAX);
+    const config::CpuList cpus = body.cpus("cpus");
+    return body.then([&] { return call.manager.pin(call.ref(), vcpu, cpus); });
 }
 
 Reply set_share(Call& call) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(weight, body.number("weight", UINT16_MAX));
-    TRY_ASSIGN(cap, body.number("cap", UINT16_MAX));
-    TRY(body.done());
-    return done(call.manager.set_share(call.ref(), weight, cap));
+    Body body(call);
+    const auto weight = body.number("weight", UINT16_MAX), cap = body.number("cap", UINT16_MAX);
+    return body.then([&] { return call.manager.set_share(call.ref(), weight, cap); });
 }
 
 Reply set_autostart(Call& call) {
-    TRY_ASSIGN(body, Body::parse(call.request.body));
-    TRY_ASSIGN(on, body.flag("on", {}));
-    TRY(body.done());
-    return done(call.manager.set_autostart(call.ref(), on));
+    Body body(call);
+    const bool on = body.flag("on", true);
+    return body.then([&] { return call.manager.set_autostart(call.ref(), on); });
 }
 
 /// `disk`: a disk is expected, otherwise an interface.
@@ -281,19 +243,12 @@ Reply attach(Call& call, bool disk) {
         return usage("this is another kind of device", disk ? "<disk>" : "<interface>");
     return done(call.manager.attach(call.ref(), input.definition));
 }
-Reply attach_disk(Call& call) { return attach(call, true); }
-Reply attach_interface(Call& call) { return attach(call, false); }
 
-Reply detach_disk(Call& call) {
+Reply detach(Call& call, bool disk) {
     TRY_ASSIGN(force, call.flag("force"));
-    return done(call.manager.detach_disk(call.ref(), call.names[1], force));
+    return done(disk ? call.manager.detach_disk(call.ref(), call.names[1], force)
+                     : call.manager.detach_interface(call.ref(), call.names[1], force));
 }
-Reply detach_interface(Call& call) {
-    TRY_ASSIGN(force, call.flag("force"));
-    return done(call.manager.detach_interface(call.ref(), call.names[1], force));
-}
-
-// ---- The table
 
 struct Route {
     std::string_view method, path; ///< `*`: a name
@@ -301,35 +256,35 @@ struct Route {
 };
 
 constexpr Route routes[] = {
-    {"GET", "/v1/host", get_host},
+    {"GET", "/v1/host", [](Call& call) { return report(host_report(call.manager)); }},
     {"GET", "/v1/host/log", get_log},
     {"POST", "/v1/host/debug-keys", press_keys},
-    {"GET", "/v1/domains", get_domains},
+    {"GET", "/v1/domains", [](Call& call) { return report(domains_report(call.manager)); }},
     {"POST", "/v1/domains", create},
     {"PUT", "/v1/domains", define},
-    {"GET", "/v1/domains/*", get_domain},
-    {"DELETE", "/v1/domains/*", undefine},
+    {"GET", "/v1/domains/*", [](Call& call) { return report(call, call.manager.registry().find(call.ref())); }},
+    {"DELETE", "/v1/domains/*", [](Call& call) { return done(call.manager.undefine(call.ref())); }},
     {"GET", "/v1/domains/*/xml", get_xml},
     {"POST", "/v1/domains/*/start", start},
-    {"POST", "/v1/domains/*/pause", pause},
-    {"POST", "/v1/domains/*/unpause", unpause},
-    {"POST", "/v1/domains/*/shutdown", shutdown},
-    {"POST", "/v1/domains/*/reboot", reboot},
-    {"POST", "/v1/domains/*/destroy", destroy},
+    {"POST", "/v1/domains/*/pause", [](Call& call) { return done(call.manager.pause(call.ref())); }},
+    {"POST", "/v1/domains/*/unpause", [](Call& call) { return done(call.manager.unpause(call.ref())); }},
+    {"POST", "/v1/domains/*/shutdown", [](Call& call) { return ask(call, Ask::poweroff); }},
+    {"POST", "/v1/domains/*/reboot", [](Call& call) { return ask(call, Ask::reboot); }},
+    {"POST", "/v1/domains/*/destroy", [](Call& call) { return done(call.manager.destroy(call.ref())); }},
     {"POST", "/v1/domains/*/rename", rename},
     {"POST", "/v1/domains/*/memory", set_memory},
     {"POST", "/v1/domains/*/vcpus", set_vcpus},
     {"POST", "/v1/domains/*/pin", pin},
     {"POST", "/v1/domains/*/scheduler", set_share},
     {"POST", "/v1/domains/*/autostart", set_autostart},
-    {"POST", "/v1/domains/*/disks", attach_disk},
-    {"POST", "/v1/domains/*/interfaces", attach_interface},
-    {"DELETE", "/v1/domains/*/disks/*", detach_disk},
-    {"DELETE", "/v1/domains/*/interfaces/*", detach_interface},
-    {"POST", "/v1/validate", validate},
+    {"POST", "/v1/domains/*/disks", [](Call& call) { return attach(call, true); }},
+    {"POST", "/v1/domains/*/interfaces", [](Call& call) { return attach(call, false); }},
+    {"DELETE", "/v1/domains/*/disks/*", [](Call& call) { return detach(call, true); }},
+    {"DELETE", "/v1/domains/*/interfaces/*", [](Call& call) { return detach(call, false); }},
+    {"POST", "/v1/validate", [](Call& call) { return report(validation_report(call.manager, call.request.body)); }},
     {"GET", "/v1/events", get_events},
-    {"GET", "/v1/leftovers", get_leftovers},
-    {"GET", "/v1/stats", get_stats},
+    {"GET", "/v1/leftovers", [](Call& call) { return report(leftovers_report(call.manager)); }},
+    {"GET", "/v1/stats", [](Call& call) { return report(stats_report(call.manager)); }},
 };
 
 /// Takes the part up to the next slash off.
@@ -367,23 +322,15 @@ Reply dispatch(Manager& manager, const ApiRequest& request) {
     return base::error(ErrorKind::not_found, "there is no " + request.path, {}, {}, "See docs/api.md");
 }
 
-struct KindText {
-    std::string_view name;
-    unsigned status;
-};
-constexpr KindText kinds[] = {{"usage", 400},       {"invalid", 422}, {"not_found", 404},
-                              {"conflict", 409},    {"refused", 403}, {"resources", 507},
-                              {"unavailable", 503}, {"timeout", 504}, {"internal", 500}};
-
 } // namespace
 
 ApiAnswer error_answer(const base::Error& error, const std::string& findings) {
-    const KindText& kind = kinds[static_cast<std::size_t>(error.kind)];
+    const base::KindText& kind = base::text_of(error.kind);
     Object object = answer("streak.error/1");
     object.add("kind", kind.name).add("what", error.what).add("expected", error.expected);
     object.add("found", error.found).add("remedy", error.remedy);
     if (!findings.empty()) object.raw("findings", findings);
-    return {kind.status, std::move(object).text()};
+    return {kind.http_status, std::move(object).text()};
 }
 
 ApiAnswer answer_request(Manager& manager, const ApiRequest& request) {

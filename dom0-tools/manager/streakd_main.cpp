@@ -6,12 +6,14 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "base/log.hpp"
+#include "config/sandbox.hpp"
 #include "device/linux_host.hpp"
 #include "hv/privcmd.hpp"
-#include "manager/real_builder.hpp"
 #include "manager/real_store.hpp"
 
 namespace {
@@ -40,13 +42,14 @@ base::Outcome<> run() {
     const char* root = std::getenv("STREAK_ROOT");
     const Paths paths{root ? root : "/"};
 
+    TRY(config::start_sandbox()); // while there is nothing to be seen in this process, and one thread
     TRY_ASSIGN(port, hv::Privcmd::open());
     hv::Hypervisor hypervisor(*port);
     constexpr device::Milliseconds patience{10'000};
     RealStore store(paths.store_socket(), patience);
     TRY(checked(store.connect(), "no store answers on " + paths.store_socket().string() + "; start streak-stored"));
     device::LinuxHost host;
-    RealBuilder builder;
+    Builder builder;
     TRY_ASSIGN(manager, Manager::open({hypervisor, store, host, builder, paths,
                                        [](const std::string& text, bool device) {
                                            return config::parse_in_sandbox(text, device);
@@ -70,7 +73,15 @@ base::Outcome<> run() {
 
 } // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    if (argc > 1) {
+        const bool help = std::string_view(argv[1]) == "--help";
+        std::fputs(
+            "usage: streakd [--help]\n\nCreates, changes and ends guests; see streakd(8). STREAK_ROOT=DIR keeps its "
+            "files below DIR.\n",
+            help ? stdout : stderr);
+        return help ? EXIT_SUCCESS : 2;
+    }
     if (const auto ended = run(); !ended) {
         base::log(base::LogLevel::error, ended.error().text());
         return EXIT_FAILURE;

@@ -40,14 +40,10 @@ std::string lacks_of(const Environment& environment, const config::Definition& d
 
 std::string findings_json(const std::vector<config::Finding>& findings) {
     constexpr std::string_view fates[] = {"used", "ignored", "refused"};
-    std::vector<std::string> items;
-    for (const config::Finding& finding : findings) {
-        Object object;
+    return list_of(findings, [&](Object& object, const config::Finding& finding) {
         object.add("fate", fates[static_cast<std::size_t>(finding.fate)]).add("line", finding.line);
         object.add("element", finding.element).add("text", finding.text).add("remedy", finding.remedy);
-        items.push_back(std::move(object).text());
-    }
-    return array_of(items);
+    });
 }
 
 base::Outcome<std::string> validation_report(Manager& manager, const std::string& xml) {

@@ -12,7 +12,7 @@
 using namespace streak::builder;
 
 TEST_CASE("builder: confined work reaches shared memory and nothing else", "[builder]") {
-    const PageBuffer shared(4096, true), own(4096, false);
+    const PageBuffer shared = PageBuffer::make(4096, true, {}).value(), own = PageBuffer::make(4096, false, {}).value();
     auto* const told = reinterpret_cast<int*>(shared.bytes().data());
     auto* const kept = reinterpret_cast<int*>(own.bytes().data());
     CHECK(run_confined([&] { *told = 42, *kept = 42; }, 5) == Ending::finished);

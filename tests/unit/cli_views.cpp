@@ -168,5 +168,5 @@ TEST_CASE("cli: exit statuses") {
         {ErrorKind::internal, 1},  {ErrorKind::usage, 2},       {ErrorKind::invalid, 3},
         {ErrorKind::not_found, 4}, {ErrorKind::conflict, 5},    {ErrorKind::refused, 6},
         {ErrorKind::resources, 7}, {ErrorKind::unavailable, 8}, {ErrorKind::timeout, 9}};
-    for (const auto& [kind, status] : table) CHECK(exit_status(kind) == status);
+    for (const auto& [kind, status] : table) CHECK(base::text_of(kind).exit_status == status);
 }

@@ -117,7 +117,7 @@ TEST_CASE("every operation on a domain that isn't there says so", "[hv]") {
     CHECK(error_of(hv.vcpu_info(nobody, 0)) == Errno::ESRCH);
     CHECK(error_of(hv.set_context(nobody, 0, {})) == Errno::ESRCH);
     CHECK(error_of(hv.set_affinity(nobody, 0, {true})) == Errno::ESRCH);
-    CHECK(error_of(hv.affinity(nobody, 0)) == Errno::ESRCH);
+    CHECK(error_of(hv.affinity(nobody, 0, 1)) == Errno::ESRCH);
     CHECK(error_of(hv.set_share(nobody, {})) == Errno::ESRCH);
     CHECK(error_of(hv.share(nobody)) == Errno::ESRCH);
     CHECK(error_of(hv.claim_pages(nobody, 1)) == Errno::ESRCH);
@@ -169,7 +169,7 @@ TEST_CASE("without memory for hypercalls, every operation says so and none is ma
     CHECK(error_of(hv.cpu_idle_ns()) == Errno::ENOMEM);
     CHECK(error_of(hv.set_context(host.id, 0, {})) == Errno::ENOMEM);
     CHECK(error_of(hv.set_affinity(host.id, 0, {true})) == Errno::ENOMEM);
-    CHECK(error_of(hv.affinity(host.id, 0)) == Errno::ENOMEM);
+    CHECK(error_of(hv.affinity(host.id, 0, 1)) == Errno::ENOMEM);
     CHECK(error_of(hv.populate(host.id, Pfn(0), 1)) == Errno::ENOMEM);
     CHECK(error_of(hv.set_memory_map(host.id, 1)) == Errno::ENOMEM);
     CHECK(error_of(hv.pin_root(host.id, Mfn(1))) == Errno::ENOMEM);
@@ -272,11 +272,11 @@ TEST_CASE("affinity and shares are set and read", "[hv]") {
     cpus[1] = cpus[64] = cpus[69] = true;
     REQUIRE(hv.set_affinity(host.id, 1, cpus));
     CHECK(host.domain.hard[1] == std::set<unsigned>{1, 64, 69});
-    CHECK(hv.affinity(host.id, 1) == cpus);
+    CHECK(hv.affinity(host.id, 1, 70) == cpus);
     REQUIRE(hv.set_affinity(host.id, 0, {false, true}, true));
     CHECK(host.domain.soft[0] == std::set<unsigned>{1});
-    CHECK(hv.affinity(host.id, 0, true) == CpuSet{false, true});
-    CHECK(hv.affinity(host.id, 0)->size() == 70);
+    CHECK(hv.affinity(host.id, 0, 3, true) == CpuSet{false, true, false});
+    CHECK(hv.affinity(host.id, 0, 70) == CpuSet(70, true));
     CHECK(error_of(hv.set_affinity(host.id, 0, {})) == Errno::EINVAL);
     CHECK(error_of(hv.set_affinity(host.id, 2, {true})) == Errno::ESRCH);
 

@@ -205,7 +205,10 @@ public:
         if (file == "/nope") return base::error(base::ErrorKind::not_found, "there is no kernel /nope");
         return manager::KernelPointer(std::shared_ptr<void>(), reinterpret_cast<const builder::Kernel*>(&kernel));
     }
-    std::uint64_t least_memory_kib(const builder::Kernel*, std::uint64_t) override { return 4096; }
+    base::Outcome<> check(const builder::Request& request) override {
+        if (request.memory_kib >= 4096 && request.kernel) return {};
+        return base::error(base::ErrorKind::invalid, "the guest has too little memory");
+    }
     base::Outcome<builder::Built> build(hv::Hypervisor& hypervisor, const builder::Request& request) override {
         if (!steps_.step()) return base::error(base::ErrorKind::invalid, "can't be built");
         const auto frames = hypervisor.populate(request.domain, Pfn(0), request.memory_kib / 4);

@@ -186,11 +186,11 @@ private:
         hv::CpuSet last(host ? host->cpus : 1);
         last.back() = true;
         check("set-affinity", hypervisor_.set_affinity(id_, 1, last));
-        verdict("affinity", hypervisor_.affinity(id_, 1) == last);
+        verdict("affinity", hypervisor_.affinity(id_, 1, last.size()) == last);
         check("set-soft-affinity", hypervisor_.set_affinity(id_, 0, {true}, true));
-        verdict("soft-affinity", hypervisor_.affinity(id_, 0, true) == hv::CpuSet{true});
+        verdict("soft-affinity", hypervisor_.affinity(id_, 0, 1, true) == hv::CpuSet{true});
         refused("affinity-to-nothing", hypervisor_.set_affinity(id_, 1, {}), Errno::EINVAL);
-        refused("affinity-of-nobody", hypervisor_.affinity(id_, 2), Errno::ESRCH);
+        refused("affinity-of-nobody", hypervisor_.affinity(id_, 2, 1), Errno::ESRCH);
         check("set-share", hypervisor_.set_share(id_, {.weight = 512, .cap = 50}));
         const auto share = hypervisor_.share(id_);
         verdict("share", share && share->weight == 512 && share->cap == 50);
