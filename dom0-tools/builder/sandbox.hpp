@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <initializer_list>
+#include <span>
+
 #include "base/error.hpp"
 #include "lib/function_ref.hpp"
 
@@ -14,8 +17,11 @@ enum class Ending : std::uint8_t {
 };
 
 /// Runs `work` in a copy of this process that has no rights: no descriptors, nobody's user and groups, no new
-/// privileges, no memory but what it has already, no system call but the one that ends it. Results travel in memory
-/// that was shared before. Waits for the end. Errors: resources (no process), internal (it could not be confined).
-[[nodiscard]] base::Outcome<Ending> run_confined(FunctionRef<void()> work, unsigned cpu_seconds);
+/// privileges, no system call but the one that ends it, no memory but that of files, its stack and `kept`: nothing of what
+/// this process knows. Results travel in memory that was shared before. Waits for the end. Errors: resources (no
+/// process), internal (it could not be confined).
+using Memory = std::span<const std::byte>;
+[[nodiscard]] base::Outcome<Ending> run_confined(FunctionRef<void()> work, unsigned cpu_seconds,
+                                                 std::initializer_list<Memory> kept = {});
 
 } // namespace streak::builder

@@ -51,7 +51,7 @@ base::Outcome<PageBuffer> unpack(std::string_view file, const loader::KernelPayl
             *told = {0, static_cast<std::uint32_t>(written.error().code), written.error().expected,
                      written.error().found, 0};
     };
-    TRY_ASSIGN(ending, run_confined(decode, most_cpu_seconds));
+    TRY_ASSIGN(ending, run_confined(decode, most_cpu_seconds, {payload.data, work.bytes()}));
     if (ending == Ending::killed)
         return base::error(ErrorKind::invalid, fmt::format("{} can't be unpacked: the decoder crashed", file),
                            fmt::format("{} data", name_of(payload.format)), "damaged, or made to crash it");

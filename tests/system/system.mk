@@ -18,7 +18,7 @@ BUILDER_PROBE_OBJS := $(OUT)/tools/obj/tests/system/builder_probe/main.cpp.o
 $(BUILDER_PROBE): $(BUILDER_PROBE_OBJS) $(OUT)/tools/libstreak.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) -pie -Wl,--gc-sections -o $@ $^ -lnettle -lfmt -llzma -lz -llzo2
+	$(Q)$(CXX) -pie -Wl,-z,now -Wl,--gc-sections -o $@ $^ -lnettle -lfmt -llzma -lz -llzo2
 
 -include $(BUILDER_PROBE_OBJS:.o=.d)
 

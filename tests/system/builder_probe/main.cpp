@@ -13,6 +13,7 @@
 #include <string>
 
 #include "builder/builder.hpp"
+#include "builder/sandbox.hpp"
 #include "hv/event_channels.hpp"
 #include "hv/grants.hpp"
 #include "hv/privcmd.hpp"
@@ -128,12 +129,21 @@ bool listen(const builder::Request& request, const std::string& wanted, int seco
     return false;
 }
 
+/// A decoder that was taken over finds nothing of what its parent knows.
+void confined_work_sees_no_heap() {
+    const std::string secret(4096, 's');
+    volatile char seen = 0;
+    const auto ending = builder::run_confined([&] { seen = *static_cast<const volatile char*>(secret.data()); }, 5);
+    std::printf("TEST sees-no-heap: %s\n", ending == builder::Ending::killed ? "ok" : "FAIL it could be read");
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
     if (count != 7) return 2;
     const auto port = need("privcmd", hv::Privcmd::open());
     hv::Hypervisor hypervisor(*port);
+    confined_work_sees_no_heap();
     std::string initrd;
     if (std::string_view(arguments[2]) != "-") {
         std::ifstream file(arguments[2], std::ios::binary);
