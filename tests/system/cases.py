@@ -83,6 +83,8 @@ CASES = [
     Case("grub", "grub", image="grub", memory_mib=1536, only="streak", seconds=420),
     Case("restarts", "restarts", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
     Case("cycles", "cycles", image="toolstack", only="streak", seconds=420),
+    # How many requests to the store and hypercalls a guest costs.
+    Case("counts", "counts", image="toolstack", memory_mib=1536, only="streak", seconds=420),
     Case("console", "console", typing=tuple(
         [(r"READY console\n", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]
         + [(f"line {i - 1} abc", f"line {i} abcdefghijklmnopqrstuvwxyz0123456789\n") for i in range(1, 20)])),

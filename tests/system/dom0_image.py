@@ -132,7 +132,7 @@ def programs(kind):
     if kind == "builder":
         return [BUILDER_PROBE]
     if kind == "toolstack":
-        return [COUNT, "/usr/bin/true"]
+        return [COUNT, "/usr/bin/true", "/usr/bin/strace"]
     if kind == "xl":
         return [f"/usr/lib/xen-4.17/bin/{name}" for name in
                 ("xl", "xenstored", "xenstore-control", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
