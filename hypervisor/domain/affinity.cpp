@@ -86,7 +86,9 @@ Result<> set_share(Domain& domain, u32 weight, u32 cap_percent) {
         CpuQueue& q = lock_queue(*v);
         v->sched.weight = weight;
         v->sched.cap = cap_of_vcpu(cap_percent, domain.max_vcpus);
+        const bool runs = q.running == v; // alone, maybe, with nothing that would end its turn
         q.lock.unlock();
+        if (runs) arch::raise_work(CpuId(v->sched.cpu.load()), arch::Work::schedule);
     }
     return {};
 }
