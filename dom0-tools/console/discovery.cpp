@@ -160,7 +160,12 @@ Result<> Discovery::find_gone() {
 }
 
 Result<> Discovery::tell_terminal(DomId id) {
-    return tolerate(store_->write(console_node(id, "tty"), consoles_.terminal_path(id)), "writing a terminal's name");
+    using Change = store::Client::Change;
+    // Rights can only be set on what exists: a guest that is gone gets no node.
+    const std::string owner = "n0 r" + std::to_string(id.raw());
+    return tolerate(store_->apply({{Change::Kind::permissions, console_node(id, "port"), owner},
+                                   {Change::Kind::write, console_node(id, "tty"), consoles_.terminal_path(id)}}),
+                    "writing a terminal's name");
 }
 
 } // namespace streak::console

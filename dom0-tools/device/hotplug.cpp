@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "device/hotplug.hpp"
 
+#include "base/text.hpp"
+
 namespace streak::device {
 
 namespace {
@@ -27,6 +29,14 @@ base::Outcome<bool> follow(Store& store, const Address& at, Machine& machine, Mi
     }
 }
 
+/// The driver in dom0 has made up its mind about the device.
+class Probe {
+public:
+    [[nodiscard]] Progress saw(Ends ends) const {
+        return ends.backend == State::initialising ? Progress::waiting : Progress::done;
+    }
+};
+
 } // namespace
 
 Result<Ends> read_ends(Store& store, const Address& at) {
@@ -51,6 +61,19 @@ base::Outcome<> close_politely(Store& store, const Address& at, Milliseconds lim
     TRY_ASSIGN(closed, follow(store, at, machine, limit));
     if (!closed) return std::unexpected(machine.failure());
     return {};
+}
+
+void wait_probed(Store& store, DomId domain, Milliseconds limit) {
+    for (const Kind kind : {Kind::disk, Kind::interface}) {
+        const auto names = store.list(Address{domain, kind}.backends());
+        for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+            const Address at{domain, kind, base::parse_number<std::uint32_t>(name).value_or(0)};
+            const auto state = store.find(at.backend() + "/state");
+            if (!state || parse_state(*state) != State::initialising) continue;
+            Probe probe;
+            (void)follow(store, at, probe, limit);
+        }
+    }
 }
 
 } // namespace streak::device

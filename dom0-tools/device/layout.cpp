@@ -52,9 +52,9 @@ std::string Address::frontend() const {
     return fmt::format("/local/domain/{}/device/{}/{}", domain.raw(), word(), number);
 }
 
-std::string Address::backend() const {
-    return fmt::format("/local/domain/0/backend/{}/{}/{}", word(), domain.raw(), number);
-}
+std::string Address::backends() const { return fmt::format("/local/domain/0/backend/{}/{}", word(), domain.raw()); }
+
+std::string Address::backend() const { return fmt::format("{}/{}", backends(), number); }
 
 std::string Address::error_node() const {
     return fmt::format("/local/domain/0/error/backend/{}/{}/{}/error", word(), domain.raw(), number);
@@ -111,8 +111,8 @@ void remove_device(Changes& changes, const Address& at) {
 }
 
 void remove_backends(Changes& changes, DomId domain) {
-    for (const char* word : {"vbd", "vif"})
-        changes.push_back({Change::Kind::remove, fmt::format("/local/domain/0/backend/{}/{}", word, domain.raw())});
+    for (const Kind kind : {Kind::disk, Kind::interface})
+        changes.push_back({Change::Kind::remove, Address{domain, kind}.backends()});
 }
 
 } // namespace streak::device

@@ -28,6 +28,8 @@ struct Address {
     [[nodiscard]] std::string_view word() const { return kind == Kind::disk ? "vbd" : "vif"; }
     [[nodiscard]] std::string frontend() const;
     [[nodiscard]] std::string backend() const;
+    /// What all backends of this kind that the domain has are below.
+    [[nodiscard]] std::string backends() const;
     /// Where Linux's backends leave the reason of a failure.
     [[nodiscard]] std::string error_node() const;
     /// The network interface in dom0, as xen-netback names it: vif3.0.

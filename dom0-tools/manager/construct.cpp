@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "manager/manager.hpp"
 
+#include "device/hotplug.hpp"
 #include "manager/guest_keys.hpp"
 #include "manager/plan.hpp"
 #include "manager/undo.hpp"
@@ -125,6 +126,7 @@ private:
 
     base::Outcome<> tell_store() {
         undo_.add([this] {
+            device::wait_probed(environment_.store, running_.id, environment_.patience);
             device::Changes removal;
             remove_guest(removal, running_.id, plan_.uuid);
             (void)environment_.store.apply(removal);

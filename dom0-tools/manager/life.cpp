@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "manager/manager.hpp"
 
+#include "device/hotplug.hpp"
 #include "manager/guest_keys.hpp"
 #include "manager/plan.hpp"
 #include "manager/records.hpp"
@@ -156,11 +157,16 @@ base::Outcome<> Manager::tear_down(const base::Uuid& uuid, DomId id, bool has_de
     }
     if (const auto ended = environment_.hypervisor.destroy_domain(id); !ended && ended.error() != Errno::ESRCH)
         return base::hypercall_error("the hypervisor does not end it", ended.error());
+    if (has_devices) device::wait_probed(environment_.store, id, environment_.patience);
     device::Changes removal;
     remove_guest(removal, id, uuid);
     TRY(checked(environment_.store.apply(removal), "the store does not remove the domain's keys"));
-    if (released) wait_until_gone(environment_, *released, id);
-    return {};
+    if (!released) return {};
+    wait_until_gone(environment_, *released, id);
+    // A driver that was about to connect has made nodes anew.
+    device::Changes again;
+    device::remove_backends(again, id);
+    return checked(environment_.store.apply(again), "the store does not remove the domain's keys");
 }
 
 void Manager::stopped(Domain& domain, const std::string& reason) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The smallest PV guest that shows itself: it writes a line to its console and sleeps until it is destroyed. With 4 MiB
-// of memory it is what creating a domain costs when no kernel is in the way.
+// of memory it is what creating a domain costs when no kernel is in the way. With a command line that begins with
+// "crash" it crashes instead.
 
     .macro note type, directive, value:vararg
     .section .note.xen, "a", @note
@@ -21,10 +22,13 @@
 
 #define CONSOLE_MFN     72                  // start_info_t, xen/xen.h
 #define CONSOLE_EVTCHN  80
+#define CMD_LINE        128
 #define OUT             1024                // struct xencons_interface, xen/io/console.h
 #define OUT_PROD        3084
 #define sched_op        29
+#define SCHEDOP_shutdown 2
 #define SCHEDOP_poll    3
+#define SHUTDOWN_crash  3
 #define event_channel_op 32
 #define EVTCHNOP_send   4
 
@@ -38,6 +42,8 @@ guest_entry:
     addq $virtual_base, %rbx                // the console page
     movl CONSOLE_EVTCHN(%rsi), %eax
     movl %eax, send_port(%rip)
+    cmpl $0x73617263, CMD_LINE(%rsi)        // "cras"
+    je crash
     cld
     leaq text(%rip), %rsi
     leaq OUT(%rbx), %rdi
@@ -54,6 +60,12 @@ guest_entry:
     syscall
     jmp 1b
 
+crash:
+    movl $sched_op, %eax
+    movl $SCHEDOP_shutdown, %edi
+    leaq reason(%rip), %rsi
+    syscall
+
 text:
     .ascii "stub up\r\n"
 text_end:
@@ -62,6 +74,8 @@ text_end:
     .balign 8
 nothing:                                    // sched_poll_t: no ports, no time limit
     .quad 0, 0, 0
+reason:                                     // sched_shutdown_t
+    .long SHUTDOWN_crash
 send_port:
     .long 0
 

@@ -80,10 +80,14 @@ CASES = [
     Case("stored", "stored", image="xl", smp=2, memory_mib=1536, seconds=600),
     # Streak's own toolstack: guests of several kinds, daemons that are killed, 200 guests one after the other.
     Case("guests", "guests", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
+    # What becomes of guests that end, where they run, what they get of the CPUs, the host's start.
+    Case("lifecycle", "lifecycle", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
     Case("grub", "grub", image="grub", memory_mib=1536, only="streak", seconds=420),
     Case("restarts", "restarts", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
     Case("cycles", "cycles", image="toolstack", only="streak", seconds=420),
     # How many requests to the store and hypercalls a guest costs.
+    # A create whose every step fails in turn leaves nothing.
+    Case("failures", "failures", image="toolstack", memory_mib=1536, only="streak", seconds=900),
     Case("counts", "counts", image="toolstack", memory_mib=1536, only="streak", seconds=420),
     Case("console", "console", typing=tuple(
         [(r"READY console\n", "line 0 abcdefghijklmnopqrstuvwxyz0123456789\n")]

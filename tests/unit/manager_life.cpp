@@ -344,7 +344,28 @@ TEST_CASE("life: the messages and hypercalls of a create and a destroy are few, 
     CHECK(messages.front() <= 40);
     CHECK(hypercalls.back() == hypercalls[1]);
     CHECK(messages.back() == messages[1]);
+    world.store.drivers_look();
     world.store.requests = 0;
     REQUIRE(world.manager->destroy("g3"));
     CHECK(world.store.requests <= 15);
+}
+
+TEST_CASE("life: what dom0's drivers write while they look at the devices of a domain that fails or ends is removed") {
+    World world;
+    // They take their time: while nobody waits for them, they do nothing.
+    world.store.react = [&] { return world.store.drivers_look(); };
+    REQUIRE(world.create(definition("first", nic_xml)));
+    REQUIRE(world.manager->destroy("first"));
+    const std::string before = world.everything();
+    SECTION("a create that fails") {
+        world.host.fail_vifs = true;
+        CHECK(!world.create(definition("web", disk_xml + nic_xml)));
+        CHECK(!world.store.drivers_look());
+    }
+    SECTION("a destroy") {
+        REQUIRE(world.create(definition("web", disk_xml + nic_xml)));
+        REQUIRE(world.manager->destroy("web"));
+        CHECK(!world.store.drivers_look());
+    }
+    CHECK(world.everything() == before);
 }

@@ -83,6 +83,9 @@ public:
         for (const auto& change : changes) {
             using Kind = store::Client::Change::Kind;
             if (change.kind == Kind::write) nodes[change.path] = change.value;
+            if (change.kind == Kind::write && change.path.starts_with("/local/domain/0/backend/") &&
+                change.path.ends_with("/state"))
+                new_backends_.push_back(change.path.substr(0, change.path.rfind('/')));
             if (change.kind == Kind::remove)
                 std::erase_if(nodes, [&](const auto& node) { return below(node.first, change.path); });
         }
@@ -113,6 +116,15 @@ public:
         return std::make_unique<FakeWatch>(*this);
     }
 
+    /// dom0's drivers look at the backends they have heard of, and leave a node in each, be it still there or not.
+    bool drivers_look() {
+        for (const std::string& backend : new_backends_) {
+            nodes[backend + "/feature"] = "1";
+            if (const auto state = nodes.find(backend + "/state"); state != nodes.end()) state->second = "2";
+        }
+        return !std::exchange(new_backends_, {}).empty();
+    }
+
 private:
     class FakeWatch final : public Watch {
     public:
@@ -136,6 +148,7 @@ private:
     }
 
     Steps& steps_;
+    std::vector<std::string> new_backends_;
 };
 
 class FakeHost final : public device::Host {
@@ -146,7 +159,8 @@ public:
     }
 
     std::set<std::string> bridges{"br0"}, files{"/d.img", "/e.img"}, modules{"vbd", "vif"};
-    std::vector<std::string> connected;        ///< interfaces that were set up
+    std::vector<std::string> connected; ///< interfaces that were set up
+    bool fail_vifs = false;
     std::vector<device::Backend> backend_list; ///< what dom0's kernel shows
 
     base::Outcome<> check_backend(device::Kind kind) override {
@@ -169,7 +183,7 @@ public:
         return device::OpenDisk{{7, static_cast<std::uint32_t>(loops_.size())}, base::Fd(ends[0])};
     }
     base::Outcome<> connect_vif(const device::VifSetup& setup, device::Milliseconds) override {
-        if (!steps_.step()) return base::error(base::ErrorKind::timeout, "no interface");
+        if (!steps_.step() || fail_vifs) return base::error(base::ErrorKind::timeout, "no interface");
         connected.push_back(setup.name);
         return {};
     }
