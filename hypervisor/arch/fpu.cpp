@@ -109,4 +109,28 @@ bool xcr0_valid(u64 value) {
 
 void set_guest_xcr0(u64 value) { load_xcr0(value); }
 
+void clear_memory(void* pages, u64 bytes) {
+    const bool ts = read_cr0() & cr0::ts;
+    if (ts) clear_ts();
+    alignas(16) u8 guests[16];
+    auto* at = static_cast<u8*>(pages);
+    asm volatile("movaps %%xmm0, %[guests]\n\t"
+                 "xorps %%xmm0, %%xmm0\n"
+                 "1:\t"
+                 ".set offset, 0\n\t"
+                 ".rept 16\n\t"
+                 "movntps %%xmm0, offset(%[at])\n\t"
+                 ".set offset, offset + 16\n\t"
+                 ".endr\n\t"
+                 "add $256, %[at]\n\t"
+                 "cmp %[end], %[at]\n\t"
+                 "jb 1b\n\t"
+                 "sfence\n\t"
+                 "movaps %[guests], %%xmm0"
+                 : [at] "+r"(at), [guests] "=&m"(guests)
+                 : [end] "r"(at + bytes)
+                 : "memory", "cc");
+    if (ts) set_ts();
+}
+
 } // namespace streak::arch

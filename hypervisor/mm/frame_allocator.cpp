@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "arch/fpu.hpp"
 #include "arch/smp.hpp"
 #include "arch/tlb.hpp"
 #include "lib/panic.hpp"
@@ -286,7 +287,10 @@ void free_stolen_frame(PageInfo& page) {
     free_frames(page, 0);
 }
 
-void clear_frames(PageInfo& first, unsigned order) { std::memset(page_memory(first), 0, page_size << order); }
+void clear_frames(PageInfo& first, unsigned order) {
+    if (order == 0) std::memset(page_memory(first), 0, page_size);
+    else arch::clear_memory(page_memory(first), page_size << order);
+}
 
 bool release_allocation(PageInfo& page) {
     u64 count = page.count.load(std::memory_order_relaxed);

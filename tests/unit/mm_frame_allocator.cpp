@@ -25,6 +25,8 @@ void panic_message(const char* file, unsigned line, const char* text) {
     std::abort();
 }
 
+void arch::clear_memory(void* pages, u64 bytes) { std::memset(pages, 0, bytes); }
+
 namespace smp {
 const CpuMask& online() {
     static const CpuMask one = CpuMask::of(CpuId(0));

@@ -55,9 +55,42 @@ void check_flag() {
     set_trap_hook(vector_nm, nullptr);
 }
 
+/// Two frames are given back and got as one extent, which the hypervisor clears.
+void change_extent() {
+    Page* pages = alloc_pages(2);
+    xen_pfn_t frames[2] = {mfn_of(&pages[0]), mfn_of(&pages[1])};
+    xen_memory_reservation_t op = {};
+    set_xen_guest_handle(op.extent_start, frames);
+    op.nr_extents = 2;
+    op.domid = DOMID_SELF;
+    for (unsigned i = 0; i < 2; ++i) {
+        pages[i].word[511] = ~0ull;
+        require_eq(update_va_mapping(std::bit_cast<u64>(&pages[i]), 0), 0, "a page is unmapped");
+    }
+    require_eq(memory_op(XENMEM_decrease_reservation, &op), 2, "two frames are given back");
+    frames[0] = pfn_of(&pages[0]);
+    op.nr_extents = 1;
+    op.extent_order = 1;
+    require_eq(memory_op(XENMEM_populate_physmap, &op), 1, "an extent of two");
+    for (unsigned i = 0; i < 2; ++i) {
+        p2m(pfn_of(&pages[i])) = frames[0] + i;
+        require_eq(make_writable(&pages[i]), 0, "that can be mapped");
+        expect(pages[i].word[0] == 0 && pages[i].word[511] == 0, "and is clear");
+    }
+}
+
 void check_state() {
     alignas(16) u64 pattern[4] = {0x0123456789abcdef, 0xfedcba9876543210, 0x5555aaaa5555aaaa, 0x1};
     alignas(16) u64 seen[4] = {};
+    asm volatile("movdqa %0, %%xmm0" : : "m"(pattern[0]));
+    change_extent();
+    fpu_taskswitch(1);
+    change_extent();
+    u64 cr0;
+    asm volatile("movq %%cr0, %0" : "=r"(cr0));
+    expect((cr0 & 8) != 0 && catch_trap(use_x87).is(vector_nm), "TS lives through cleared memory");
+    asm volatile("movdqa %%xmm0, %0" : "=m"(seen[0]) : : "memory");
+    expect(memcmp(pattern, seen, 16) == 0, "and so does xmm0");
     asm volatile("movdqa %0, %%xmm3; movdqa %1, %%xmm15" : : "m"(pattern[0]), "m"(pattern[2]));
     asm volatile("fninit; fldpi");
     for (unsigned i = 0; i < 50; ++i) xen_version(XENVER_version);
