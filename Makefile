@@ -47,13 +47,13 @@ HV_LIBS    :=
 HV_COLD := $(foreach folder,loader init console lib arch/boot,hypervisor/$(folder)/%) \
            $(patsubst %,hypervisor/arch/%.cpp,acpi clock cmos cpu descriptor efi font ioapic irq lapic machine msi \
              panic pci percpu pic smp speculation uart vga) \
-           $(patsubst %,hypervisor/domain/%.cpp,affinity event_ports lifecycle memory_teardown pirq registry shutdown \
+           $(patsubst %,hypervisor/domain/%.cpp,affinity event_ports grants lifecycle log_dirty memory_teardown pirq registry shutdown \
              vcpu_info) \
            $(patsubst %,hypervisor/mm/%.cpp,boot_memory heap host_page_table memory_map) \
            $(patsubst %,hypervisor/pv/%.cpp,context debug_registers guest_cpuid hypercall_page) \
            $(patsubst %,hypervisor/hypercall/%.cpp,callback_op console_io cpu_bitmap cpu_policy domctl domctl_context \
-             domctl_info domctl_life domctl_sched event_channel_fifo grant_setup grant_transfer machine_check memory_op \
-             physdev_op platform_info platform_op set_debugreg set_trap_table sysctl sysctl_info unsupported vcpu_op \
+             domctl_info domctl_life domctl_log domctl_sched event_channel_fifo grant_setup grant_transfer machine_check memory_op \
+             memory_exchange memory_reservation physdev_op platform_info platform_op set_debugreg set_trap_table sysctl sysctl_info unsupported vcpu_op \
              vm_assist xen_version)
 HV_COLD := $(filter-out hypervisor/lib/string.cpp hypervisor/loader/lz4_block.cpp hypervisor/loader/zstd%, \
              $(filter $(HV_COLD), $(HV_SRCS)))
@@ -230,7 +230,7 @@ test-cli: $(OUT)/tools/streak $(OUT)/tools/streak-stored  ## the program streak 
 	@OUT=$(OUT) $(PYTHON) tests/cli/run.py
 
 .PHONY: test-system
-test-system: $(hv_image) $(dom0_tools) $(HV_PROBE) $(BUILDER_PROBE) $(OUT)/system/stub $(OUT)/system/count  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
+test-system: $(hv_image) $(dom0_tools) $(HV_PROBE) $(LOG_PROBE) $(BUILDER_PROBE) $(OUT)/system/stub $(OUT)/system/count  ## Debian's kernel as dom0 in QEMU: disks, networks, firmware, stress
 	@$(system)/run.py --hv $(HV) --suite full
 
 .PHONY: test-image

@@ -51,9 +51,6 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 && offsetof(vcpu
 
     DEFINE(REGS_SIZE, sizeof(Registers));
     DEFINE(REGS_R15, offsetof(Registers, r15));
-    DEFINE(REGS_R14, offsetof(Registers, r14));
-    DEFINE(REGS_R13, offsetof(Registers, r13));
-    DEFINE(REGS_R12, offsetof(Registers, r12));
     DEFINE(REGS_RBP, offsetof(Registers, rbp));
     DEFINE(REGS_RBX, offsetof(Registers, rbx));
     DEFINE(REGS_R11, offsetof(Registers, r11));

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/clock.hpp"
 
-#include <algorithm>
-
 #include "arch/cmos.hpp"
 #include "arch/cpu.hpp"
 #include "arch/io.hpp"
-#include "lib/log.hpp"
 #include "lib/panic.hpp"
 #include "lib/spinlock.hpp"
 

@@ -7,8 +7,6 @@
 #include "arch/descriptor.hpp"
 #include "arch/image.hpp"
 #include "arch/msr.hpp"
-#include "arch/percpu.hpp"
-#include "arch/registers.hpp"
 #include "arch/speculation.hpp"
 
 namespace streak::arch {

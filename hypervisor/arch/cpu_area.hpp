@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <array>
-
 #include "arch/descriptor.hpp"
-#include "arch/percpu.hpp"
 
 // Private to arch: the memory behind a processor.
 

@@ -5,7 +5,6 @@
 #include "arch/cpu_area.hpp"
 #include "arch/cr.hpp"
 #include "arch/image.hpp"
-#include "arch/layout.hpp"
 #include "arch/speculation.hpp"
 #include "arch/tlb.hpp"
 #include "lib/panic.hpp"

@@ -5,8 +5,6 @@
 
 #include "arch/percpu.hpp"
 #include "arch/registers.hpp"
-#include "lib/ids.hpp"
-#include "lib/types.hpp"
 
 // GDT, IDT, TSS and the per-CPU windows through which a guest's own descriptors are reached.
 //

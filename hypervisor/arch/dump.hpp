@@ -2,7 +2,6 @@
 #pragma once
 
 #include "arch/registers.hpp"
-#include "lib/types.hpp"
 
 // What a CPU was doing, as text.
 

@@ -35,6 +35,15 @@
     .endr
 .endm
 
+    /* Registers that follow one another in arch::Registers. */
+.macro LOAD offset, base, registers:vararg
+    .set at, \offset
+    .irp r, \registers
+    mov at(%\base), %\r
+    .set at, at + 8
+    .endr
+.endm
+
     .section .text.entry, "ax", @progbits
 
 /* ---- Vectors: 16 bytes each ------------------------------------------------------------------------- */
@@ -292,10 +301,7 @@ exit_without_info:
     call idle_loop
     jmp exit_path
 load_rest:
-    mov (VCPU_REGS + REGS_R15)(%rdi), %r15
-    mov (VCPU_REGS + REGS_R14)(%rdi), %r14
-    mov (VCPU_REGS + REGS_R13)(%rdi), %r13
-    mov (VCPU_REGS + REGS_R12)(%rdi), %r12
+    LOAD VCPU_REGS + REGS_R15, rdi, r15, r14, r13, r12
     mov (VCPU_REGS + REGS_RBX)(%rdi), %rbx
     jmp enter_guest
 
@@ -389,13 +395,8 @@ enter_guest:
     .global exit_by_sysret
 exit_by_sysret:
     mov REGS_RBP(%rsp), %rbp
-    mov REGS_R10(%rsp), %r10
-    mov REGS_R9(%rsp), %r9
-    mov REGS_R8(%rsp), %r8
-    mov REGS_RAX(%rsp), %rax
-    mov REGS_RDX(%rsp), %rdx
-    mov REGS_RSI(%rsp), %rsi
-    mov REGS_RDI(%rsp), %rdi
+    LOAD REGS_R10, rsp, r10, r9, r8, rax
+    LOAD REGS_RDX, rsp, rdx, rsi, rdi
     mov REGS_RSP(%rsp), %rsp
     swapgs
     sysretq
@@ -404,15 +405,7 @@ exit_by_sysret:
     .type exit_by_iret, @function
 exit_by_iret:
     mov REGS_RBP(%rsp), %rbp
-    mov REGS_R11(%rsp), %r11
-    mov REGS_R10(%rsp), %r10
-    mov REGS_R9(%rsp), %r9
-    mov REGS_R8(%rsp), %r8
-    mov REGS_RAX(%rsp), %rax
-    mov REGS_RCX(%rsp), %rcx
-    mov REGS_RDX(%rsp), %rdx
-    mov REGS_RSI(%rsp), %rsi
-    mov REGS_RDI(%rsp), %rdi
+    LOAD REGS_R11, rsp, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
     add $REGS_RIP, %rsp
     swapgs
     .global iret_to_guest

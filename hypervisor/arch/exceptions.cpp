@@ -7,7 +7,6 @@
 #include "arch/extable.hpp"
 #include "arch/handlers.hpp"
 #include "arch/percpu.hpp"
-#include "lib/panic.hpp"
 
 namespace streak::arch {
 
@@ -29,6 +28,8 @@ extern "C" const Entry __extable_start[], __extable_end[];
     constexpr u32 protection = 1;
     PerCpu& cpu = this_cpu();
     const u64 fault_address = read_cr2();
+    if (cpu.soft_tlb && static_cast<Trap>(regs.vector) == Trap::page_fault)
+        return handle_soft_tlb_fault(fault_address, regs.error_code);
     if (static_cast<Trap>(regs.vector) != Trap::page_fault || !(regs.error_code & protection) ||
         (cpu.retried_rip == regs.rip && cpu.retried_address == fault_address)) {
         cpu.retried_rip = 0;

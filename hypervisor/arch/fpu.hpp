@@ -2,7 +2,6 @@
 #pragma once
 
 #include "arch/cr.hpp"
-#include "lib/types.hpp"
 
 // FPU, SSE and AVX state, switched eagerly. The hypervisor itself uses none of these registers but in clear_memory().
 

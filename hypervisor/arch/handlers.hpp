@@ -2,7 +2,6 @@
 #pragma once
 
 #include "arch/registers.hpp"
-#include "lib/types.hpp"
 
 // Everything entry.S and head.S call. Interrupts are off in all of them. Handlers of guest entries run on
 // the CPU's stack, the guest's registers are in current().regs; when they return, the exit path goes back to
@@ -63,6 +62,8 @@ void handle_machine_check(streak::arch::Registers* regs);
 
 /// Exceptions at CPL 0: fix-ups, or our own bugs. (arch/exceptions.cpp)
 void handle_hypervisor_exception(streak::arch::Registers* regs);
+/// A page fault of those on a guest's page while PerCpu::soft_tlb is set. True: try again. (domain/log_dirty.cpp)
+bool handle_soft_tlb_fault(streak::u64 address, streak::u32 error_code);
 void handle_hypervisor_debug(streak::arch::Registers* regs);
 void handle_double_fault(streak::arch::Registers* regs);
 }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/ioapic.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "lib/log.hpp"
 #include "lib/spinlock.hpp"
 

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/irq.hpp"
 
-#include <algorithm>
-#include <array>
-#include <atomic>
 #include <utility>
 
 #include "arch/ioapic.hpp"
 #include "arch/lapic.hpp"
-#include "arch/percpu.hpp"
 #include "arch/smp.hpp"
 #include "arch/vectors.hpp"
 #include "lib/log.hpp"

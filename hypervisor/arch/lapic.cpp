@@ -8,7 +8,6 @@
 #include "arch/msr.hpp"
 #include "arch/vectors.hpp"
 #include "lib/log.hpp"
-#include "lib/panic.hpp"
 
 namespace streak::lapic {
 
@@ -33,8 +32,7 @@ enum Reg : u32 {
     reg_timer_current = 0x390,
     reg_timer_divide = 0x3e0,
     reg_version = 0x30,
-    reg_dfr = 0xe0,
-    reg_ldr = 0xd0
+    reg_dfr = 0xe0
 };
 
 constexpr u32 msr_apic_base = 0x1b, msr_tsc_deadline = 0x6e0;

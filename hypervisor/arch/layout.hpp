@@ -13,8 +13,7 @@ inline constexpr u64 hypervisor_start = 0xffff800000000000; ///< xen/arch-x86/xe
 inline constexpr u64 hypervisor_end = 0xffff880000000000;
 inline constexpr unsigned first_hypervisor_slot = 256, last_hypervisor_slot = 271;
 
-inline constexpr u64 m2p_guest_base = 0xffff800000000000; ///< read-only, user-accessible
-inline constexpr u64 m2p_guest_end = 0xffff804000000000;
+inline constexpr u64 m2p_guest_base = 0xffff800000000000;     ///< read-only, user-accessible
 inline constexpr u64 percpu_window_base = 0xffff808000000000; ///< per CPU: GDT window, then LDT window
 inline constexpr u64 gdt_window_pages = 16, ldt_window_pages = 16;
 inline constexpr u64 percpu_window_size = 1 << 21;   ///< an L1 table of its own for each CPU

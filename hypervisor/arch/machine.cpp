@@ -3,7 +3,6 @@
 
 #include "arch/clock.hpp"
 #include "arch/io.hpp"
-#include "arch/layout.hpp"
 #include "arch/smp.hpp"
 #include "arch/uart.hpp"
 #include "lib/log.hpp"

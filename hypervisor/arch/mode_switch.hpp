@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <cstddef>
-
 #include "arch/msr.hpp"
 #include "arch/percpu.hpp"
 

@@ -3,7 +3,6 @@
 
 #include "arch/irq.hpp"
 #include "arch/pci.hpp"
-#include "lib/errno.hpp"
 
 // MSI and MSI-X in devices (PCI Local Bus 3.0, 6.8): the hypervisor alone writes messages, dom0 asks for them by
 // PHYSDEVOP_map_pirq. dom0's own capability writes reach the device, so enable bits are set here, too, and

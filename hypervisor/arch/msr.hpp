@@ -3,7 +3,6 @@
 #pragma once
 
 #include "arch/extable.hpp"
-#include "lib/types.hpp"
 
 namespace streak::arch {
 

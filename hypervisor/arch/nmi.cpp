@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/nmi.hpp"
 
-#include <atomic>
-
 #include "arch/cpu.hpp"
 #include "arch/dump.hpp"
 #include "arch/handlers.hpp"
 #include "arch/io.hpp"
 #include "arch/machine.hpp"
 #include "arch/msr.hpp"
-#include "arch/percpu.hpp"
 #include "arch/smp.hpp"
 #include "lib/abi.hpp"
 #include "lib/panic.hpp"

@@ -4,16 +4,12 @@
 
 #include "lib/panic.hpp"
 
-#include <atomic>
-
 #include "arch/cpu_area.hpp"
 #include "arch/cr.hpp"
 #include "arch/dump.hpp"
-#include "arch/extable.hpp"
 #include "arch/image.hpp"
 #include "arch/machine.hpp"
 #include "arch/msr.hpp"
-#include "arch/percpu.hpp"
 #include "arch/smp.hpp"
 #include "arch/uart.hpp"
 #include "arch/vga.hpp"

@@ -2,7 +2,6 @@
 #include "arch/percpu.hpp"
 
 #include "arch/cpu_area.hpp"
-#include "arch/descriptor.hpp"
 #include "lib/panic.hpp"
 
 namespace streak::arch {

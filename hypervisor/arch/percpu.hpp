@@ -42,7 +42,8 @@ struct alignas(page_size) PerCpu {
     CpuId cpu;
     ApicId apic_id;
     bool online;
-    u64 cr3; ///< what CR3 holds while the hypervisor runs
+    bool soft_tlb; ///< the vCPU that runs does so on tables of its own (mm/soft_tlb.hpp)
+    u64 cr3;       ///< what CR3 holds while the hypervisor runs
     Vcpu* idle;
     CpuTables* tables; ///< GDT page, TSS, exception stacks (arch/cpu_area.hpp)
     u64 retried_rip;   ///< the last guest access that faulted and was tried again

@@ -3,10 +3,8 @@
 #pragma once
 
 #include "arch/cpu.hpp"
-#include "arch/extable.hpp"
 #include "arch/msr.hpp"
 #include "arch/percpu.hpp"
-#include "lib/types.hpp"
 
 // Segment registers and bases of the guest, which stay in the processor while the hypervisor runs. Inside,
 // GS base is the per-CPU block and MSR_KERNEL_GS_BASE the guest's active GS base.

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/smp.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "arch/boot/trampoline.hpp"
 #include "arch/clock.hpp"
 #include "arch/cpu.hpp"
@@ -12,10 +9,7 @@
 #include "arch/dump.hpp"
 #include "arch/handlers.hpp"
 #include "arch/lapic.hpp"
-#include "arch/machine.hpp"
-#include "arch/tlb.hpp"
 #include "arch/vectors.hpp"
-#include "lib/log.hpp"
 #include "lib/panic.hpp"
 #include "lib/spinlock.hpp"
 #include "lib/static_vector.hpp"

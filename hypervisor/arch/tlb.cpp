@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/tlb.hpp"
 
-#include <array>
-#include <atomic>
-
 #include "arch/cpu.hpp"
 #include "arch/cr.hpp"
 #include "arch/lapic.hpp"
-#include "arch/percpu.hpp"
 #include "arch/smp.hpp"
 #include "arch/speculation.hpp"
 #include "arch/vectors.hpp"
@@ -74,14 +70,14 @@ void request(const CpuMask& targets, Flush kind, Vaddr address, bool reset) {
 } // namespace
 
 void forget_guest_entries() {
-    if (!arch::measures.pcid) [[likely]]
-        return;
+    if (likely(!arch::measures.pcid)) return;
     arch::PerCpu& cpu = arch::this_cpu();
     for (arch::GuestRoot& root : cpu.guest_roots) root.cr3 &= ~cpu.keep_tlb;
 }
 
 [[gnu::flatten]] void flush_local(Flush kind, Vaddr address) {
     forget_guest_entries();
+    if (unlikely(arch::this_cpu().soft_tlb)) flush_soft(kind, address);
     if (kind == Flush::page) {
         arch::invlpg(address.raw());
         return;
@@ -96,6 +92,7 @@ void load_cr3(u64 cr3) {
     const u32 time = flush_time();
     arch::this_cpu().cr3 = cr3;
     forget_guest_entries();
+    if (unlikely(arch::this_cpu().soft_tlb)) flush_soft(Flush::guest, {});
     arch::write_cr3(cr3);
     note_flush(time);
 }
@@ -130,8 +127,7 @@ void filter(CpuMask& cpus, u32 stamp) {
 
 void serve_mailbox() {
     const CpuId me = arch::cpu_id();
-    if (!pending.test(me)) [[likely]]
-        return;
+    if (likely(!pending.test(me))) return;
     std::atomic_thread_fence(std::memory_order_acquire);
     if (request_resets_clock) note_flush(0);
     else flush_local(request_kind, request_address);
@@ -139,8 +135,7 @@ void serve_mailbox() {
 }
 
 void maintain() {
-    if (clock.load(std::memory_order_relaxed) != clock_end) [[likely]]
-        return;
+    if (likely(clock.load(std::memory_order_relaxed) != clock_end)) return;
     // While the clock stands at its end no flush claims a time, so nobody can enter an old one after this.
     CpuMask others = smp::online();
     others.clear(arch::cpu_id());

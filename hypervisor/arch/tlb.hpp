@@ -2,8 +2,6 @@
 #pragma once
 
 #include "lib/cpu_mask.hpp"
-#include "lib/ids.hpp"
-#include "lib/types.hpp"
 
 // Translation look-aside buffers. Guest entries are never global: a CR3 load forgets all of them.
 //
@@ -38,6 +36,9 @@ void load_cr3(u64 cr3);
 [[nodiscard]] bool needs_flush(u32 stamp, CpuId cpu);
 /// Removes from `cpus` those that have flushed since `stamp`.
 void filter(CpuMask& cpus, u32 stamp);
+
+/// The part of a flush that is in memory, where PerCpu::soft_tlb is set. (domain/log_dirty.cpp)
+void flush_soft(Flush kind, Vaddr address);
 
 /// Serves a flush that another CPU waits for, if there is one (spin loops and the flush IPI).
 void serve_mailbox();

@@ -2,8 +2,6 @@
 // clang-format off: it would break the %l[label] operands
 #include "arch/uaccess.hpp"
 
-#include "arch/layout.hpp"
-
 namespace streak::arch {
 
 namespace {

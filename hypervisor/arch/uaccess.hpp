@@ -4,8 +4,6 @@
 
 #include "arch/extable.hpp"
 #include "arch/layout.hpp"
-#include "lib/ids.hpp"
-#include "lib/types.hpp"
 
 namespace streak::arch {
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/uart.hpp"
 
-#include <array>
-
 #include "arch/cpu.hpp"
 #include "arch/io.hpp"
 #include "lib/log.hpp"

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <optional>
-#include <string_view>
-
 #include "lib/ids.hpp"
 #include "lib/types.hpp"
 #include "loader/cmdline.hpp"

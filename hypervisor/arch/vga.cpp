@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "arch/font.hpp"
-#include "arch/io.hpp"
 #include "arch/layout.hpp"
 #include "lib/log.hpp"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <optional>
-
 #include "lib/types.hpp"
 #include "loader/multiboot2.hpp"
 

@@ -4,9 +4,7 @@
 #include "arch/uart.hpp"
 #include "console/input_ring.hpp"
 #include "domain/domain.hpp"
-#include "lib/abi.hpp"
 #include "lib/log.hpp"
-#include "lib/spinlock.hpp"
 
 namespace streak::console {
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <array>
 
 #include "arch/clock.hpp"
 #include "arch/dump.hpp"
@@ -9,10 +8,8 @@
 #include "console/console.hpp"
 #include "domain/grants.hpp"
 #include "domain/notify.hpp"
-#include "domain/pirq.hpp"
 #include "domain/scheduler.hpp"
 #include "lib/log.hpp"
-#include "mm/frame_allocator.hpp"
 
 namespace streak::console {
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <algorithm>
-#include <utility>
 
 #include "arch/clock.hpp"
-#include "arch/percpu.hpp"
 #include "arch/smp.hpp"
 #include "domain/run_queues.hpp"
 #include "domain/scheduler.hpp"

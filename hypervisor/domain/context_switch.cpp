@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/context_switch.hpp"
 
-#include "arch/cpu.hpp"
-#include "arch/cr.hpp"
 #include "arch/descriptor.hpp"
 #include "arch/fpu.hpp"
 #include "arch/segment.hpp"
 #include "arch/speculation.hpp"
-#include "arch/tlb.hpp"
 #include "domain/domain.hpp"
 #include "mm/host_env.hpp"
 #include "mm/host_page_table.hpp"
@@ -37,14 +34,6 @@ void load_segments(const PvState& pv, bool in_kernel) {
     arch::load_guest_gs(pv.gs);
     arch::write_fs_base(pv.fs_base);
     arch::write_guest_gs_base(in_kernel ? pv.gs_base_kernel : pv.gs_base_user);
-}
-
-void load_debug_registers(const PvState& pv) {
-    arch::write_dr0(pv.dr[0]);
-    arch::write_dr1(pv.dr[1]);
-    arch::write_dr2(pv.dr[2]);
-    arch::write_dr3(pv.dr[3]);
-    arch::write_dr7(pv.dr[7]);
 }
 
 /// RDTSC traps where the guest asked for it, or its time is to be emulated (tsc_mode of DOMCTL_settscinfo).
@@ -77,6 +66,14 @@ void load(Vcpu& vcpu) {
 
 } // namespace
 
+void load_debug_registers(const PvState& pv) {
+    arch::write_dr0(pv.dr[0]);
+    arch::write_dr1(pv.dr[1]);
+    arch::write_dr2(pv.dr[2]);
+    arch::write_dr3(pv.dr[3]);
+    arch::write_dr7(pv.dr[7]);
+}
+
 void show_gdt(const Vcpu& vcpu) {
     for (u32 i = 0; i < arch::first_reserved_gdt_page; ++i)
         arch::set_gdt_window_frame(i, i < vcpu.pv.gdt_frame_count ? frame_of(vcpu.pv.gdt_frames[i]) : invalid_mfn);
@@ -89,7 +86,16 @@ void show_ldt(const Vcpu& vcpu) {
 
 void load_tables(Vcpu& vcpu) {
     if (vcpu.in_kernel) mm::show_m2p(vcpu.cr3_kernel);
-    tlb::load_cr3(vcpu.active_cr3());
+    if (!vcpu.soft_tlb) [[likely]] {
+        vcpu.root_kernel = vcpu.cr3_kernel;
+        vcpu.root_user = vcpu.cr3_user;
+    }
+    tlb::load_cr3(vcpu.active_root());
+}
+
+void use_user_base(Vcpu& vcpu) {
+    if (unlikely(vcpu.soft_tlb)) tlb::flush_local(tlb::Flush::guest);
+    else vcpu.root_user = vcpu.cr3_user;
 }
 
 void context_switch(Vcpu& previous, Vcpu& next) {
@@ -100,6 +106,7 @@ void context_switch(Vcpu& previous, Vcpu& next) {
     if (from != nullptr) save(previous);
     arch::fpu_switch(previous.fpu, next.fpu, next.pv.xcr0);
     arch::set_current(next, next.regs);
+    arch::this_cpu().soft_tlb = next.soft_tlb != nullptr;
     if (to != nullptr) {
         // Entered before the tables are used: a shoot-down from now on includes this CPU.
         to->dirty_cpus.set(cpu);

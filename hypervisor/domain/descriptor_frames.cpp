@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/descriptor_frames.hpp"
 
-#include <utility>
-
 #include "mm/page_type.hpp"
 
 namespace streak {

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <array>
-#include <atomic>
-
 #include "domain/vcpu.hpp"
-#include "lib/abi.hpp"
-#include "lib/cpu_mask.hpp"
 #include "lib/e820.hpp"
 #include "mm/frame_allocator.hpp"
 #include "mm/heap.hpp"

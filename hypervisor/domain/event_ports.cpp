@@ -2,7 +2,6 @@
 #include "domain/notify.hpp"
 
 #include "domain/pirq.hpp"
-#include "mm/heap.hpp"
 #include "mm/heap_source.hpp"
 #include "mm/page_type.hpp"
 

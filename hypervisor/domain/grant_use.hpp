@@ -2,10 +2,8 @@
 #pragma once
 
 #include "domain/grants.hpp"
-#include "domain/vcpu.hpp"
 #include "grant/pin.hpp"
 #include "mm/host_env.hpp"
-#include "mm/page_type_ops.hpp"
 
 // Using a grant, inline: pins with their lock, the frame's references, and the end of a mapping.
 
@@ -14,8 +12,7 @@ namespace streak::grants {
 /// find_domain() for a moment: `held` keeps another domain than the caller's. nullptr: none.
 [[nodiscard]] inline Domain* find_granter(DomId id, DomainRef& held) {
     Domain* self = current().domain;
-    if (id == self->id) [[likely]]
-        return self;
+    if (likely(id == self->id)) return self;
     if (auto found = find_domain(id)) held = std::move(*found);
     return held.get();
 }
@@ -23,8 +20,7 @@ namespace streak::grants {
 /// Begins a use of a grant; the frame's references are taken apart (take_frame).
 [[nodiscard]] inline grant::Outcome<const grant::Granted*> pin(Domain& granter, GrantRef ref, grant::Use use) {
     LockGuard guard(granter.grant_lock);
-    if (granter.dying) [[unlikely]]
-        return std::unexpected(grant::Status::bad_domain);
+    if (unlikely(granter.dying)) return std::unexpected(grant::Status::bad_domain);
     return granter.grants->pin(ref, use);
 }
 
@@ -48,17 +44,18 @@ inline void end(Domain& mapper, const grant::Maptrack::Claim& claim) {
 /// A general (and writable) reference to a granted frame. nullptr: not the granter's RAM, or not writable.
 [[nodiscard]] inline mm::PageInfo* take_frame(const Domain& granter, Mfn frame, bool write) {
     mm::PageInfo* page = mm::HostEnv::page(frame);
-    if (!page || !mm::take_reference(mm::host_env, *page, granter.id)) [[unlikely]]
-        return nullptr;
-    if (!write || mm::take_shared_type(mm::host_env, *page, mm::PageType::writable)) [[likely]]
-        return page;
+    if (unlikely(!page || !mm::take_reference(mm::host_env, *page, granter.id))) return nullptr;
+    if (likely(!write || mm::take_shared_type(mm::host_env, *page, mm::PageType::writable))) return page;
     mm::HostEnv::put_page(*page);
     return nullptr;
 }
 
 inline void drop_frame(Mfn frame, bool write) {
     mm::PageInfo& page = mm::page_of_unchecked(frame);
-    if (write) mm::drop_shared_type(mm::host_env, page);
+    if (write) {
+        mm::note_write(page);
+        mm::drop_shared_type(mm::host_env, page);
+    }
     mm::HostEnv::put_page(page);
 }
 

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/grants.hpp"
 
-#include <algorithm>
-#include <utility>
-
 #include "domain/grant_use.hpp"
 #include "lib/log.hpp"
-#include "mm/heap.hpp"
 #include "mm/heap_source.hpp"
 
 namespace streak::grants {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "mm/guest_root.hpp"
-#include "arch/percpu.hpp"
 #include "arch/speculation.hpp"
 #include "domain/domain.hpp"
 #include "mm/host_env.hpp"

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <utility>
-
 #include "domain/grant_use.hpp"
 
 namespace streak {

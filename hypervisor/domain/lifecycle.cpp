@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/lifecycle.hpp"
 
-#include <bit>
 #include <cstring>
 
 #include "arch/clock.hpp"
 #include "arch/cpu.hpp"
 #include "arch/fpu.hpp"
 #include "domain/grants.hpp"
+#include "domain/log_dirty.hpp"
 #include "domain/notify.hpp"
 #include "domain/pirq.hpp"
 #include "domain/scheduler.hpp"
@@ -15,7 +15,6 @@
 #include "domain/time.hpp"
 #include "domain/vcpu_info.hpp"
 #include "lib/log.hpp"
-#include "mm/heap.hpp"
 #include "mm/page_type.hpp"
 
 namespace streak {
@@ -85,6 +84,7 @@ Result<> set_up(Domain& d, const NewDomain& wanted) {
 
 /// Returns what the domain holds, step by step. ERESTART: call again. Its vCPUs are stopped.
 Result<> relinquish(Domain& d) {
+    log_dirty::stop(d);
     for (Vcpu* v : d.vcpus)
         if (v) unregister_vcpu_info(*v);
     TRY(events::relinquish(d));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/descriptor_frames.hpp"
 #include "domain/locked_tables.hpp"
-#include "mm/page_type.hpp"
 
 // The parts of mm/page_type.hpp that need a domain's lock and vCPUs.
 
@@ -33,8 +32,7 @@ PageInfo* next_frame(Domain& domain, PageInfo* after) {
 } // namespace
 
 Result<> unpin_if_pinned(Domain& domain, PageInfo& page) {
-    if (!(page.type.load(std::memory_order_relaxed) & type_bits::pinned)) [[likely]]
-        return {};
+    if (likely(!(page.type.load(std::memory_order_relaxed) & type_bits::pinned))) return {};
     LockedTables tables(domain);
     if (!(page.type.load(std::memory_order_relaxed) & type_bits::pinned)) return {};
     return tables->unpin(page);

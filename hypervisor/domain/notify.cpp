@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/notify.hpp"
 
-#include <bit>
-
 #include "lib/panic.hpp"
 
 namespace streak {

@@ -3,7 +3,6 @@
 
 #include "domain/domain.hpp"
 #include "evtchn/delivery_fifo.hpp"
-#include "evtchn/port_table.hpp"
 
 // Delivery of events to a domain's vCPUs, whichever of the two ABIs it uses.
 //
@@ -50,15 +49,13 @@ void raise_fifo(Domain& domain, evtchn::Port& port, EvtchnPort number);
 /// Carries out what raising or unmasking a port asks for; `vcpu` is the port's.
 inline void deliver(Domain& domain, Vcpu& vcpu, EvtchnPort number, evtchn::Raised raised) {
     if (raised.upcall) upcall(vcpu);
-    if (raised.newly_pending && has_pollers(domain)) [[unlikely]]
-        wake_pollers(domain, number);
+    if (unlikely(raised.newly_pending && has_pollers(domain))) wake_pollers(domain, number);
 }
 
 /// Makes a port in use pending. The caller holds the lock under which it found `port`.
 [[gnu::always_inline]] inline void raise(Domain& domain, evtchn::Port& port, EvtchnPort number) {
     if (domain.fifo) return raise_fifo(domain, port, number);
-    if (number.raw() >= evtchn::PortTable::max_2level) [[unlikely]]
-        return;
+    if (unlikely(number.raw() >= evtchn::PortTable::max_2level)) return;
     Vcpu& vcpu = *domain.vcpus.data()[port.vcpu]; // checked when the port was bound
     deliver(domain, vcpu, number, evtchn::two_level::raise(*domain.shared_info, &info_of(vcpu), number));
 }

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/pirq.hpp"
 
-#include <bit>
 #include <new>
-#include <utility>
 
 #include "domain/notify.hpp"
-#include "mm/heap.hpp"
 #include "mm/page_type.hpp"
 
 namespace streak::pirqs {

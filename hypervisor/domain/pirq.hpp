@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <atomic>
-
-#include "arch/irq.hpp"
 #include "arch/msi.hpp"
 #include "domain/domain.hpp"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/cpu.hpp"
-#include "arch/percpu.hpp"
 #include "domain/scheduler.hpp"
-#include "domain/vcpu.hpp"
 
 namespace streak::hypercall {
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <array>
 #include <bitset>
 
-#include "domain/domain.hpp"
 #include "domain/lifecycle.hpp"
 
 namespace streak {

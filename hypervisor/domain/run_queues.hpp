@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <array>
-
 #include "domain/domain.hpp"
 #include "mm/host_page_table.hpp"
 

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/scheduler.hpp"
 
-#include <algorithm>
-#include <array>
-#include <utility>
-
 #include "arch/clock.hpp"
 #include "arch/descriptor.hpp"
-#include "arch/percpu.hpp"
 #include "arch/smp.hpp"
 #include "arch/tlb.hpp"
 #include "domain/context_switch.hpp"
 #include "domain/run_queues.hpp"
 #include "domain/time.hpp"
 #include "lib/panic.hpp"
-#include "mm/heap.hpp"
 
 namespace streak::scheduler {
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "domain/domain.hpp"
-#include "lib/function_ref.hpp"
 
 // Which vCPU runs where. Each CPU has a run queue (sched/run_queue.hpp) under a lock of its own; the lock
 // of VcpuSched::cpu's queue covers a vCPU. Run-queue locks are leaves: nothing else is taken inside.
@@ -47,6 +46,14 @@ void unpause(Vcpu& vcpu);
 void pause(Domain& domain);
 void pause_nosync(Domain& domain);
 void unpause(Domain& domain);
+/// Keeps a domain off the CPUs, so that its registers are in memory.
+struct [[nodiscard]] Stopped {
+    explicit Stopped(Domain& d) : domain(d) { pause(domain); }
+    ~Stopped() { unpause(domain); }
+    Stopped(const Stopped&) = delete;
+    Stopped& operator=(const Stopped&) = delete;
+    Domain& domain;
+};
 /// Waits until no other CPU holds the vCPU's registers.
 void wait_off_cpu(const Vcpu& vcpu);
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/time.hpp"
 
-#include <atomic>
-
 #include "arch/clock.hpp"
 #include "arch/tlb.hpp"
 #include "arch/uaccess.hpp"
-#include "domain/scheduler.hpp"
 
 namespace streak::time {
 
@@ -19,10 +16,10 @@ template <class T> void publish(T& member, T value) {
 
 /// Runs `f` with the vCPU's kernel tables loaded: registered addresses belong to the guest's kernel.
 template <class F> void with_kernel_tables(const Vcpu& vcpu, F&& f) {
-    const bool other = vcpu.in_kernel == 0 && vcpu.cr3_user != vcpu.cr3_kernel;
-    if (other) tlb::load_cr3(vcpu.cr3_kernel);
+    const bool other = vcpu.in_kernel == 0 && vcpu.root_user != vcpu.root_kernel;
+    if (other) tlb::load_cr3(vcpu.root_kernel);
     f();
-    if (other) tlb::load_cr3(vcpu.cr3_user);
+    if (other) tlb::load_cr3(vcpu.root_user);
 }
 
 /// The record a guest reads without a hypercall: odd versions while it changes (xen/xen.h, vcpu_time_info).

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <array>
-#include <atomic>
-
 #include "arch/percpu.hpp"
 #include "arch/registers.hpp"
 #include "domain/vcpu_sched.hpp"
-#include "lib/abi.hpp"
-#include "lib/cpu_mask.hpp"
-#include "lib/ids.hpp"
 #include "lib/spinlock.hpp"
 #include "mm/page.hpp"
 
 namespace streak {
 
 struct Domain;
+namespace mm {
+template <class Env> class SoftTlb;
+struct SoftTlbEnv;
+using HostSoftTlb = SoftTlb<SoftTlbEnv>;
+} // namespace mm
 
 /// One entry of a guest's virtual IDT (xen/arch-x86/xen.h, trap_info).
 struct TrapEntry {
@@ -82,10 +81,12 @@ struct Vcpu {
     u16 pad_ = 0;
     VcpuId id{};
     Domain* domain = nullptr;
+    mm::HostSoftTlb* soft_tlb = nullptr; ///< while its dirty pages are logged
 
     // Memory. CR3 values of both modes; the frames are L4 tables with type references.
     u64 cr3_kernel = 0;
     u64 cr3_user = 0;                   ///< 0: none set yet
+    u64 root_kernel = 0, root_user = 0; ///< what CR3 really gets: the same, or the roots of soft_tlb
     mm::PageInfo* owed_table = nullptr; ///< table reference under way (mm/pt_update.hpp)
     mm::PageInfo* info_page = nullptr;  ///< registered vcpu_info frame (writable reference)
 
@@ -104,7 +105,7 @@ struct Vcpu {
     void* fpu = nullptr; ///< XSAVE area, arch::fpu_area_bytes()
 
     [[nodiscard]] bool is_idle() const { return domain == nullptr; }
-    [[nodiscard]] u64 active_cr3() const { return in_kernel ? cr3_kernel : cr3_user; }
+    [[nodiscard]] u64 active_root() const { return in_kernel ? root_kernel : root_user; }
 };
 
 /// Makes a vCPU notice a pending event: wakes it when blocked or polling, interrupts it when it runs on

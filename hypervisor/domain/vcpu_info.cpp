@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "domain/vcpu_info.hpp"
 
-#include <atomic>
 #include <cstring>
 
 #include "domain/notify.hpp"

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <array>
-#include <atomic>
-
 #include "domain/timers.hpp"
 #include "lib/abi.hpp"
-#include "lib/cpu_mask.hpp"
-#include "lib/types.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/vcpu_state.hpp"
 

@@ -2,14 +2,9 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 
 #include "evtchn/delivery_2l.hpp"
 #include "evtchn/port_table.hpp"
-#include "lib/abi.hpp"
-#include "lib/errno.hpp"
-#include "lib/ids.hpp"
-#include "lib/types.hpp"
 
 // FIFO delivery (Xen's "FIFO-based event channel ABI"). Each port has a word of flags and a link in pages that
 // the guest gives; each vCPU has a control block with the heads of 16 queues. The hypervisor appends, the guest

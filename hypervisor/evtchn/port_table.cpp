@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "evtchn/port_table.hpp"
 
-#include <algorithm>
 #include <new>
 
 namespace streak::evtchn {

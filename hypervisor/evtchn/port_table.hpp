@@ -6,7 +6,6 @@
 #include "lib/function_ref.hpp"
 #include "lib/ids.hpp"
 #include "lib/memory_source.hpp"
-#include "lib/types.hpp"
 
 // The ports of one domain: what each is bound to. Pure bookkeeping: no locks, no guest memory. What an
 // operation obliges the caller to do (disconnect a peer, unbind an interrupt) is in its result.

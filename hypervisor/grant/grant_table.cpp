@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "grant/pin.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <new>
-#include <utility>
 
 namespace streak::grant {
 
@@ -143,15 +141,9 @@ u32 Table::pin_count(GrantRef ref) const {
 }
 
 bool Table::uses(DomId user, Mfn frame) const {
-    for (u32 ref = 0; ref < entry_count(); ++ref) {
-        const Granted* a = active(GrantRef(ref));
-        if (!a) {
-            ref |= actives_per_bucket - 1; // none in this bucket
-            continue;
-        }
-        if (a->pinned() && !a->transitive && a->user == user && a->frame == frame.raw()) return true;
-    }
-    return false;
+    bool found = false;
+    for_each_pinned([&](const Granted& a) { found |= !a.transitive && a.user == user && a.frame == frame.raw(); });
+    return found;
 }
 
 /// The marks that tell the guest of an entry's use.

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <expected>
-
 #include "lib/abi.hpp"
 #include "lib/errno.hpp"
 #include "lib/ids.hpp"
 #include "lib/memory_source.hpp"
-#include "lib/types.hpp"
 
 // The grants a domain gives: its shared entries (xen/grant_table.h, versions 1 and 2) and what is in use of them.
 //
@@ -121,6 +118,14 @@ public:
 
     /// Does `user` use `frame` through any entry?
     [[nodiscard]] bool uses(DomId user, Mfn frame) const;
+    /// Calls `f` with each entry in use.
+    template <class F> void for_each_pinned(F f) const {
+        for (u32 ref = 0; ref < entry_count(); ++ref) {
+            const Granted* a = active(GrantRef(ref));
+            if (!a) ref |= actives_per_bucket - 1; // none in this bucket
+            else if (a->pinned()) f(*a);
+        }
+    }
     [[nodiscard]] u32 pin_count(GrantRef ref) const;
 
 private:

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <atomic>
-
 #include "lib/abi.hpp"
 #include "lib/errno.hpp"
 #include "lib/ids.hpp"
 #include "lib/memory_source.hpp"
-#include "lib/types.hpp"
 
 // What a domain has mapped of others' grants: handles and what they stand for. Pure. take() and put() need a lock of
 // the caller's; the rest changes a mapping's flags atomically.

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <atomic>
-#include <type_traits>
-
 #include "grant/grant_table.hpp"
 
 // The beginning and the end of a use of a grant, inline: the short way of every mapping and copy.
@@ -68,8 +65,7 @@ inline bool Table::pin_first_v1(GrantRef ref, Use use, Granted& a) {
     a.user = use.user;
     a.length = page_size;
     a.cache_bits = static_cast<u8>((seen & cache_flags) >> _GTF_PWT);
-    if (a.frame != ~0u) [[likely]]
-        return true;
+    if (likely(a.frame != ~0u)) return true;
     unmark(ref, marks(use));
     a = {};
     return false;

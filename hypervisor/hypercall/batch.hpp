@@ -27,8 +27,7 @@ template <class T> struct Batch {
     /// Reports `at` done, and continues there if `result` is ERESTART.
     [[nodiscard]] Return end(u32 at, const Result<>& result) const {
         if (!done.is_null()) TRY(done.write(before + at));
-        if (result) [[likely]]
-            return 0;
+        if (likely(result)) return 0;
         if (result.error() == Errno::ERESTART) {
             set_argument(0, list.offset(at).address().raw());
             set_argument(1, (count - at) | continued);

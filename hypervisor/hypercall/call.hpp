@@ -2,9 +2,7 @@
 #pragma once
 
 #include "domain/domain.hpp"
-#include "lib/errno.hpp"
 #include "mm/guest_handle.hpp"
-#include "xsm/xsm.hpp"
 
 // What a hypercall handler sees. A handler is an ordinary function whose signature says how the
 // registers decode (hypercall/dispatch.hpp); it returns a value ≥ 0 or an Errno.
@@ -15,11 +13,20 @@
 namespace streak::hypercall {
 
 using Return = Result<i64>;
+
+[[nodiscard]] inline bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
 using mm::GuestHandle;
 using mm::RawHandle;
 
 /// Replaces argument `index` (0 = rdi …) for the repetition of the present call.
 void set_argument(unsigned index, u64 value);
+
+/// The rest of a call whose second and third arguments are a list and its length: `done` elements are.
+template <class T> [[nodiscard]] Result<i64> continue_list(GuestHandle<T> list, u32 count, u32 done) {
+    set_argument(1, list.offset(done).address().raw());
+    set_argument(2, count - done);
+    return fail(Errno::ERESTART);
+}
 
 /// Has something more urgent come up? Opens a short interrupt window: no lock may be held. (domain/preempt.cpp)
 [[nodiscard]] bool preempt_pending();

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "arch/layout.hpp"
 #include "hypercall/handlers.hpp"
 
 namespace streak::hypercall {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <algorithm>
-#include <array>
 
 #include "console/console.hpp"
 #include "hypercall/handlers.hpp"

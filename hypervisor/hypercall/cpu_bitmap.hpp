@@ -2,7 +2,6 @@
 #pragma once
 
 #include "hypercall/call.hpp"
-#include "lib/cpu_mask.hpp"
 
 namespace streak::hypercall {
 

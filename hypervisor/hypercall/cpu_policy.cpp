@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/cpu_policy.hpp"
 
-#include <algorithm>
-#include <utility>
-
 #include "hypercall/call.hpp"
 #include "pv/cpuid_mask.hpp"
 #include "pv/guest_cpuid.hpp"

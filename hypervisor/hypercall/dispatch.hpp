@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <array>
-#include <type_traits>
-
 #include "arch/handlers.hpp"
 #include "hypercall/call.hpp"
 

@@ -15,11 +15,6 @@ struct Operation {
 };
 
 [[nodiscard]] Result<> refuse(Domain&, xen_domctl_t&) { return fail(Errno::EOPNOTSUPP); }
-/// Dirty pages of a PV guest can't be told without shadow page tables; to stop asking for them is always possible.
-[[nodiscard]] Result<> log_dirty(Domain&, xen_domctl_t& op) {
-    return op.u.shadow_op.op == XEN_DOMCTL_SHADOW_OP_OFF ? Result<>{} : fail(Errno::EOPNOTSUPP);
-}
-
 [[nodiscard]] Result<> no_device(Domain&, xen_domctl_t&) { return fail(Errno::ENODEV); }
 
 constexpr std::array<Operation, XEN_DOMCTL_set_paging_mempool_size + 1> operations = [] {
@@ -58,7 +53,7 @@ constexpr std::array<Operation, XEN_DOMCTL_set_paging_mempool_size + 1> operatio
     t[XEN_DOMCTL_set_virq_handler] = {domctl_set_virq_handler, Hook::domctl_set_virq_handler};
     t[XEN_DOMCTL_set_cpu_policy] = {domctl_set_cpu_policy, Hook::domctl_cpu_policy};
     t[XEN_DOMCTL_get_cpu_policy] = {domctl_get_cpu_policy, Hook::domctl_cpu_policy};
-    t[XEN_DOMCTL_shadow_op] = {log_dirty, Hook::domctl_shadow};
+    t[XEN_DOMCTL_shadow_op] = {domctl_shadow, Hook::domctl_shadow};
     t[XEN_DOMCTL_ioport_permission] = {domctl_io_ports, Hook::domctl_io_ports};
     t[XEN_DOMCTL_iomem_permission] = {domctl_io_memory, Hook::domctl_io_memory};
     t[XEN_DOMCTL_irq_permission] = {domctl_irq, Hook::domctl_irq};

@@ -33,6 +33,9 @@ DomctlHandler domctl_set_context, domctl_get_context, domctl_set_ext_context, do
 // Devices (domctl_devices.cpp)
 DomctlHandler domctl_io_ports, domctl_io_memory, domctl_irq;
 
+// Dirty pages (domctl_log.cpp)
+DomctlHandler domctl_shadow;
+
 // Debuggers and builders (domctl_memory.cpp)
 DomctlHandler domctl_guest_memory, domctl_pause_vcpu, domctl_unpause_vcpu, domctl_debug_status;
 

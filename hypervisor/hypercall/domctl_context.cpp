@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <algorithm>
 #include <cstring>
 
 #include "arch/cpu.hpp"
 #include "arch/fpu.hpp"
-#include "arch/layout.hpp"
 #include "domain/scheduler.hpp"
 #include "hypercall/cpu_policy.hpp"
 #include "hypercall/domctl.hpp"
-#include "mm/heap.hpp"
 #include "pv/context.hpp"
 
 // DOMCTL: the state of vCPUs, as builders write it and migration moves it.
@@ -17,15 +14,7 @@ namespace streak::hypercall {
 
 namespace {
 
-/// Keeps a domain off the CPUs, so that its registers are in memory.
-struct [[nodiscard]] Stopped {
-    explicit Stopped(Domain& d) : domain(d) { scheduler::pause(domain); }
-    ~Stopped() { scheduler::unpause(domain); }
-    Stopped(const Stopped&) = delete;
-    Stopped& operator=(const Stopped&) = delete;
-    Domain& domain;
-};
-
+using scheduler::Stopped;
 using Context = vcpu_guest_context_t;
 
 [[nodiscard]] mm::Owned<Context> make_context() { return mm::make_owned<Context>(); } // too large for the stack

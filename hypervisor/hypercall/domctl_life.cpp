@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <algorithm>
 #include <cstring>
 
 #include "arch/clock.hpp"
 #include "domain/lifecycle.hpp"
 #include "domain/notify.hpp"
-#include "domain/scheduler.hpp"
 #include "domain/shutdown.hpp"
 #include "domain/time.hpp"
 #include "hypercall/domctl.hpp"
-#include "lib/log.hpp"
 #include "mm/page_type.hpp"
 #include "pv/hypercall_page.hpp"
 

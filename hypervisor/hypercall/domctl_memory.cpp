@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <algorithm>
 
 #include "domain/held_frame.hpp"
 #include "domain/scheduler.hpp"
 #include "hypercall/domctl.hpp"
-#include "mm/pte.hpp"
 
 // DOMCTL_gdbsx_*, for debuggers. gdbsx_guestmemio: another domain's memory by virtual addresses. Its tables are data like any other here: they may
 // not be validated yet, or change while they are read. So each frame on the way must be the domain's own and is kept by a

@@ -2,7 +2,6 @@
 #include "hypercall/event_channel_op.hpp"
 
 #include "domain/notify.hpp"
-#include "mm/heap.hpp"
 #include "mm/heap_source.hpp"
 #include "mm/page_type.hpp"
 

@@ -3,8 +3,6 @@
 
 #include <new>
 
-#include "arch/tlb.hpp"
-#include "mm/pte.hpp"
 #include "pv/grant_pte.hpp"
 
 // Mapping and unmapping of grants. A mapping, known by its handle, holds a pin of the granter's entry, and references
@@ -24,8 +22,7 @@ using grant::Status;
     u64 entry = mm::pte::make(g.mfn(), mm::pte::present | mm::pte::user | mm::pte::accessed) |
                 ((u64{flags} >> _GNTMAP_guest_avail0 << 9) & mm::pte::available);
     if (!(flags & GNTMAP_readonly)) entry |= mm::pte::writable | mm::pte::dirty;
-    if (g.cache_bits == 0) [[likely]]
-        return entry;
+    if (likely(g.cache_bits == 0)) return entry;
     return entry | (g.cache_bits & 1 ? mm::pte::write_through : 0) | (g.cache_bits & 2 ? mm::pte::cache_disable : 0) |
            (g.cache_bits & 4 ? mm::pte::pat : 0);
 }
@@ -142,8 +139,7 @@ template <class Change> [[nodiscard, gnu::always_inline]] inline Status end_mapp
         if (changed) entry_wrote = *changed;
         else status = Status::general_error;
     }
-    if (status == Status::okay) [[likely]]
-        ended.push({claim, entry_wrote});
+    if (likely(status == Status::okay)) ended.push({claim, entry_wrote});
     else Maptrack::give_back(claim);
     return status;
 }
@@ -154,17 +150,12 @@ template <class T, class One> [[nodiscard]] Return unmap_list(GuestHandle<T> lis
     for (u32 i = 0; i < count; ++i) {
         if (i != 0 && i % grant_round == 0) {
             complete(ended);
-            if (preempt_pending()) {
-                set_argument(1, list.offset(i).address().raw());
-                set_argument(2, count - i);
-                return fail(Errno::ERESTART);
-            }
+            if (preempt_pending()) return continue_list(list, count, i);
         }
         T op;
         if (list.read_into(op, i)) [[likely]] {
             op.status = static_cast<i16>(one(op, ended));
-            if (list.write(op, i)) [[likely]]
-                continue;
+            if (likely(list.write(op, i))) continue;
         }
         complete(ended);
         return fail(Errno::EFAULT);

@@ -28,11 +28,7 @@ inline constexpr u32 grant_round = 16;
 /// Runs `one` over the list: it works on a copy, whose new value is written back. ERESTART with the rest of the list.
 template <class T, class One> [[nodiscard]] Return for_each_grant(GuestHandle<T> list, u32 count, One one) {
     for (u32 i = 0; i < count; ++i) {
-        if (i != 0 && i % grant_round == 0 && preempt_pending()) {
-            set_argument(1, list.offset(i).address().raw());
-            set_argument(2, count - i);
-            return fail(Errno::ERESTART);
-        }
+        if (i != 0 && i % grant_round == 0 && preempt_pending()) return continue_list(list, count, i);
         T op;
         if (!list.read_into(op, i)) return fail(Errno::EFAULT);
         op.status = static_cast<i16>(one(op));

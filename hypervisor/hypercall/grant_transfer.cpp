@@ -3,7 +3,6 @@
 
 #include "arch/cache.hpp"
 #include "arch/smp.hpp"
-#include "arch/tlb.hpp"
 
 // GNTTABOP_transfer and GNTTABOP_cache_flush.
 
@@ -81,11 +80,7 @@ Return grant_cache_flush(RawHandle arg, u32 count) {
     const auto list = arg.as<gnttab_cache_flush_t>();
     TRY(may(Hook::grant_cache_flush, caller()));
     for (u32 i = 0; i < count; ++i) {
-        if (i != 0 && i % grant_round == 0 && preempt_pending()) {
-            set_argument(1, list.offset(i).address().raw());
-            set_argument(2, count - i);
-            return fail(Errno::ERESTART);
-        }
+        if (i != 0 && i % grant_round == 0 && preempt_pending()) return continue_list(list, count, i);
         TRY_ASSIGN(op, list.read(i));
         TRY(flush_one(op));
     }

@@ -38,8 +38,7 @@ Return iret() {
     Vcpu& v = current();
     arch::Registers& r = v.regs;
     const u64 at = r.rsp;
-    if (!arch::guest_range_ok(at, sizeof(iret_context))) [[unlikely]]
-        return give_up(v, "no iret frame");
+    if (unlikely(!arch::guest_range_ok(at, sizeof(iret_context)))) return give_up(v, "no iret frame");
     u64 rax, frame_flags, cs, rflags, ss;
     arch::open_guest_words();
     // What is taken as it is goes straight to its place: without a whole frame the domain ends anyway. (With
@@ -59,14 +58,11 @@ Return iret() {
     r.vector = static_cast<u32>(frame_flags & VGCF_in_syscall);
     r.rflags = (rflags & guest_flags) | flags::if_ | flags::fixed;
     if ((cs & 3) == 3) {
-        if (v.cr3_user == 0) [[unlikely]]
-            return give_up(v, "iret to user mode without user page tables");
+        if (unlikely(v.cr3_user == 0)) return give_up(v, "iret to user mode without user page tables");
         pv::enter_user_mode(v);
     }
-    if (v.domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl)) [[unlikely]]
-        v.pv.iopl = (rflags >> 12) & 3;
-    if (v.pv.in_nmi) [[unlikely]]
-        end_nmi(v);
+    if (unlikely(v.domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl))) v.pv.iopl = (rflags >> 12) & 3;
+    if (unlikely(v.pv.in_nmi)) end_nmi(v);
 
     v.info->evtchn_upcall_mask = (rflags & flags::if_) == 0;
     return static_cast<i64>(rax);

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <algorithm>
 #include <cstring>
 
 #include "arch/cpu.hpp"
-#include "arch/smp.hpp"
 #include "hypercall/handlers.hpp"
 
 // XEN_MC_* of xen/arch-x86/xen-mca.h. A machine check ends the machine, so there is never anything to fetch; dom0's

@@ -2,7 +2,7 @@
 #include "arch/smp.hpp"
 #include "arch/tlb.hpp"
 #include "hypercall/memory_op.hpp"
-#include "mm/page_type.hpp"
+#include "mm/dirty_log.hpp"
 
 // Exchange works on chunks of the larger extent's size. A chunk's new frames are allocated first, then its old
 // frames are taken; when that fails at any frame, all of the chunk is put back and the call ends.
@@ -87,7 +87,7 @@ Result<> hand_over(const Plan& plan, u64 chunk, Frames& blocks) {
         mm::replace_frames(plan.domain.pages, *blocks[e], plan.out.extent_order);
         const Mfn first = mm::mfn_of(*blocks[e]);
         const auto pfn = list.read(index);
-        for (u64 i = 0; pfn && i < (1ull << plan.out.extent_order); ++i) mm::m2p(first + i) = *pfn + i;
+        for (u64 i = 0; pfn && i < (1ull << plan.out.extent_order); ++i) mm::set_m2p(first + i, *pfn + i);
         if (!pfn || !list.write(first.raw(), index)) told = fail(Errno::EFAULT);
     }
     return told;

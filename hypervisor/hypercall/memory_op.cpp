@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/memory_op.hpp"
 
-#include "arch/layout.hpp"
 #include "domain/grants.hpp"
 #include "hypercall/handlers.hpp"
-#include "mm/memory_map.hpp"
 
 namespace streak::hypercall {
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/memory_op.hpp"
+#include "mm/dirty_log.hpp"
 #include "mm/page_type.hpp"
 
 namespace streak::hypercall {
@@ -45,7 +46,7 @@ Result<> increase(const Extents& e, u64 index, bool populate) {
     }
     TRY_ASSIGN(block, mm::alloc_domain_frames(e.domain.pages, e.order, e.address_bits));
     const Mfn first = mm::mfn_of(*block);
-    for (u64 i = 0; populate && i < (1ull << e.order); ++i) mm::m2p(first + i) = pfn + i;
+    for (u64 i = 0; populate && i < (1ull << e.order); ++i) mm::set_m2p(first + i, pfn + i);
     if (!e.list.is_null()) TRY(e.list.write(first.raw(), index));
     return {};
 }

@@ -46,8 +46,7 @@ Result<> write_data(Domain& owner, mm::PageInfo& page, unsigned index, u64 value
 Result<> update_entry(LockedTables& tables, const Target& target, const mmu_update_t& request, mm::OwedTable& owed,
                       StoreEntry write) {
     mm::PageInfo* page = mm::HostEnv::page(to_mfn(Maddr(request.ptr)));
-    if (!page || page->owner_id() != target.tables.id) [[unlikely]]
-        return fail(Errno::EINVAL);
+    if (unlikely(!page || page->owner_id() != target.tables.id)) return fail(Errno::EINVAL);
     const unsigned index = static_cast<unsigned>(request.ptr / sizeof(u64)) % mm::pte::entries;
     const u64 word = page->type.load(std::memory_order_relaxed);
     if (mm::type_bits::type(word) == mm::PageType::l1 && (word & mm::type_bits::validated)) [[likely]]
@@ -64,7 +63,7 @@ Result<> update_m2p(const Target& target, const mmu_update_t& request) {
     const Mfn mfn = to_mfn(Maddr(request.ptr));
     mm::PageInfo* page = mm::page_of(mfn);
     if (!page || !mm::get_page(*page, target.frames)) return fail(Errno::EINVAL);
-    mm::m2p(mfn) = request.val;
+    mm::set_m2p(mfn, request.val);
     mm::put_page(*page);
     return {};
 }
@@ -94,8 +93,7 @@ Result<> carry_out(LockedTables& tables, const Target& target, const mmu_update_
             result = fail(Errno::EFAULT);
             break;
         }
-        if (result = carry_out(tables, target, request, owed); !result) [[unlikely]]
-            break;
+        if (result = carry_out(tables, target, request, owed); unlikely(!result)) break;
     }
     at = i;
     return result;
@@ -105,8 +103,6 @@ Result<> settle(Domain& domain, mm::OwedTable& owed) {
     LockedTables tables(domain);
     return tables->settle(owed);
 }
-
-bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
 
 /// Goes on after a first run with `result`, until a request fails or all are done. ERESTART, if `preemptible`:
 /// something more urgent came up; `at` counts those done, and `owed` may hold a table.
@@ -152,10 +148,8 @@ Return mmu_update(GuestHandle<mmu_update_t> requests, u32 count, GuestHandle<u32
     mm::OwedTable& owed = current().owed_table;
     u32 at = 0;
     Result<> result = run(requests, count, target, owed, at);
-    if (!result || owed) [[unlikely]]
-        result = run_rest(requests, count, target, owed, true, at, result);
-    if (result && done.is_null()) [[likely]]
-        return 0;
+    if (unlikely(!result || owed)) result = run_rest(requests, count, target, owed, true, at, result);
+    if (likely(result && done.is_null())) return 0;
     return Batch<mmu_update_t>{requests, count, done}.end(at, result);
 }
 

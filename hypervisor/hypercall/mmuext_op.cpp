@@ -17,8 +17,6 @@ namespace streak::hypercall {
 
 namespace {
 
-bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
-
 /// Repeats a step under the page lock until it is done, or something more urgent came up. ERESTART.
 template <class Step> Result<> preemptible(Domain& domain, Step step) {
     for (;;) {
@@ -26,8 +24,7 @@ template <class Step> Result<> preemptible(Domain& domain, Step step) {
             LockedTables tables(domain);
             return step(tables);
         }();
-        if (!restart(result)) [[likely]]
-            return result;
+        if (likely(!restart(result))) return result;
         if (preempt_pending()) return result;
     }
 }
@@ -99,7 +96,7 @@ Result<> new_user_base(u64 mfn) {
     Vcpu& vcpu = current();
     const u64 wanted = to_maddr(Mfn(mfn)).raw();
     if (wanted == vcpu.cr3_user) return {};
-    return switch_base(vcpu.cr3_user, wanted, [] {});
+    return switch_base(vcpu.cr3_user, wanted, [&] { use_user_base(vcpu); });
 }
 
 Result<> set_ldt(u64 base, u32 entries) {
@@ -183,8 +180,7 @@ Result<> carry_out(const mmuext_op_t& op, const PageOwner& owner) {
 /// Undoes what base pointers left over. ERESTART.
 Result<> settle_owed() {
     Vcpu& vcpu = current();
-    if (!vcpu.owed_table) [[likely]]
-        return {};
+    if (likely(!vcpu.owed_table)) return {};
     return preemptible(*vcpu.domain, [&](LockedTables& tables) { return tables->settle(vcpu.owed_table); });
 }
 

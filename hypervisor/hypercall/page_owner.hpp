@@ -23,8 +23,7 @@ struct PageOwner {
 [[nodiscard]] inline Result<> find_page_owner(u32 foreign, bool packed, PageOwner& owner) {
     owner.tables = &caller();
     owner.frames = owner.tables->id;
-    if (foreign == self_id.raw()) [[likely]]
-        return {};
+    if (likely(foreign == self_id.raw())) return {};
     return find_foreign_owner(foreign, packed, owner);
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <bit>
 
 #include "arch/ioapic.hpp"
-#include "arch/pci.hpp"
 #include "domain/pirq.hpp"
 #include "hypercall/handlers.hpp"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/platform_op.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "arch/clock.hpp"

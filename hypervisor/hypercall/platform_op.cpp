@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/platform_op.hpp"
 
-#include <algorithm>
-
 #include "arch/clock.hpp"
 #include "arch/machine.hpp"
 #include "arch/smp.hpp"

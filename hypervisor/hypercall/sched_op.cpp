@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <algorithm>
-#include <array>
 
-#include "arch/clock.hpp"
 #include "domain/notify.hpp"
 #include "domain/scheduler.hpp"
 #include "domain/shutdown.hpp"

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <array>
 
 #include "hypercall/handlers.hpp"
 #include "pv/descriptor_tables.hpp"

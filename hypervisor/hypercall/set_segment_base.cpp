@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "arch/layout.hpp"
 #include "arch/segment.hpp"
 #include "hypercall/handlers.hpp"
 

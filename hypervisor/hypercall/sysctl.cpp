@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/sysctl.hpp"
 
-#include <algorithm>
-
 #include "console/console.hpp"
 #include "hypercall/cpu_bitmap.hpp"
 #include "hypercall/cpu_policy.hpp"

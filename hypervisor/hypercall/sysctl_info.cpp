@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <algorithm>
 
 #include "arch/clock.hpp"
-#include "arch/cpu.hpp"
 #include "domain/scheduler.hpp"
 #include "hypercall/cpu_policy.hpp"
 #include "hypercall/sysctl.hpp"
-#include "mm/frame_allocator.hpp"
 
 namespace streak::hypercall {
 

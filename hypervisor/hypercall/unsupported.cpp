@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "arch/layout.hpp"
 #include "hypercall/handlers.hpp"
 
 // Small calls, and calls of the ABI that are refused. Those without an entry in the table answer -ENOSYS.

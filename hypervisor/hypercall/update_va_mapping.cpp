@@ -15,8 +15,7 @@ namespace {
 Result<> change_entry(u64 va, u64 value, const PageOwner& owner) {
     LockedTables tables(caller());
     const mm::L1Slot slot = mm::find_l1_slot(current().cr3_kernel, Vaddr(va));
-    if (!slot) [[unlikely]]
-        return fail(Errno::EINVAL);
+    if (unlikely(!slot)) return fail(Errno::EINVAL);
     return tables->change_l1(*slot.entry, value, owner.frames, [](u64& entry, u64, u64 wanted) {
         __atomic_store_n(&entry, wanted, __ATOMIC_RELAXED);
         return true;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <atomic>
-#include <cstring>
 
 #include "arch/clock.hpp"
 #include "arch/smp.hpp"
@@ -9,7 +7,6 @@
 #include "domain/time.hpp"
 #include "domain/vcpu_info.hpp"
 #include "hypercall/handlers.hpp"
-#include "mm/heap.hpp"
 #include "pv/context.hpp"
 
 // HYPERVISOR_vcpu_op (xen/vcpu.h): a domain's own vCPUs.

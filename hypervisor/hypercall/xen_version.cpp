@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <cstring>
-#include <string_view>
 
 #include "hypercall/handlers.hpp"
 #include "lib/build_info.hpp"

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "init/dom0_builder.hpp"
 
-#include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "arch/uart.hpp"
@@ -11,8 +9,6 @@
 #include "init/dom0_memory.hpp"
 #include "init/kernel_image.hpp"
 #include "lib/panic.hpp"
-#include "loader/pv_layout.hpp"
-#include "mm/page_type.hpp"
 #include "pv/hypercall_page.hpp"
 
 namespace streak::init {

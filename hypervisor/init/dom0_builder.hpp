@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <string_view>
-
 #include "domain/domain.hpp"
-#include "loader/bytes.hpp"
 #include "loader/multiboot2.hpp"
 
 namespace streak::init {

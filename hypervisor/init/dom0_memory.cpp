@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "init/dom0_memory.hpp"
 
-#include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "lib/panic.hpp"

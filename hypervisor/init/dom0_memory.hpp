@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <span>
-
 #include "domain/domain.hpp"
-#include "loader/bytes.hpp"
 #include "loader/pv_layout.hpp"
 
 namespace streak::init {

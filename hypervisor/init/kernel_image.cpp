@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "init/kernel_image.hpp"
 
-#include <array>
 #include <bit>
 
 #include "arch/msr.hpp"

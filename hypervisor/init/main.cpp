@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <algorithm>
 
 #include "arch/clock.hpp"
 #include "arch/cpu.hpp"
@@ -16,8 +15,6 @@
 #include "init/platform.hpp"
 #include "lib/build_info.hpp"
 #include "lib/panic.hpp"
-#include "loader/cmdline.hpp"
-#include "loader/multiboot2.hpp"
 #include "mm/boot_memory.hpp"
 #include "mm/host_page_table.hpp"
 

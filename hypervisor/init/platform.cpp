@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "init/platform.hpp"
 
-#include <algorithm>
-
-#include "arch/boot/trampoline.hpp"
 #include "arch/clock.hpp"
 #include "arch/cpu.hpp"
 #include "arch/efi.hpp"
@@ -20,7 +17,6 @@
 #include "lib/panic.hpp"
 #include "loader/acpi.hpp"
 #include "mm/boot_memory.hpp"
-#include "mm/frame_allocator.hpp"
 #include "mm/host_page_table.hpp"
 #include "pv/exit_work.hpp"
 

@@ -2,7 +2,6 @@
 #include "lib/build_info.hpp"
 
 #include <algorithm>
-#include <array>
 
 extern "C" const streak::u8 __build_id_start[], __build_id_end[];
 

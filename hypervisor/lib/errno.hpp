@@ -2,8 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <cerrno>
-#include <cstdint>
 #include <expected>
 
 // Parts of the standard library include the C library's <errno.h>, whose macros carry the names of the

@@ -24,7 +24,6 @@ inline constexpr unsigned page_shift = 12;
 inline constexpr std::uint64_t page_size = 1ull << page_shift;
 
 inline constexpr Mfn invalid_mfn{~0ull};
-inline constexpr Pfn invalid_pfn{~0ull};
 
 [[nodiscard]] constexpr Maddr to_maddr(Mfn mfn) { return Maddr(mfn.raw() << page_shift); }
 [[nodiscard]] constexpr Mfn to_mfn(Maddr address) { return Mfn(address.raw() >> page_shift); }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/log.hpp"
 
-#include <array>
-#include <atomic>
-
 #include "lib/spinlock.hpp"
 
 namespace streak {

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <concepts>
 #include <span>
 #include <string_view>
-#include <type_traits>
 
 #include "lib/types.hpp"
 

@@ -8,7 +8,6 @@
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif
 
-#include <cstddef>
 #include <cstdint>
 
 namespace {

@@ -17,4 +17,12 @@ using i64 = std::int64_t;
 inline constexpr unsigned max_cpus = 256;   ///< processors Streak can start
 inline constexpr unsigned vcpu_limit = 128; ///< virtual CPUs of one domain
 
+/// [[likely]] and [[unlikely]] for conditions that fit on the line of what depends on them.
+template <class T> [[gnu::always_inline]] constexpr bool likely(const T& condition) {
+    return __builtin_expect(static_cast<bool>(condition), 1);
+}
+template <class T> [[gnu::always_inline]] constexpr bool unlikely(const T& condition) {
+    return __builtin_expect(static_cast<bool>(condition), 0);
+}
+
 } // namespace streak

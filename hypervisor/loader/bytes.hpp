@@ -2,12 +2,9 @@
 #pragma once
 
 #include <algorithm>
-#include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <type_traits>
 
 namespace streak::loader {
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "loader/bzimage.hpp"
 
-#include "loader/elf.hpp"
-
 namespace streak::loader {
 
 namespace {

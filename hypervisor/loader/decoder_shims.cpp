@@ -4,7 +4,6 @@
 // the archive members that would cost more bytes than they are worth. Only part of decoders.o (see
 // decoders.mk); hosted programs use the shared libraries as they are.
 
-#include <cstddef>
 #include <cstdint>
 
 extern "C" {

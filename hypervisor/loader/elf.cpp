@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "loader/elf.hpp"
 
-#include <array>
-
 namespace streak::loader {
 
 namespace {

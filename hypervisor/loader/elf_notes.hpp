@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <array>
-
 #include "lib/abi.hpp"
 #include "loader/elf.hpp"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "loader/lzop.hpp"
 
-#include <bit>
-
 #include <lzo/lzo1x.h>
 #include <zlib.h>
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "loader/zstd.hpp"
 
-#include <array>
 #include <bit>
 #include <new>
 

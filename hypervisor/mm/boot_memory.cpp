@@ -5,8 +5,6 @@
 #include <cstring>
 
 #include "arch/image.hpp"
-#include "arch/layout.hpp"
-#include "lib/log.hpp"
 #include "lib/panic.hpp"
 #include "mm/frame_allocator.hpp"
 #include "mm/host_page_table_build.hpp"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include "lib/ids.hpp"
 #include "mm/memory_map.hpp"
 
 // From the firmware's memory map to the frame allocator. Runs once, before any guest.

@@ -2,8 +2,6 @@
 #include "mm/frame_allocator.hpp"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstring>
 
 #include "arch/fpu.hpp"
@@ -11,7 +9,6 @@
 #include "arch/tlb.hpp"
 #include "lib/panic.hpp"
 #include "mm/boot_memory.hpp"
-#include "mm/memory_map.hpp"
 
 namespace streak::mm {
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include "lib/ids.hpp"
 #include "lib/spinlock.hpp"
 #include "mm/page.hpp"
 
@@ -20,6 +19,7 @@ struct DomainPages {
     u64 total = 0;                            ///< frames charged to the domain
     u64 max = 0;                              ///< frames it may own
     u64 shared_heap = 0;                      ///< hypervisor frames shown to it
+    class DirtyLog* log = nullptr;            ///< which of its pages were written (domain/log_dirty.hpp)
     u64 claim = 0;                            ///< frames promised by XENMEM_claim_pages and not yet allocated
     void (*emptied)(void* context) = nullptr; ///< told, with the lock held, when the last frame is freed
     void* context = nullptr;

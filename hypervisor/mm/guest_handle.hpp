@@ -2,11 +2,9 @@
 #pragma once
 
 #include <span>
-#include <type_traits>
 
 #include "arch/uaccess.hpp"
 #include "lib/errno.hpp"
-#include "lib/ids.hpp"
 
 namespace streak::mm {
 

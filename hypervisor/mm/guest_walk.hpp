@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include "lib/ids.hpp"
 #include "mm/host_env.hpp"
 
 namespace streak::mm {
@@ -18,20 +17,17 @@ struct L1Slot {
 /// there, or an address of the hypervisor. The caller holds the page lock, so that what is found stays.
 [[nodiscard, gnu::always_inline]] inline L1Slot find_l1_slot(u64 cr3, Vaddr address) {
     const u64 va = address.raw();
-    if (!arch::guest_range_ok(va, 1)) [[unlikely]]
-        return {};
+    if (unlikely(!arch::guest_range_ok(va, 1))) return {};
     u64 entry = cr3;
 #pragma GCC unroll 3
     for (unsigned level = 4; level > 1; --level) {
         const u64* table = arch::direct_map<u64>(Maddr(entry & pte::address_mask));
         entry = __atomic_load_n(&table[pte::index(va, level)], __ATOMIC_RELAXED);
         // Tables of the guest have all of these bits; through a linear page table others can be met.
-        if ((entry & (pte::present | pte::user | pte::large)) != (pte::present | pte::user)) [[unlikely]]
-            return {};
+        if (unlikely((entry & (pte::present | pte::user | pte::large)) != (pte::present | pte::user))) return {};
     }
     PageInfo* table = HostEnv::page(pte::frame(entry));
-    if (!table) [[unlikely]]
-        return {};
+    if (unlikely(!table)) return {};
     constexpr u64 wanted = type_bits::of(PageType::l1) | type_bits::validated;
     if ((table->type.load(std::memory_order_relaxed) & (type_bits::type_mask | type_bits::validated)) != wanted)
         [[unlikely]]

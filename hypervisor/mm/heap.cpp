@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "mm/heap.hpp"
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
 
-#include "lib/spinlock.hpp"
 #include "mm/frame_allocator.hpp"
 
 namespace streak::mm {

@@ -4,7 +4,7 @@
 #include "arch/cpu.hpp"
 #include "arch/tlb.hpp"
 #include "lib/spinlock.hpp"
-#include "mm/memory_map.hpp"
+#include "mm/dirty_log.hpp"
 #include "mm/pt_update.hpp"
 
 namespace streak::mm {
@@ -15,8 +15,7 @@ struct HostEnv {
     [[nodiscard]] static u64* entries(const PageInfo& page) { return page_memory<u64>(page); }
     [[gnu::always_inline]] static void put_page(PageInfo& page) {
         const u64 before = page.count.fetch_sub(1, std::memory_order_acq_rel);
-        if ((before & count_bits::mask) <= 1) [[unlikely]]
-            last_reference_gone(page, before);
+        if (unlikely((before & count_bits::mask) <= 1)) last_reference_gone(page, before);
     }
     [[nodiscard]] static u32 stamp() { return tlb::stamp_now(); }
     static void wait() { spin_wait(); }
@@ -32,6 +31,11 @@ struct HostEnv {
         return mfn.raw() < 1ull << (arch::cpu_features.physical_address_bits - page_shift) && !io_frame_denied(mfn);
     }
     static void install_hypervisor_slots(u64* l4);
+    /// An entry of a table was written (0: any of them).
+    static void entry_written(const u64& slot, u64 entry) {
+        if (unlikely(dirty_logs != 0)) entry_written_logged(slot, entry);
+    }
+    static void entry_written_logged(const u64& slot, u64 entry);
     /// An entry of this table was written, or all are: guests that run on a copy of it get it anew.
     static void l4_changed(const PageInfo& l4);
 };

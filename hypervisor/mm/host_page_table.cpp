@@ -4,10 +4,8 @@
 #include <cstring>
 
 #include "arch/image.hpp"
-#include "arch/layout.hpp"
 #include "arch/tlb.hpp"
 #include "lib/panic.hpp"
-#include "lib/spinlock.hpp"
 #include "mm/frame_allocator.hpp"
 #include "mm/host_page_table_build.hpp"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "mm/page.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "arch/smp.hpp"
@@ -9,10 +8,8 @@
 #include "lib/panic.hpp"
 #include "mm/boot_memory.hpp"
 #include "mm/descriptor_check.hpp"
-#include "mm/frame_allocator.hpp"
 #include "mm/host_env.hpp"
 #include "mm/host_page_table.hpp"
-#include "mm/page_type.hpp"
 
 namespace streak::mm {
 
@@ -29,16 +26,17 @@ void HostEnv::last_reference_gone(PageInfo& page, u64 before) {
 
 Result<> get_page_type(PageInfo& page, PageType type) {
     if (type != PageType::writable && type != PageType::segment_descriptor) return fail(Errno::EINVAL);
-    if (!take_shared_type(host_env, page, type)) [[unlikely]]
-        return fail(Errno::EINVAL);
+    if (unlikely(!take_shared_type(host_env, page, type))) return fail(Errno::EINVAL);
     return {};
 }
 
-void put_page_type(PageInfo& page) { drop_shared_type(host_env, page); }
+void put_page_type(PageInfo& page) {
+    note_write(page); // what it was taken for
+    drop_shared_type(host_env, page);
+}
 
 Result<> get_page_and_type(PageInfo& page, DomId owner, PageType type) {
-    if (!get_page(page, owner)) [[unlikely]]
-        return fail(Errno::EINVAL);
+    if (unlikely(!get_page(page, owner))) return fail(Errno::EINVAL);
     if (auto typed = get_page_type(page, type); !typed) [[unlikely]] {
         put_page(page);
         return typed;
@@ -69,6 +67,13 @@ void HostEnv::install_hypervisor_slots(u64* l4) {
     l4[first] = 0; // the guest's M2P: show_m2p()
 }
 
+void HostEnv::entry_written_logged(const u64& slot, u64 entry) {
+    const PageInfo& table = page_of_unchecked(to_mfn(arch::direct_map_maddr(&slot)));
+    note_write(table);
+    const PageInfo* mapped = entry & pte::present && entry & pte::writable ? page_of(pte::frame(entry)) : nullptr;
+    if (mapped && mapped->owner != table.owner) note_writer(*mapped);
+}
+
 void HostEnv::l4_changed(const PageInfo& l4) {
     if (!arch::measures.own_entries) return;
     const u64 cr3 = to_maddr(mfn_of(l4)).raw();
@@ -88,6 +93,7 @@ void show_m2p(u64 l4) {
     const u64 entry = hypervisor_l4()[arch::first_hypervisor_slot];
     if (slot == entry) return;
     slot = entry;
+    HostEnv::entry_written(slot, 0);
     HostEnv::l4_changed(page_of_unchecked(to_mfn(Maddr(l4))));
 }
 

@@ -5,8 +5,6 @@
 
 #include "arch/layout.hpp"
 #include "lib/errno.hpp"
-#include "lib/ids.hpp"
-#include "lib/types.hpp"
 
 // The record of one machine frame (docs/page-types.md).
 //

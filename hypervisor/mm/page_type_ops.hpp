@@ -17,12 +17,10 @@ namespace streak::mm {
 template <class Env> [[nodiscard]] inline bool take_reference(Env& env, PageInfo& page, DomId owner) {
     u64 count = page.count.load(std::memory_order_relaxed);
     do {
-        if ((count & count_bits::mask) == 0 || page.owner != owner.raw()) [[unlikely]]
-            return false;
+        if (unlikely((count & count_bits::mask) == 0 || page.owner != owner.raw())) return false;
     } while (!page.count.compare_exchange_weak(count, count + 1, std::memory_order_acquire, std::memory_order_relaxed));
     // The owner is stable only now.
-    if (page.owner == owner.raw()) [[likely]]
-        return true;
+    if (likely(page.owner == owner.raw())) return true;
     env.put_page(page);
     return false;
 }

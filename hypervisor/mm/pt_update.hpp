@@ -22,8 +22,7 @@ public:
 
     /// Takes what is owed back to nothing. ERESTART.
     [[nodiscard]] Result<> settle(OwedTable& owed) {
-        if (!owed) [[likely]]
-            return {};
+        if (likely(!owed)) return {};
         TRY(this->drop(*owed));
         this->env().put_page(*std::exchange(owed, nullptr));
         return {};
@@ -35,18 +34,15 @@ public:
             if (owed == &page && type_bits::type(page.type) == static_cast<PageType>(level)) return finish_owed(owed);
             TRY(settle(owed));
         }
-        if (!take_reference(this->env(), page, this->rules().domain)) [[unlikely]]
-            return fail(Errno::EINVAL);
+        if (unlikely(!take_reference(this->env(), page, this->rules().domain))) return fail(Errno::EINVAL);
         const Result<> taken = this->take(page, level);
-        if (!taken) [[unlikely]]
-            return keep_or_put(page, owed, taken.error());
+        if (unlikely(!taken)) return keep_or_put(page, owed, taken.error());
         return {};
     }
 
     /// Drops such references; what can't be done within the budget is owed. `owed` is empty before.
     [[gnu::noinline]] void release(PageInfo& page, OwedTable& owed) {
-        if (this->drop(page)) [[likely]]
-            this->env().put_page(page);
+        if (likely(this->drop(page))) this->env().put_page(page);
         else owed = &page;
     }
 
@@ -83,18 +79,17 @@ public:
     [[nodiscard, gnu::always_inline]] Result<> change_l1(u64& slot, u64 entry, DomId frames_of, Write&& write) {
         const u64 old = __atomic_load_n(&slot, __ATOMIC_RELAXED);
         if (entry & pte::present) {
-            if (entry & this->l1_forbidden()) [[unlikely]]
-                return fail(Errno::EINVAL);
+            if (unlikely(entry & this->l1_forbidden())) return fail(Errno::EINVAL);
             entry = (entry | pte::user) & ~pte::global;
             if ((old & pte::present) && pte::same_frame(old, entry))
                 return change_access(slot, old, entry, frames_of, write);
-            if (!this->get_l1(entry, frames_of)) [[unlikely]]
-                return fail(Errno::EINVAL);
+            if (unlikely(!this->get_l1(entry, frames_of))) return fail(Errno::EINVAL);
         }
         if (!write(slot, old, entry)) [[unlikely]] {
             if (entry & pte::present) this->put_l1(entry);
             return fail(Errno::EAGAIN);
         }
+        this->env().entry_written(slot, entry);
         if (old & pte::present) this->put_l1(old);
         return {};
     }
@@ -115,6 +110,7 @@ public:
             TRY(settle(owed));
         }
         const bool written = write(slot, old, entry);
+        this->env().entry_written(slot, 0);
         if (level == 4) this->env().l4_changed(table);
         const u64 gone = written ? old : entry;
         if (gone & pte::present) put_upper(table, gone, owed);
@@ -155,6 +151,7 @@ private:
             (page->owner_id() != frames_of || !take_shared_type(this->env(), *page, PageType::writable)))
             return fail(Errno::EINVAL);
         const bool written = write(slot, old, entry);
+        this->env().entry_written(slot, entry);
         if (page && (written ? less : more)) drop_shared_type(this->env(), *page);
         return written ? Result<>{} : fail(Errno::EAGAIN);
     }

@@ -51,8 +51,7 @@ public:
     [[nodiscard]] Result<> take(PageInfo& page, unsigned level) {
         const u64 word = page.type.load(std::memory_order_relaxed);
         if (type_bits::count(word) == 0) return promote(page, level);
-        if (type_bits::type(word) != static_cast<PageType>(level)) [[unlikely]]
-            return fail(Errno::EINVAL);
+        if (unlikely(type_bits::type(word) != static_cast<PageType>(level))) return fail(Errno::EINVAL);
         if (!(word & type_bits::validated)) [[unlikely]]
             TRY(complete_for_others(page, level));
         page.type.store(page.type.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -87,10 +86,8 @@ public:
     /// References for a present entry that maps a frame of `frames_of`; false: it may not.
     [[nodiscard, gnu::always_inline]] bool get_l1(u64 entry, DomId frames_of) {
         PageInfo* page = env_.page(pte::frame(entry));
-        if (!page) [[unlikely]]
-            return may_map_device(entry, frames_of);
-        if (!take_reference(env_, *page, frames_of)) [[unlikely]]
-            return false;
+        if (unlikely(!page)) return may_map_device(entry, frames_of);
+        if (unlikely(!take_reference(env_, *page, frames_of))) return false;
         if ((entry & pte::writable) && !take_shared_type(env_, *page, PageType::writable)) [[unlikely]] {
             env_.put_page(*page);
             return false;
@@ -100,8 +97,7 @@ public:
 
     [[gnu::always_inline]] void put_l1(u64 entry) {
         PageInfo* page = env_.page(pte::frame(entry));
-        if (!page) [[unlikely]]
-            return;
+        if (unlikely(!page)) return;
         if (entry & pte::writable) drop_shared_type(env_, *page);
         env_.put_page(*page);
     }
@@ -115,12 +111,9 @@ public:
     /// References for a present entry of `table`. ERESTART: taken, but partial; EAGAIN, EINVAL: none.
     [[nodiscard, gnu::noinline]] Result<> get_child(PageInfo& table, unsigned level, u64 entry) {
         PageInfo* child = env_.page(pte::frame(entry));
-        if ((entry & pte::upper_forbidden) || !child) [[unlikely]]
-            return fail(Errno::EINVAL);
-        if (level == 4 && is_linear(*child)) [[unlikely]]
-            return get_linear(table, *child, entry);
-        if (!take_reference(env_, *child, rules_.domain)) [[unlikely]]
-            return fail(Errno::EINVAL);
+        if (unlikely((entry & pte::upper_forbidden) || !child)) return fail(Errno::EINVAL);
+        if (unlikely(level == 4 && is_linear(*child))) return get_linear(table, *child, entry);
+        if (unlikely(!take_reference(env_, *child, rules_.domain))) return fail(Errno::EINVAL);
         const Result<> taken = take(*child, level - 1);
         if (!taken && taken.error() != Errno::ERESTART) env_.put_page(*child);
         return taken;
@@ -192,6 +185,7 @@ private:
             env_.install_hypervisor_slots(env_.entries(page));
             env_.l4_changed(page); // copies of what the frame held in an earlier life end here
         }
+        env_.entry_written(*env_.entries(page), 0);
         page.progress = 0;
         const u64 word = page.type.load(std::memory_order_relaxed);
         page.type.store((word & ~type_bits::partial) | type_bits::validated, std::memory_order_release);
@@ -228,8 +222,7 @@ private:
         for (unsigned i = 0; i < group_size; ++i) {
             const u64 entry = load(group[i]);
             if (!(entry & pte::present)) continue;
-            if ((entry & forbidden) || !get_l1(entry, domain)) [[unlikely]]
-                return i;
+            if (unlikely((entry & forbidden) || !get_l1(entry, domain))) return i;
             // Guests run without global pages: kernel and user mode are both ring 3, on tables of their own.
             if ((entry & (pte::user | pte::global)) != pte::user) store(group[i], (entry | pte::user) & ~pte::global);
         }
@@ -270,6 +263,7 @@ private:
         if (level == 1) undo_l1(page);
         else TRY(undo_upper(page, level));
         end_table(env_, page);
+        env_.entry_written(*env_.entries(page), 0); // dirty as what it was
         return {};
     }
 

@@ -21,7 +21,6 @@ inline constexpr u64 pat = 1ull << 7;   ///< level 1: third cache-attribute bit
 inline constexpr u64 large = 1ull << 7; ///< levels 2 and 3: maps a superpage
 inline constexpr u64 global = 1ull << 8;
 inline constexpr u64 available = 7ull << 9;
-inline constexpr u64 available_high = 0x7ffull << 52;
 inline constexpr u64 no_execute = 1ull << 63;
 inline constexpr u64 address_mask = 0x000ffffffffff000;
 

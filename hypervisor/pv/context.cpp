@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/context.hpp"
 
-#include <algorithm>
 #include <cstring>
-#include <utility>
 
-#include "arch/cr.hpp"
 #include "arch/fpu.hpp"
-#include "arch/layout.hpp"
 #include "domain/locked_tables.hpp"
-#include "mm/host_env.hpp"
-#include "mm/page_type.hpp"
-#include "mm/pte.hpp"
 #include "pv/control_registers.hpp"
 #include "pv/debug_registers.hpp"
 #include "pv/descriptor_tables.hpp"

@@ -2,8 +2,6 @@
 #pragma once
 
 #include "domain/vcpu.hpp"
-#include "lib/abi.hpp"
-#include "lib/errno.hpp"
 
 // The whole state of a PV vCPU, as others write and read it (xen/arch-x86/xen.h, vcpu_guest_context).
 

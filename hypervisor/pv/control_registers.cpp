@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/control_registers.hpp"
 
-#include <utility>
-
-#include "arch/cpu.hpp"
 #include "arch/cr.hpp"
 #include "domain/context_switch.hpp"
 #include "domain/locked_tables.hpp"
-#include "mm/pte.hpp"
 
 namespace streak::pv {
 

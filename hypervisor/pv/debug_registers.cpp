@@ -2,7 +2,7 @@
 #include "pv/debug_registers.hpp"
 
 #include "arch/cr.hpp"
-#include "arch/layout.hpp"
+#include "domain/context_switch.hpp"
 
 namespace streak::pv {
 
@@ -33,13 +33,8 @@ Result<> check_control(u64 value) {
 
 /// The processor only holds the addresses while a breakpoint is on (domain/context_switch.cpp).
 void load_hardware(const PvState& pv) {
-    if ((pv.dr[7] & dr7_enables) != 0) {
-        arch::write_dr0(pv.dr[0]);
-        arch::write_dr1(pv.dr[1]);
-        arch::write_dr2(pv.dr[2]);
-        arch::write_dr3(pv.dr[3]);
-    }
-    arch::write_dr7(pv.dr[7] | dr7_default);
+    if ((pv.dr[7] & dr7_enables) != 0) load_debug_registers(pv);
+    else arch::write_dr7(dr7_default);
 }
 
 } // namespace

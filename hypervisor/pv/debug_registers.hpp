@@ -2,7 +2,6 @@
 #pragma once
 
 #include "domain/vcpu.hpp"
-#include "lib/errno.hpp"
 
 // A guest's debug registers (Intel SDM 3B 17.2). DR6 only exists in PvState: the processor's is emptied by
 // each #DB. DR4 and DR5 are the other names of DR6 and DR7 while CR4.DE is off.

@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/descriptor_tables.hpp"
 
-#include <array>
-
 #include "arch/descriptor.hpp"
 #include "domain/context_switch.hpp"
-#include "domain/descriptor_frames.hpp"
 #include "domain/domain.hpp"
 #include "mm/guest_walk.hpp"
-#include "mm/page_type.hpp"
-#include "mm/pte.hpp"
 
 namespace streak::pv {
 

@@ -4,7 +4,6 @@
 #include <span>
 
 #include "domain/vcpu.hpp"
-#include "lib/errno.hpp"
 
 // A guest's descriptor tables. Its frames are shown to the processor through the CPU's GDT and LDT windows;
 // each holds a reference of type segment_descriptor, so that the guest can't write to it.

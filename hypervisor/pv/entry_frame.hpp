@@ -2,7 +2,6 @@
 #pragma once
 
 #include "arch/guest_words.hpp"
-#include "arch/registers.hpp"
 #include "arch/segment.hpp"
 #include "domain/domain.hpp"
 #include "pv/guest_mode.hpp"
@@ -43,8 +42,7 @@ template <FrameExtra extra>
     constexpr unsigned words = frame_words(extra), tail = words - 5;
     const arch::Registers& r = v.regs;
     const u64 mask = v.info->evtchn_upcall_mask;
-    if (!arch::guest_range_ok(sp, words * sizeof(u64))) [[unlikely]]
-        return false;
+    if (unlikely(!arch::guest_range_ok(sp, words * sizeof(u64)))) return false;
     arch::open_guest_words();
     bool ok = put_guest_word<0>(sp, r.rcx) && put_guest_word<1>(sp, r.r11);
     if constexpr (extra == FrameExtra::error_code) ok = ok && put_guest_word<2>(sp, error_code);
@@ -73,8 +71,7 @@ template <FrameExtra extra>
         cs |= 3;
     }
     const u64 sp = (top & ~15ull) - frame_words(extra) * sizeof(u64);
-    if (address == 0 || !detail::write_frame<extra>(v, sp, cs, error_code)) [[unlikely]]
-        return cannot_push_frame(v);
+    if (unlikely(address == 0 || !detail::write_frame<extra>(v, sp, cs, error_code))) return cannot_push_frame(v);
 
     if (masks_events) v.info->evtchn_upcall_mask = 1;
     r.vector = arch::vector_bounced; // the handler takes rcx and r11 from the frame

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/cr.hpp"
 #include "arch/handlers.hpp"
-#include "arch/layout.hpp"
-#include "domain/domain.hpp"
+#include "domain/log_dirty.hpp"
 #include "pv/debug_registers.hpp"
 #include "pv/descriptor_tables.hpp"
 #include "pv/entry_frame.hpp"
@@ -40,15 +39,15 @@ bool assists_page_tables(const Vcpu& v) { return v.domain->vm_assist & (1u << VM
 
 void handle_page_fault(Vcpu& v) {
     const u64 address = arch::read_cr2();
-    const u32 error_code = v.regs.error_code;
+    u32 error_code = v.regs.error_code;
     if (address - arch::hypervisor_start < arch::hypervisor_end - arch::hypervisor_start) [[unlikely]]
         return fault_in_hypervisor_range(v, address, error_code);
+    if (unlikely(v.soft_tlb && log_dirty::handle_fault(v, address, error_code))) return;
     if (error_code == pf_protected_write && v.in_kernel && assists_page_tables(v) &&
         emulate_page_table_write(v, address))
         return;
     const TrapEntry& entry = v.pv.traps[static_cast<unsigned>(Trap::page_fault)];
-    if (entry.address == 0) [[unlikely]]
-        return inject_page_fault(v, address, error_code);
+    if (unlikely(entry.address == 0)) return inject_page_fault(v, address, error_code);
     v.pv.cr2 = address;
     v.info->arch.cr2 = address;
     push_frame<FrameExtra::error_code>(v, entry.address, entry.masks_events,
@@ -96,8 +95,7 @@ using namespace streak;
 extern "C" void handle_guest_exception(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
     const auto trap = static_cast<arch::Trap>(v.regs.vector);
-    if (trap == arch::Trap::page_fault) [[likely]]
-        return pv::handle_page_fault(v);
+    if (likely(trap == arch::Trap::page_fault)) return pv::handle_page_fault(v);
     switch (trap) {
     case arch::Trap::general_protection: return pv::handle_general_protection(v);
     case arch::Trap::no_device: return pv::handle_no_device(v);

@@ -4,10 +4,8 @@
 #include "arch/cpu.hpp"
 #include "arch/handlers.hpp"
 #include "arch/nmi.hpp"
-#include "arch/percpu.hpp"
 #include "arch/smp.hpp"
 #include "domain/scheduler.hpp"
-#include "domain/timers.hpp"
 #include "pv/trap_bounce.hpp"
 
 // The slow way out: taken when a work bit or an exit reason was seen. entry.S looks again afterwards, and then

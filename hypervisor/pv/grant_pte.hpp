@@ -29,7 +29,9 @@ struct GrantPteAt {
 }
 
 [[nodiscard]] inline u64 exchange_entry(u64& slot, u64 entry) {
-    return __atomic_exchange_n(&slot, entry, __ATOMIC_RELAXED);
+    const u64 old = __atomic_exchange_n(&slot, entry, __ATOMIC_RELAXED);
+    mm::HostEnv::entry_written(slot, 0);
+    return old;
 }
 
 [[nodiscard]] inline bool entry_maps(u64 entry, Mfn frame) {
@@ -42,8 +44,7 @@ struct GrantPteAt {
 [[nodiscard]] inline Result<> map_grant_pte(Vcpu& mapper, GrantPteAt at, u64 entry) {
     LockedTables tables(*mapper.domain);
     u64* slot = find_grant_entry(mapper, at);
-    if (!slot) [[unlikely]]
-        return fail(Errno::EINVAL);
+    if (unlikely(!slot)) return fail(Errno::EINVAL);
     if (const u64 old = exchange_entry(*slot, entry); old & mm::pte::present) tables->put_l1(old);
     return {};
 }

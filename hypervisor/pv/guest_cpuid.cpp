@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/guest_cpuid.hpp"
 
-#include <algorithm>
-
 #include "arch/clock.hpp"
 #include "arch/cr.hpp"
-#include "domain/domain.hpp"
-#include "lib/abi.hpp"
 #include "pv/control_registers.hpp"
 #include "pv/cpuid_mask.hpp"
 #include "pv/msr.hpp"

@@ -14,14 +14,14 @@ namespace streak::pv {
 [[gnu::always_inline]] inline void enter_kernel_mode(Vcpu& v) {
     v.in_kernel = 1;
     arch::exchange_guest_gs_base(v.pv.gs_base_user, v.pv.gs_base_kernel);
-    arch::set_guest_cr3(v.cr3_kernel);
+    arch::set_guest_cr3(v.root_kernel);
 }
 
 /// Kernel → user mode of the current vCPU, which has user page tables.
 [[gnu::always_inline]] inline void enter_user_mode(Vcpu& v) {
     v.in_kernel = 0;
     arch::exchange_guest_gs_base(v.pv.gs_base_kernel, v.pv.gs_base_user);
-    arch::set_guest_cr3(v.cr3_user);
+    arch::set_guest_cr3(v.root_user);
 }
 
 /// Makes the kernel's address space current for a scope, whatever mode the guest is in.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/hypercall_page.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 

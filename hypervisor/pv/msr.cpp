@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/msr.hpp"
 
-#include "arch/cpu.hpp"
-#include "arch/layout.hpp"
 #include "arch/msr.hpp"
 #include "arch/segment.hpp"
 #include "domain/domain.hpp"

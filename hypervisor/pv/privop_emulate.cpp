@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/privop_emulate.hpp"
 
-#include <array>
-#include <span>
-
-#include "arch/cpu.hpp"
-#include "arch/cr.hpp"
 #include "arch/fpu.hpp"
 #include "arch/uaccess.hpp"
-#include "domain/domain.hpp"
 #include "pv/control_registers.hpp"
 #include "pv/debug_registers.hpp"
 #include "pv/descriptor_tables.hpp"
 #include "pv/guest_cpuid.hpp"
 #include "pv/io_ports.hpp"
 #include "pv/msr.hpp"
-#include "pv/privop_decode.hpp"
 #include "pv/trap_bounce.hpp"
 
 namespace streak::pv {

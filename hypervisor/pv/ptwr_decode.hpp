@@ -5,7 +5,6 @@
 #include <span>
 
 #include "arch/registers.hpp"
-#include "lib/types.hpp"
 
 // The instructions with which guest kernels write page-table entries in place (Intel SDM 2). Pure.
 

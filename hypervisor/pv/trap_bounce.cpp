@@ -2,8 +2,6 @@
 #include "pv/trap_bounce.hpp"
 
 #include "arch/handlers.hpp"
-#include "arch/uaccess.hpp"
-#include "domain/domain.hpp"
 #include "lib/log.hpp"
 #include "pv/entry_frame.hpp"
 
@@ -83,7 +81,8 @@ void deliver_nmi(Vcpu& v) {
 void log_guest_registers(const Vcpu& v) {
     const arch::Registers& r = v.regs;
     log_error("d{}v{} {} mode, vector {} error {:#x} cr2 {:016x} cr3 {:016x}", v.domain->id, v.id,
-              v.in_kernel ? "kernel" : "user", r.vector, r.error_code, v.pv.cr2, v.active_cr3());
+              v.in_kernel ? "kernel" : "user", r.vector, r.error_code, v.pv.cr2,
+              v.in_kernel ? v.cr3_kernel : v.cr3_user);
     log_error("rip {:04x}:{:016x} rsp {:04x}:{:016x} flags {:08x}", r.cs, r.rip, r.ss, r.rsp, r.rflags);
     log_error("rax {:016x} rbx {:016x} rcx {:016x} rdx {:016x}", r.rax, r.rbx, r.rcx, r.rdx);
     log_error("rsi {:016x} rdi {:016x} rbp {:016x} r8  {:016x}", r.rsi, r.rdi, r.rbp, r.r8);
@@ -120,15 +119,13 @@ extern "C" void handle_guest_syscall(Vcpu* vcpu) { handle_other_syscall(*vcpu); 
 extern "C" void handle_user_syscall(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
     const Callback& callback = v.pv.syscall;
-    if (callback.address == 0) [[unlikely]]
-        return handle_other_syscall(v);
+    if (unlikely(callback.address == 0)) return handle_other_syscall(v);
     if (v.in_kernel) __builtin_unreachable(); // entry.S has looked
     pv::push_frame<pv::FrameExtra::none>(v, callback.address, callback.masks_events);
 }
 
 extern "C" void handle_event(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
-    if (v.pv.event.address == 0) [[unlikely]]
-        return crash_domain(*v.domain, "event without an event callback");
+    if (unlikely(v.pv.event.address == 0)) return crash_domain(*v.domain, "event without an event callback");
     pv::push_frame<pv::FrameExtra::none>(v, v.pv.event.address, true);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include "arch/registers.hpp"
 #include "domain/vcpu.hpp"
 
 // How a guest kernel is entered for an exception, an event or a system call. The frame on its stack is the

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/writable_pt.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "arch/uaccess.hpp"
 #include "domain/locked_tables.hpp"
 #include "mm/guest_walk.hpp"

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <atomic>
-
 #include "lib/cpu_mask.hpp"
 #include "lib/function_ref.hpp"
-#include "lib/types.hpp"
 #include "sched/pairing_heap.hpp"
 
 // Weighted fair sharing of one CPU. Every entity has a virtual clock that runs slower the heavier it is;

@@ -83,6 +83,8 @@ CASES = [
     # What becomes of guests that end, where they run, what they get of the CPUs, the host's start.
     Case("lifecycle", "lifecycle", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
     Case("grub", "grub", image="grub", memory_mib=1536, only="streak", seconds=420),
+    # Dirty pages: what the log tells, and the guests that it must not disturb.
+    Case("dirty", "dirty", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=600),
     Case("restarts", "restarts", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
     Case("cycles", "cycles", image="toolstack", only="streak", seconds=420),
     # How many requests to the store and hypercalls a guest costs.

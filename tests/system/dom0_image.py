@@ -32,6 +32,7 @@ MODULES = """xen-evtchn xen-privcmd xen-gntdev xen-gntalloc xenfs xen-blkback xe
     virtio_pci virtio_blk virtio_net virtio_console e1000 ahci ata_piix ata_generic sd_mod sr_mod ext4 brd""".split()
 
 HV_PROBE = host.BUILD / "system/hv-probe"  # `make build/system/hv-probe`
+LOG_PROBE = host.BUILD / "system/log-probe"  # `make build/system/log-probe`
 BUILDER_PROBE = host.BUILD / "system/builder-probe"
 
 COUNT = host.BUILD / "system/count"  # `make build/system/count`
@@ -132,7 +133,7 @@ def programs(kind):
     if kind == "builder":
         return [BUILDER_PROBE]
     if kind == "toolstack":
-        return [COUNT, "/usr/bin/true", "/usr/bin/strace"]
+        return [COUNT, LOG_PROBE, "/usr/bin/true", "/usr/bin/strace"]
     if kind == "xl":
         return [f"/usr/lib/xen-4.17/bin/{name}" for name in
                 ("xl", "xenstored", "xenstore-control", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
@@ -207,7 +208,7 @@ def build_archive(modules, kind):
         archive.add(name, stat.S_IFREG | 0o755, source.read_bytes())
     add_modules(archive, modules, MODULES)
     for program in programs(kind):
-        add_program(archive, program, f"bin/{program.name}" if program in (HV_PROBE, BUILDER_PROBE, COUNT) else None)
+        add_program(archive, program, f"bin/{program.name}" if program in (HV_PROBE, LOG_PROBE, BUILDER_PROBE, COUNT) else None)
     for target, program in own_programs(kind).items():
         add_program(archive, program, target)
     if programs(kind):  # threads that are cancelled load it by name

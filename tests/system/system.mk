@@ -11,6 +11,17 @@ $(HV_PROBE): $(HV_PROBE_OBJS) $(OUT)/tools/libstreak.a
 
 -include $(HV_PROBE_OBJS:.o=.d)
 
+# The dirty pages of a guest.
+LOG_PROBE := $(OUT)/system/log-probe
+LOG_PROBE_OBJS := $(OUT)/tools/obj/tests/system/log_probe/main.cpp.o
+
+$(LOG_PROBE): $(LOG_PROBE_OBJS) $(OUT)/tools/libstreak.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -static -no-pie -Wl,--gc-sections -o $@ $^
+
+-include $(LOG_PROBE_OBJS:.o=.d)
+
 # Makes a guest with no daemon running.
 BUILDER_PROBE := $(OUT)/system/builder-probe
 BUILDER_PROBE_OBJS := $(OUT)/tools/obj/tests/system/builder_probe/main.cpp.o

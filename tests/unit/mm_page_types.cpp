@@ -56,6 +56,7 @@ struct FakeMachine {
         REQUIRE(type_bits::type(p.type) == PageType::l4);
         ++l4_changes;
     }
+    void entry_written(const u64&, u64) {}
     void flush_stale(const PageInfo&) { ++flushes; }
     void wait() {}
     bool descriptors_ok(const PageInfo& p) {

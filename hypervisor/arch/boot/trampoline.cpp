@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "arch/image.hpp"
-#include "arch/layout.hpp"
 #include "lib/panic.hpp"
 #include "mm/host_page_table.hpp"
 

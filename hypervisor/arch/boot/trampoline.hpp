@@ -2,7 +2,6 @@
 #pragma once
 
 #include "arch/percpu.hpp"
-#include "lib/ids.hpp"
 
 namespace streak::arch {
 

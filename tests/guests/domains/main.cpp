@@ -4,6 +4,7 @@
 // step that tools take is taken here with its refusals: creation, memory, foreign mappings, page tables pinned for
 // another domain, the first vCPU state, events between the two, pause, shutdown, destruction. A domain must give back
 // all it had, at once when nobody uses its frames, or else with the last user; over and over.
+// again: xpti=yes
 
 #include <cstddef>
 
@@ -572,6 +573,71 @@ void check_running(Guest& g) {
     expect_eq(domctl(XEN_DOMCTL_unpausedomain, g.id), -XEN_EINVAL, "unpaused too often");
 }
 
+long shadow_op(domid_t id, u32 command, xen_domctl_t& op, u32 mode = 0, u64* bitmap = nullptr, u64 pages = 0) {
+    op = {};
+    op.u.shadow_op.op = command;
+    op.u.shadow_op.mode = mode;
+    op.u.shadow_op.pages = pages;
+    set_xen_guest_handle(op.u.shadow_op.dirty_bitmap, reinterpret_cast<u8*>(bitmap));
+    return domctl(XEN_DOMCTL_shadow_op, id, op);
+}
+
+/// The running domain's dirty pages. Afterwards they are still logged.
+void check_dirty_pages(Guest& g) {
+    xen_domctl_t op;
+    constexpr u32 enable = XEN_DOMCTL_SHADOW_OP_ENABLE, clean = XEN_DOMCTL_SHADOW_OP_CLEAN,
+                  peek = XEN_DOMCTL_SHADOW_OP_PEEK, start = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
+    expect_eq(shadow_op(0, start, op), -XEN_EINVAL, "dom0 does not log itself");
+    expect_eq(shadow_op(999, start, op), -XEN_ESRCH, "nor nobody");
+    expect_eq(shadow_op(g.id, clean, op), -XEN_EINVAL, "nothing is logged yet");
+    expect_eq(shadow_op(g.id, peek, op), -XEN_EINVAL, "nothing is logged yet");
+    for (const u32 mode : {0, XEN_DOMCTL_SHADOW_ENABLE_REFCOUNT, XEN_DOMCTL_SHADOW_ENABLE_TRANSLATE,
+                           XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY | XEN_DOMCTL_SHADOW_ENABLE_EXTERNAL})
+        expect_eq(shadow_op(g.id, enable, op, mode), -XEN_EINVAL, "another mode");
+    for (const u32 other : {XEN_DOMCTL_SHADOW_OP_ENABLE_TEST, 3, XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION,
+                            XEN_DOMCTL_SHADOW_OP_SET_ALLOCATION, 77})
+        expect_eq(shadow_op(g.id, other, op), -XEN_EOPNOTSUPP, "another operation");
+    expect_eq(shadow_op(g.id, enable, op, XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY), 0, "SHADOW_OP_ENABLE");
+    expect_eq(shadow_op(g.id, start, op), -XEN_EINVAL, "it is on already");
+    expect_eq(shadow_op(g.id, XEN_DOMCTL_SHADOW_OP_OFF, op), 0, "SHADOW_OP_OFF");
+    expect_eq(shadow_op(g.id, start, op), 0, "SHADOW_OP_ENABLE_LOGDIRTY");
+
+    u64 told = ~0ull;
+    expect_eq(shadow_op(g.id, clean, op, 2, &told, 64), -XEN_EINVAL, "an unknown mode");
+    expect_eq(shadow_op(g.id, clean, op, 0, &told, ~0ull), 0, "SHADOW_OP_CLEAN");
+    expect(op.u.shadow_op.pages >= memory_frames && op.u.shadow_op.pages < 64, "no more pages than there are");
+    const auto runs = [&] {
+        const u64 before = g.box().counter;
+        return wait_for([&] { return g.box().counter > before + 100; });
+    };
+    expect(runs(), "it runs on");
+    // The mailbox is mapped by dom0 as well, and is told each time; its code, which it only reads, is not.
+    constexpr u64 written = 1ull << mailbox, read_only = 1ull << code;
+    expect_eq(shadow_op(g.id, clean, op, 0, reinterpret_cast<u64*>(HYPERVISOR_VIRT_START), 64), -XEN_EFAULT,
+              "no place for the bitmap");
+    for (unsigned i = 0; i < 3; ++i) {
+        told = 0;
+        expect_eq(shadow_op(g.id, i ? peek : clean, op, XEN_DOMCTL_SHADOW_LOGDIRTY_FINAL, &told, memory_frames), 0,
+                  "SHADOW_OP_PEEK");
+        expect_eq(told & (written | read_only), written, "what is written is told");
+        if (i == 0) expect(op.u.shadow_op.stats.fault_count != 0 && op.u.shadow_op.stats.dirty_count != 0, "counts");
+    }
+    u64 word = 0;
+    expect_access(g, {0x1ff8, &word, 8, true}, 0, 0, "dom0 writes behind the code");
+    mmu_update_t change = {(g.frames[l1] << 12) + 20 * 8, 0};
+    expect_eq(mmu_update_op(&change, 1, nullptr, (g.id + 1u) << 16 | g.id), 0, "and in a table");
+    told = 0;
+    expect_eq(shadow_op(g.id, clean, op, 0, &told, 2), 0, "a part");
+    expect_eq(op.u.shadow_op.pages, 2, "no more than was asked for");
+    expect_eq(told, written | read_only, "the page behind the code");
+    expect_eq(shadow_op(g.id, clean, op, 0, &told, memory_frames), 0, "the rest");
+    expect_eq(told & (written | read_only | 1ull << l1), written | 1ull << l1, "the table");
+    expect_eq(shadow_op(g.id, clean, op, 0, nullptr, memory_frames), 0, "without a bitmap");
+    expect_eq(shadow_op(g.id, peek, op, 0, &told, memory_frames), 0, "once more");
+    expect(!(told & 1ull << l1), "it is told once");
+    expect(runs(), "it runs on");
+}
+
 /// By itself, or because it sets a watchdog of a second and hangs.
 void check_shutdown(Guest& g, bool hangs) {
     xen_domctl_getdomaininfo_t info = {};
@@ -614,8 +680,6 @@ void check_permissions(const Guest& g) {
     op = {};
     op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_OFF;
     expect_eq(domctl(XEN_DOMCTL_shadow_op, g.id, op), 0, "nothing is logged any more");
-    op.u.shadow_op.op = XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY;
-    expect_eq(domctl(XEN_DOMCTL_shadow_op, g.id, op), -XEN_EOPNOTSUPP, "dirty pages are not logged");
     op.u.iomem_permission = {.first_mfn = 0xfeb00, .nr_mfns = 1, .allow_access = 1};
     expect_eq(domctl(XEN_DOMCTL_iomem_permission, 0, op), -XEN_EOPNOTSUPP, "dom0 has all frames");
 }
@@ -715,6 +779,7 @@ GUEST("domains") {
             check_grant_frames(g);
         }
         check_running(g);
+        if (is_streak()) check_dirty_pages(g);
         check_shutdown(g, round == 1);
         fill(g);
         check_destruction(g);
