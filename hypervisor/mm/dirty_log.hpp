@@ -4,7 +4,7 @@
 #include "mm/page.hpp"
 
 // Which pages of a domain were written, by guest frame number, for XEN_DOMCTL_shadow_op
-// (docs/decisions/0010-a-tlb-in-memory.md).
+// (docs/decisions/0011-a-tlb-in-memory.md).
 
 namespace streak::mm {
 
