@@ -3,7 +3,7 @@
 
 #include "domain/domain.hpp"
 
-// Dirty pages of a domain (docs/decisions/0010-a-tlb-in-memory.md). While they are logged its vCPUs run on tables of
+// Dirty pages of a domain (docs/decisions/0011-a-tlb-in-memory.md). While they are logged its vCPUs run on tables of
 // mm/soft_tlb.hpp, and so does the hypervisor on their behalf: what either writes by the guest's addresses faults first.
 // Writers by other ways tell (mm::note_write), or are asked each round.
 
