@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("OUT") or ROOT / "build").resolve()
 
 XEN_PACKAGE = "xen-hypervisor-4.17-amd64"
+hook_lock = threading.Lock()
 
 
 def version_key(path):
@@ -61,11 +63,12 @@ def cached_kernel():
     image, _ = kernel()
     folder = BUILD / "kernel"
     hook = folder / "postinst.d/zz-streak"
-    hook.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "packaging/kernel/zz-streak", hook)
     version = image.name.removeprefix("vmlinuz-")
-    shutil.copy(image, folder / image.name)
-    subprocess.run([hook, version, folder / image.name], check=True)
+    with hook_lock:  # a program that is being written can't be run
+        hook.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "packaging/kernel/zz-streak", hook)
+        shutil.copy(image, folder / image.name)
+        subprocess.run([hook, version, folder / image.name], check=True)
     return folder / f"streak/vmlinux-{version}.lz4"
 
 
