@@ -9,7 +9,7 @@
 namespace streak::store {
 
 /// An ordered map whose copies share what is equal: copying is O(1), a change makes O(log n) new entries and leaves
-/// all other copies as they are. (A treap whose priorities are hashes of the keys, so that equal contents have equal
+/// all other copies as they are; entries that no other copy has are changed in place. (A treap whose priorities are hashes of the keys, so that equal contents have equal
 /// shapes.)
 template <class Key, class Value, class Less = std::less<>> class PersistentMap {
 public:
@@ -22,7 +22,21 @@ public:
         }
         return nullptr;
     }
-    void set(const Key& key, Value value) { root_ = with(root_, key, std::move(value)); }
+    /// The value, to be changed in this copy alone, or nullptr.
+    template <class K> [[nodiscard]] Value* own(const K& key) {
+        for (Link* at = &root_; *at;) {
+            if (at->use_count() != 1) *at = std::make_shared<Entry>(**at);
+            Entry& e = **at;
+            if (Less{}(key, e.key)) at = &e.left;
+            else if (Less{}(e.key, key)) at = &e.right;
+            else return &e.value;
+        }
+        return nullptr;
+    }
+    void set(const Key& key, Value value) {
+        if (Value* present = own(key)) *present = std::move(value);
+        else root_ = with(root_, key, std::move(value));
+    }
     template <class K> void erase(const K& key) { root_ = without(root_, key); }
 
     [[nodiscard]] bool empty() const { return !root_; }
@@ -32,7 +46,7 @@ public:
 
 private:
     struct Entry;
-    using Link = std::shared_ptr<const Entry>;
+    using Link = std::shared_ptr<Entry>;
     struct Entry {
         Key key;
         Value value;
@@ -43,13 +57,13 @@ private:
 
     static Link make(const Key& key, Value value, std::size_t priority, Link left, Link right) {
         const std::size_t size = 1 + (left ? left->size : 0) + (right ? right->size : 0);
-        return std::make_shared<const Entry>(
-            Entry{key, std::move(value), priority, std::move(left), std::move(right), size});
+        return std::make_shared<Entry>(Entry{key, std::move(value), priority, std::move(left), std::move(right), size});
     }
     static Link with_children(const Entry& e, Link left, Link right) {
         return make(e.key, e.value, e.priority, std::move(left), std::move(right));
     }
 
+    /// With an entry that was not there before.
     static Link with(const Link& at, const Key& key, Value value) {
         if (!at) return make(key, std::move(value), std::hash<Key>{}(key) * 0x9e3779b97f4a7c15ull, {}, {});
         if (Less{}(key, at->key)) {
@@ -57,12 +71,9 @@ private:
             if (left->priority <= at->priority) return with_children(*at, std::move(left), at->right);
             return with_children(*left, left->left, with_children(*at, left->right, at->right));
         }
-        if (Less{}(at->key, key)) {
-            Link right = with(at->right, key, std::move(value));
-            if (right->priority <= at->priority) return with_children(*at, at->left, std::move(right));
-            return with_children(*right, with_children(*at, at->left, right->left), right->right);
-        }
-        return make(key, std::move(value), at->priority, at->left, at->right);
+        Link right = with(at->right, key, std::move(value));
+        if (right->priority <= at->priority) return with_children(*at, at->left, std::move(right));
+        return with_children(*right, with_children(*at, at->left, right->left), right->right);
     }
 
     static Link merge(const Link& left, const Link& right) {

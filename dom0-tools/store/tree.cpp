@@ -9,16 +9,20 @@ namespace {
 std::uint64_t last_change = 0;
 std::uint64_t next_change() { return ++last_change; }
 
-/// `node` with the node at `rest` below it replaced, or removed (nullptr).
-NodeRef replaced(const Node& node, std::string_view rest, const NodeRef& leaf) {
-    if (rest.empty()) return leaf;
-    auto copy = std::make_shared<Node>(node);
+/// Replaces the node at `rest` below `at`, or removes it (nullptr). What no other tree has is changed in place.
+void change(NodeRef& at, std::string_view rest, const NodeRef& leaf) {
+    if (rest.empty()) {
+        at = leaf;
+        return;
+    }
+    if (at.use_count() != 1) at = std::make_shared<Node>(*at);
+    auto& node = const_cast<Node&>(*at); // all nodes are made as ones that can change
     const std::string name(take_part(rest));
-    const NodeRef* child = node.children.find(name);
-    if (rest.empty() && (!child || !leaf)) copy->listing = next_change();
-    if (rest.empty() && !leaf) copy->children.erase(name);
-    else copy->children.set(name, child ? replaced(**child, rest, leaf) : leaf);
-    return copy;
+    NodeRef* child = node.children.own(name);
+    if (child && (leaf || !rest.empty())) return change(*child, rest, leaf);
+    node.listing = next_change();
+    if (leaf) node.children.set(name, leaf);
+    else node.children.erase(name);
 }
 
 } // namespace
@@ -50,14 +54,14 @@ void Tree::put(std::string_view path, std::string value, const Permissions& perm
     node->value = std::move(value);
     node->permissions = permissions;
     node->content = next_change();
-    root_ = path == "/" ? node : replaced(*root_, path, node);
+    change(root_, path == "/" ? "" : path, node);
 }
 
 void Tree::remove(std::string_view path) {
     const NodeRef node = find(path);
     if (!node || path == "/") return;
     uncount_all(*node);
-    root_ = replaced(*root_, path, nullptr);
+    change(root_, path, nullptr);
 }
 
 Tree::Counts Tree::counts_of(DomId domain) const {

@@ -15,7 +15,7 @@ namespace streak::store {
 struct Node;
 using NodeRef = std::shared_ptr<const Node>;
 
-/// A node never changes: a change makes a new one, and new ones up to the root.
+/// A node that two trees have never changes: a change makes a new one, and new ones up to the root.
 struct Node {
     std::string value;
     Permissions permissions;
