@@ -41,9 +41,9 @@ Outcome<> check(const Context& context, const Birth& birth) {
 
 Outcome<> after_birth(Context& context, const Json& domain, const Birth& birth) {
     if (!birth.console) {
-        return context.print(domain, printable(text_of(domain, "name")) +
-                                         (birth.paused ? ": paused, id " : ": started, id ") +
-                                         std::to_string(number_of(domain, "id")) + '\n');
+        const auto id = number_of(domain, "id"); // 0: it has none any more, or none yet as it is started again
+        return context.print(domain, printable(text_of(domain, "name")) + (birth.paused ? ": paused" : ": started") +
+                                         (id != 0 ? ", id " + std::to_string(id) : "") + '\n');
     }
     const auto uuid = text_of(domain, "uuid");
     TRY_ASSIGN(console, Console::open(context, uuid));

@@ -5,7 +5,7 @@ import re
 import subprocess
 import time
 
-from fake_api import DONE, error
+from fake_api import DONE, domain, error
 
 XML = "<domain type='xen'><name>new</name></domain>\n"
 
@@ -58,6 +58,8 @@ def test_define_start_undefine(host):
     assert sent(host)[:2] == ("PUT", "/v1/domains")
     assert host.good("start", "db").out == "db: started, id 5\n"
     assert ("POST", "/v1/domains/db/start", '{"paused":false}') in host.api.requests
+    host.api.answers["GET", "/v1/domains/db"] = 200, domain("db", None)
+    assert host.good("start", "db").out == "db: started\n"
     host.good("undefine", "db")
     assert sent(host)[:2] == ("DELETE", "/v1/domains/db")
 
