@@ -1,26 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Programs that system tests run in dom0.
 
+# On the hypercall library alone: its operations; the dirty pages of a guest.
 HV_PROBE := $(OUT)/system/hv-probe
 HV_PROBE_OBJS := $(patsubst %,$(OUT)/tools/obj/%.o,$(wildcard tests/system/hv_probe/*.cpp))
-
-$(HV_PROBE): $(HV_PROBE_OBJS) $(OUT)/tools/libstreak.a
-	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) -static -no-pie -Wl,--gc-sections -o $@ $^
-
--include $(HV_PROBE_OBJS:.o=.d)
-
-# The dirty pages of a guest.
 LOG_PROBE := $(OUT)/system/log-probe
 LOG_PROBE_OBJS := $(OUT)/tools/obj/tests/system/log_probe/main.cpp.o
 
-$(LOG_PROBE): $(LOG_PROBE_OBJS) $(OUT)/tools/libstreak.a
+$(HV_PROBE): $(HV_PROBE_OBJS)
+$(LOG_PROBE): $(LOG_PROBE_OBJS)
+$(HV_PROBE) $(LOG_PROBE): $(OUT)/tools/libstreak.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) -static -no-pie -Wl,--gc-sections -o $@ $^
+	$(Q)$(CXX) -static -no-pie -Wl,--gc-sections -o $@ $(filter %.o,$^) $<
 
--include $(LOG_PROBE_OBJS:.o=.d)
+-include $(HV_PROBE_OBJS:.o=.d) $(LOG_PROBE_OBJS:.o=.d)
 
 # Makes a guest with no daemon running.
 BUILDER_PROBE := $(OUT)/system/builder-probe
