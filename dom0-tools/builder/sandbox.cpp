@@ -51,6 +51,10 @@ bool forget_all_but([[maybe_unused]] std::initializer_list<Memory> kept) {
         [[nodiscard]] bool has(const void* at) const {
             return start <= reinterpret_cast<std::uintptr_t>(at) && reinterpret_cast<std::uintptr_t>(at) < end;
         }
+        [[nodiscard]] bool meets(Memory m) const {
+            const auto first = reinterpret_cast<std::uintptr_t>(m.data());
+            return !m.empty() && first < end && start < first + m.size();
+        }
     };
     std::array<Range, 2048> ranges;
     std::size_t count = 0;
@@ -74,11 +78,7 @@ bool forget_all_but([[maybe_unused]] std::initializer_list<Memory> kept) {
     for (const Range& r : std::span(ranges).first(count))
         for (std::uintptr_t page = r.start; page < r.end; page += page_bytes) {
             const Range here{page, page + page_bytes};
-            const bool needed = std::ranges::any_of(kept, [&](Memory m) {
-                return !m.empty() && reinterpret_cast<std::uintptr_t>(
-                                         m.data())<here.end&& reinterpret_cast<std::uintptr_t>(m.data() + m.size())>
-                                         here.start;
-            });
+            const bool needed = std::ranges::any_of(kept, [&](Memory m) { return here.meets(m); });
             if (!needed && ::munmap(reinterpret_cast<void*>(page), page_bytes) != 0) return false;
         }
 #endif
