@@ -88,6 +88,7 @@ public:
     [[nodiscard]] virtual base::Outcome<> connect_vif(const VifSetup& setup, Milliseconds limit) = 0;
 
     [[nodiscard]] virtual std::vector<Backend> backends() = 0;
+    [[nodiscard]] virtual bool has_backend(const Address& at) = 0;
     struct Loop {
         std::string device, file, owner;
     };

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <thread> // before lib/errno.hpp, which takes E... names away
+
 #include "device/hotplug.hpp"
 
 #include "base/text.hpp"
+
+#include <algorithm>
 
 namespace streak::device {
 
@@ -37,6 +41,33 @@ public:
     }
 };
 
+/// A domain's devices, after dom0's drivers have looked at all of them.
+std::vector<Address> probed_devices(Store& store, DomId domain, Milliseconds limit) {
+    std::vector<Address> devices;
+    for (const Kind kind : {Kind::disk, Kind::interface}) {
+        const auto names = store.list(Address{domain, kind}.backends());
+        for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+            const Address at{domain, kind, base::parse_number<std::uint32_t>(name).value_or(0)};
+            devices.push_back(at);
+            const auto state = store.find(at.backend() + "/state");
+            if (!state || parse_state(*state) != State::initialising) continue;
+            Probe probe;
+            (void)follow(store, at, probe, limit);
+        }
+    }
+    return devices;
+}
+
+/// Does a driver still have one of them after `limit`?
+bool still_held(Host& host, const std::vector<Address>& devices, Milliseconds limit) {
+    const auto end = Clock::now() + limit;
+    while (std::ranges::any_of(devices, [&](const Address& at) { return host.has_backend(at); })) {
+        if (Clock::now() >= end) return true;
+        std::this_thread::sleep_for(Milliseconds(1));
+    }
+    return false;
+}
+
 } // namespace
 
 Result<Ends> read_ends(Store& store, const Address& at) {
@@ -63,17 +94,17 @@ base::Outcome<> close_politely(Store& store, const Address& at, Milliseconds lim
     return {};
 }
 
-void wait_probed(Store& store, DomId domain, Milliseconds limit) {
-    for (const Kind kind : {Kind::disk, Kind::interface}) {
-        const auto names = store.list(Address{domain, kind}.backends());
-        for (const std::string& name : names.value_or(std::vector<std::string>{})) {
-            const Address at{domain, kind, base::parse_number<std::uint32_t>(name).value_or(0)};
-            const auto state = store.find(at.backend() + "/state");
-            if (!state || parse_state(*state) != State::initialising) continue;
-            Probe probe;
-            (void)follow(store, at, probe, limit);
-        }
+Result<> withdraw(Store& store, Host& host, DomId domain, const Changes& removal, Milliseconds limit) {
+    const auto end = Clock::now() + limit;
+    const std::vector<Address> devices = probed_devices(store, domain, limit);
+    TRY(store.apply(removal));
+    Changes again;
+    remove_backends(again, domain);
+    for (bool held = !devices.empty(); held;) {
+        held = still_held(host, devices, std::min(limit, Milliseconds(100))) && Clock::now() < end;
+        TRY(store.apply(again));
     }
+    return {};
 }
 
 } // namespace streak::device

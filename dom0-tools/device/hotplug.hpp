@@ -15,8 +15,8 @@ namespace streak::device {
 /// Asks the guest to close the device and waits until it did.
 [[nodiscard]] base::Outcome<> close_politely(Store& store, const Address& at, Milliseconds limit);
 
-/// Waits until dom0's drivers have looked at all devices of a domain, at most for `limit`: until then they write to
-/// nodes that were removed, which makes them anew.
-void wait_probed(Store& store, DomId domain, Milliseconds limit);
+/// Makes the changes that remove a dead domain's keys, and returns when dom0's drivers have let go of its devices, at most
+/// after `limit`. A driver that is about to connect writes to nodes that were removed, which makes them anew: those go, too.
+[[nodiscard]] Result<> withdraw(Store& store, Host& host, DomId domain, const Changes& removal, Milliseconds limit);
 
 } // namespace streak::device

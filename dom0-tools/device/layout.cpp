@@ -46,6 +46,11 @@ std::string rate(std::uint64_t kib_per_s) {
     return fmt::format("{},{}", kib_per_s * 1024 * interval_us / 1'000'000, interval_us);
 }
 
+/// Where dom0's drivers leave what went wrong with a domain's devices of this kind.
+std::string errors_of(const Address& at) {
+    return fmt::format("/local/domain/0/error/backend/{}/{}", at.word(), at.domain.raw());
+}
+
 } // namespace
 
 std::string Address::frontend() const {
@@ -56,9 +61,7 @@ std::string Address::backends() const { return fmt::format("/local/domain/0/back
 
 std::string Address::backend() const { return fmt::format("{}/{}", backends(), number); }
 
-std::string Address::error_node() const {
-    return fmt::format("/local/domain/0/error/backend/{}/{}/{}/error", word(), domain.raw(), number);
-}
+std::string Address::error_node() const { return fmt::format("{}/{}/error", errors_of(*this), number); }
 
 std::string Address::vif() const { return fmt::format("vif{}.{}", domain.raw(), number); }
 
@@ -111,8 +114,11 @@ void remove_device(Changes& changes, const Address& at) {
 }
 
 void remove_backends(Changes& changes, DomId domain) {
-    for (const Kind kind : {Kind::disk, Kind::interface})
-        changes.push_back({Change::Kind::remove, Address{domain, kind}.backends()});
+    for (const Kind kind : {Kind::disk, Kind::interface}) {
+        const Address all{domain, kind};
+        for (const std::string& path : {all.backends(), errors_of(all)})
+            changes.push_back({Change::Kind::remove, path});
+    }
 }
 
 } // namespace streak::device

@@ -54,7 +54,7 @@ void add_interface_ready(Changes& changes, const Address& at);
 /// Asks both ends to close.
 void add_close_request(Changes& changes, const Address& at);
 void remove_device(Changes& changes, const Address& at);
-/// All backends of a domain.
+/// All backends of a domain, and what they had to complain of.
 void remove_backends(Changes& changes, DomId domain);
 
 } // namespace streak::device

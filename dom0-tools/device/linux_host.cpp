@@ -21,6 +21,10 @@ namespace {
 constexpr const char* backend_drivers = "/sys/bus/xen-backend/drivers";
 constexpr const char* backend_devices = "/sys/bus/xen-backend/devices";
 
+std::string sysfs_of(const Address& at) {
+    return fmt::format("{}/{}-{}-{}", backend_devices, at.word(), at.domain.raw(), at.number);
+}
+
 /// The one number of a file of sysfs; 0 when it is not there.
 std::uint64_t counter(const std::string& path) {
     std::ifstream stream(path);
@@ -136,10 +140,12 @@ std::vector<Backend> LinuxHost::backends() {
     return found;
 }
 
+bool LinuxHost::has_backend(const Address& at) { return ::access(sysfs_of(at).c_str(), F_OK) == 0; }
+
 std::vector<Host::Loop> LinuxHost::loops() { return our_loops(); }
 
 DiskCounters LinuxHost::disk_counters(const Address& at) {
-    const std::string base = fmt::format("{}/vbd-{}-{}/statistics/", backend_devices, at.domain.raw(), at.number);
+    const std::string base = sysfs_of(at) + "/statistics/";
     constexpr std::uint64_t sector_bytes = 512;
     return {counter(base + "rd_req"), counter(base + "wr_req"), counter(base + "rd_sect") * sector_bytes,
             counter(base + "wr_sect") * sector_bytes};

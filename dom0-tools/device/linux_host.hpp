@@ -14,6 +14,7 @@ public:
     [[nodiscard]] base::Outcome<OpenDisk> open_disk(const config::Disk& disk, const std::string& owner) override;
     [[nodiscard]] base::Outcome<> connect_vif(const VifSetup& setup, Milliseconds limit) override;
     [[nodiscard]] std::vector<Backend> backends() override;
+    [[nodiscard]] bool has_backend(const Address& at) override;
     [[nodiscard]] std::vector<Loop> loops() override;
     [[nodiscard]] DiskCounters disk_counters(const Address& at) override;
     [[nodiscard]] InterfaceCounters interface_counters(const std::string& vif) override;

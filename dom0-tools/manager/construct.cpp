@@ -126,10 +126,9 @@ private:
 
     base::Outcome<> tell_store() {
         undo_.add([this] {
-            device::wait_probed(environment_.store, running_.id, environment_.patience);
             device::Changes removal;
             remove_guest(removal, running_.id, plan_.uuid);
-            (void)environment_.store.apply(removal);
+            (void)device::withdraw(environment_.store, environment_.host, running_.id, removal, environment_.patience);
         });
         device::Changes changes;
         add_guest(changes, running_.id, plan_.uuid, definition(), built_, ports_);

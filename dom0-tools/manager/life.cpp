@@ -157,16 +157,14 @@ base::Outcome<> Manager::tear_down(const base::Uuid& uuid, DomId id, bool has_de
     }
     if (const auto ended = environment_.hypervisor.destroy_domain(id); !ended && ended.error() != Errno::ESRCH)
         return base::hypercall_error("the hypervisor does not end it", ended.error());
-    if (has_devices) device::wait_probed(environment_.store, id, environment_.patience);
     device::Changes removal;
     remove_guest(removal, id, uuid);
-    TRY(checked(environment_.store.apply(removal), "the store does not remove the domain's keys"));
-    if (!released) return {};
-    wait_until_gone(environment_, *released, id);
-    // A driver that was about to connect has made nodes anew.
-    device::Changes again;
-    device::remove_backends(again, id);
-    return checked(environment_.store.apply(again), "the store does not remove the domain's keys");
+    device::Store& store = environment_.store;
+    TRY(checked(has_devices ? device::withdraw(store, environment_.host, id, removal, environment_.patience)
+                            : store.apply(removal),
+                "the store does not remove the domain's keys"));
+    if (released) wait_until_gone(environment_, *released, id);
+    return {};
 }
 
 void Manager::stopped(Domain& domain, const std::string& reason) {

@@ -41,7 +41,8 @@ Result<> RealStore::connect() {
     TRY_ASSIGN(client, new_client());
     // Parents of what is removed again and again.
     device::Changes parents;
-    for (const char* path : {"/vm", "/local/domain/0/backend/vbd", "/local/domain/0/backend/vif"})
+    for (const char* path : {"/vm", "/local/domain/0/backend/vbd", "/local/domain/0/backend/vif",
+                             "/local/domain/0/error/backend/vbd", "/local/domain/0/error/backend/vif"})
         parents.push_back({store::Client::Change::Kind::write, path});
     TRY(client.apply(parents));
     client_.emplace(std::move(client));

@@ -357,6 +357,16 @@ TEST_CASE("life: what dom0's drivers write while they look at the devices of a d
     REQUIRE(world.create(definition("first", nic_xml)));
     REQUIRE(world.manager->destroy("first"));
     const std::string before = world.everything();
+    world.patience = std::chrono::seconds(60);
+    world.open();
+    // At its last sight of a device a driver connects it, or complains that it is gone.
+    unsigned sights = 0;
+    world.host.held_by_driver = [&](const device::Address& at) {
+        if (++sights > 2) return false;
+        world.store.nodes[at.error_node()] = "2 reading mode";
+        world.store.nodes[at.backend() + "/sectors"] = "2048";
+        return true;
+    };
     SECTION("a create that fails") {
         world.host.fail_vifs = true;
         CHECK(!world.create(definition("web", disk_xml + nic_xml)));
@@ -367,5 +377,6 @@ TEST_CASE("life: what dom0's drivers write while they look at the devices of a d
         REQUIRE(world.manager->destroy("web"));
         CHECK(!world.store.drivers_look());
     }
+    CHECK(sights > 2);
     CHECK(world.everything() == before);
 }

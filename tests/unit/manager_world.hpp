@@ -162,6 +162,7 @@ public:
     std::vector<std::string> connected; ///< interfaces that were set up
     bool fail_vifs = false;
     std::vector<device::Backend> backend_list; ///< what dom0's kernel shows
+    std::function<bool(const device::Address&)> held_by_driver = [](const device::Address&) { return false; };
 
     base::Outcome<> check_backend(device::Kind kind) override {
         if (modules.contains(kind == device::Kind::disk ? "vbd" : "vif")) return {};
@@ -188,6 +189,7 @@ public:
         return {};
     }
     std::vector<device::Backend> backends() override { return backend_list; }
+    bool has_backend(const device::Address& at) override { return held_by_driver(at); }
     /// Those that streakd or a backend still holds.
     std::vector<Loop> loops() override {
         std::vector<Loop> held;
@@ -243,6 +245,7 @@ struct World {
     FakeHost host{steps, store};
     FakeBuilder builder{steps};
     std::int64_t now_s = 1000;
+    device::Milliseconds patience{0}; ///< of a streakd that is opened
     std::filesystem::path root;
     std::unique_ptr<Manager> manager;
 
@@ -270,7 +273,7 @@ struct World {
                                              return device ? config::parse_device_xml(text) : config::parse_xml(text);
                                          },
                                          [this] { return now_s; },
-                                         device::Milliseconds(0)};
+                                         patience};
         auto opened = Manager::open(std::move(environment));
         if (!opened || !(*opened)->recover()) throw std::runtime_error("streakd does not start");
         manager = std::move(*opened);
