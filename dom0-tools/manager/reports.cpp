@@ -34,6 +34,7 @@ std::string_view state_of(const hv::DomainInfo* info) {
     if (info == nullptr) return "shut-off";
     if (info->dying) return "dying";
     const bool crashed = info->shutdown_reason == SHUTDOWN_crash || info->shutdown_reason == SHUTDOWN_watchdog;
+    if (info->shut_down && info->shutdown_reason == SHUTDOWN_suspend) return "suspended";
     if (info->shut_down) return crashed ? "crashed" : "shutting-down";
     if (info->paused) return "paused";
     return info->blocked ? "blocked" : "running";

@@ -19,6 +19,15 @@ def silent_socket(path):
     return listener
 
 
+def test_rough_edge_02_21_a_guest_is_not_saved_by_halves(host):
+    """There is neither save nor restore, and whoever types them learns so at once; nothing is asked of streakd."""
+    host.api
+    for words in (("save", "-c", "web", "/tmp/f"), ("save", "web", "/tmp/f"), ("restore", "/tmp/f")):
+        ran = host.bad(2, *words)
+        assert f"no command is called '{words[0]}'" in ran.err and len(ran.err.splitlines()) <= 3
+    assert host.api.requests == []
+
+
 def test_rough_edge_03_a_daemon_that_is_down_is_told_at_once(host):
     for words, who in ((("list",), "streakd"), (("create", "-"), "streakd"), (("store", "ls"), "streak-stored")):
         ran = host.bad(8, *words)

@@ -71,6 +71,30 @@ check on-bridge [ "$(ls /sys/class/net/br0/brif | wc -l)" = 1 ]
 check detach-absent sh -c '! streak detach-interface net 00:16:3e:00:00:06 2>/dev/null'
 check end-net streak destroy net
 
+# Rough edge 2 of xl: who looks after a guest is no process of its own that can be lost. A guest that is suspended, which
+# nobody here asks for, can be ended; one that reboots after streakd was killed is started again.
+definition asleep 8 net 96 1 "$(interface 08)"
+check create-asleep streak create /tmp/asleep.xml
+check awake wait_for 60 said 8 "interfaces: 1"
+kill -9 $(pidof streakd)
+streakd 2>>/var/log/streak/streakd.log &
+check watched-again wait_for 20 streak info >/dev/null
+check rough-edge-02-reboot streak reboot --wait=60 asleep
+check awake-again wait_for 60 sh -c "[ \$(grep -c 'interfaces: 1' $(log_of 8)) -ge 2 ]"
+streak store write "/local/domain/$(streak dominfo --json asleep | sed -n 's/.*"id":\([0-9]*\).*/\1/p')/control/shutdown" suspend
+check suspended wait_for 20 says asleep '"state":"suspended"'
+check rough-edge-02-destroy streak destroy asleep
+check asleep-gone wait_for 20 gone asleep
+
+# Rough edge 26 of xl: no script can hang; one that isn't Xen's own is refused at once, with nothing made.
+definition scripted 9 net 96 1 "$(interface 09 | sed "s,</interface>,<script path='/tmp/hangs'/></interface>,")"
+printf '#!/bin/sh\ntouch /tmp/ran\nsleep 1000\n' >/tmp/hangs
+chmod +x /tmp/hangs
+check rough-edge-26-refused sh -c '! streak create /tmp/scripted.xml 2>/tmp/refused'
+check rough-edge-26-reason grep -q "Streak runs no scripts" /tmp/refused || cat /tmp/refused
+check rough-edge-26-not-run [ ! -e /tmp/ran ]
+check scripted-not-made gone scripted
+
 # A host that starts: what streakd has in /run is gone.
 definition auto 6 wait 96
 definition manual 7 wait 96
