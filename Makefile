@@ -158,9 +158,17 @@ run: $(hv_image) $(dom0_tools)  ## boot to a dom0 shell; without a terminal: dem
 shell: $(hv_image) $(dom0_tools)  ## boot to a dom0 shell, always
 	@$(system)/interactive.py --hv $(HV) --shell
 
+# WHAT is dom0 or guest:NAME, a micro-kernel of tests/guests. DOM0_SYMBOLS=SYSTEM.MAP names the functions of dom0's kernel;
+# COMMANDS='…; …' runs these of the debugger and leaves.
+WHAT ?= dom0
 .PHONY: bochs
-bochs: $(hv_image) $(dom0_tools)  ## the same in Bochs, with its debugger on the terminal
-	@OUT=$(OUT) $(PYTHON) tests/bochs/run.py --hv $(HV) --debug
+bochs: guests $(hv_image) $(dom0_tools)  ## boot WHAT=dom0|guest:NAME in Bochs, with its debugger on the terminal
+	@OUT=$(OUT) $(PYTHON) tests/bochs/debug.py --hv $(HV) --what $(WHAT) $(if $(DOM0_SYMBOLS),--dom0-symbols $(DOM0_SYMBOLS)) \
+	    $(if $(COMMANDS),--commands '$(COMMANDS)')
+
+.PHONY: bochs-profile
+bochs-profile: guests $(hv_image)  ## where the instructions go while WHAT=guest:NAME runs, by function
+	@OUT=$(OUT) $(PYTHON) tests/bochs/profile.py --what $(if $(filter dom0,$(WHAT)),guest:start-info,$(WHAT))
 
 # Manual pages are docs/man/NAME.SECTION.scd. What streak says about its commands stands in its page.
 MAN_PAGES := $(patsubst docs/man/%.scd,$(OUT)/man/%,$(wildcard docs/man/*.scd))

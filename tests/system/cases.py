@@ -81,7 +81,7 @@ CASES = [
     # Streak's own toolstack: guests of several kinds, daemons that are killed, 200 guests one after the other.
     Case("guests", "guests", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
     # What becomes of guests that end, where they run, what they get of the CPUs, the host's start.
-    Case("lifecycle", "lifecycle", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=420),
+    Case("lifecycle", "lifecycle", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=600),
     Case("grub", "grub", image="grub", memory_mib=1536, only="streak", seconds=420),
     # Dirty pages: what the log tells, and the guests that it must not disturb.
     Case("dirty", "dirty", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=600),
