@@ -7,6 +7,7 @@
   does, for the operations it tells apart).
 * The image holds no path of this machine, so that it is the same everywhere.
 * The sources are formatted.
+* Every operation of the ABI has a hook and a test (tests/conformance).
 
 usage: checks.py IMAGE
 """
@@ -75,8 +76,9 @@ def main():
     for good, text in found:
         print(f"{'ok  ' if good else 'FAIL'}  {text}")
     failed = sum(not good for good, _ in found)
-    print(f"{len(found) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{len(found) - failed} passed, {failed} failed", flush=True)
+    conforms = subprocess.run([sys.executable, "-B", ROOT / "tests/conformance/run.py", "--check"]).returncode == 0
+    return 1 if failed or not conforms else 0
 
 
 if __name__ == "__main__":
