@@ -147,7 +147,7 @@ Return acquire_resource(u64 start, RawHandle argument) {
 
 /// Populate-on-demand and memory sharing belong to hardware-assisted guests.
 Return get_pod_target(RawHandle argument) {
-    TRY(domain_for(argument, xsm::Hook::memory_claim));
+    TRY(domain_for(argument.offset(offsetof(xen_pod_target_t, domid)), xsm::Hook::memory_claim));
     return fail(Errno::EINVAL);
 }
 

@@ -66,7 +66,7 @@ namespace {
 /// /proc/xen/xensyms reads all symbols, one call for each.
 [[nodiscard]] Result<> get_symbol(xenpf_symdata_t& op) {
     const u32 count = symbols::count();
-    if (op.symnum > count) return fail(Errno::EINVAL);
+    if (op.symnum > count) return fail(Errno::ERANGE);
     if (op.symnum == count) { // the end: the number does not advance
         op.namelen = 0;
         return {};

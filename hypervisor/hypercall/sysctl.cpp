@@ -97,7 +97,7 @@ using xsm::Hook;
 }
 
 [[nodiscard]] Result<> policy(xen_sysctl_cpu_policy& op) {
-    if (op._rsvd != 0) return fail(Errno::EINVAL);
+    if (op._rsvd != 0 || op.index > XEN_SYSCTL_cpu_policy_hvm_default) return fail(Errno::EINVAL);
     if (op.index == XEN_SYSCTL_cpu_policy_hvm_max || op.index == XEN_SYSCTL_cpu_policy_hvm_default)
         return fail(Errno::EOPNOTSUPP);
     return write_policy(all_features, op.nr_leaves, GUEST_HANDLE(op.leaves), op.nr_msrs, GUEST_HANDLE(op.msrs));

@@ -57,6 +57,43 @@ void check_queries() {
     for (unsigned i = 0; i < request.nr_entries; ++i) ram += map[i].type == e820_ram ? map[i].size : 0;
     expect(ram / page_size > boot_info().nr_pages, "with more RAM than dom0 has");
     expect_eq(memory_op(60, &request), -XEN_ENOSYS, "an unknown operation");
+
+    shared_page().arch.max_pfn = boot_info().nr_pages;
+    expect_eq(memory_op(XENMEM_maximum_gpfn, &self), boot_info().nr_pages - 1, "the last number that the guest uses");
+    expect_eq(memory_op(XENMEM_get_sharing_freed_pages, nullptr), 0, "no frames are shared");
+    expect_eq(memory_op(XENMEM_get_sharing_shared_pages, nullptr), 0, "so none is saved");
+}
+
+void check_on_demand() {
+    xen_pod_target_t target = {};
+    target.target_pages = 1000;
+    for (const int command : {XENMEM_set_pod_target, XENMEM_get_pod_target}) {
+        target.domid = DOMID_SELF;
+        expect_eq(memory_op(command, &target), -XEN_EINVAL, "a PV guest has nothing on demand");
+        target.domid = 999;
+        expect_eq(memory_op(command, &target), -XEN_ESRCH, "nor has nobody");
+    }
+}
+
+void check_own_map() {
+    E820Entry map[2] = {{0, 0x100000, e820_ram}, {0x100000, 0x1000, 2}};
+    xen_foreign_memory_map_t set = {};
+    set.domid = DOMID_SELF;
+    set.map.nr_entries = 2;
+    set_xen_guest_handle(set.map.buffer, map);
+    xen_memory_map_t request = {};
+    set_xen_guest_handle(request.buffer, map);
+    request.nr_entries = 2;
+    expect_eq(memory_op(XENMEM_memory_map, &request), -XEN_ENOSYS, "nobody has given dom0 a map");
+    expect_eq(memory_op(XENMEM_set_memory_map, &set), 0, "XENMEM_set_memory_map");
+    memset(map, 0, sizeof map);
+    request.nr_entries = 1;
+    expect_eq(memory_op(XENMEM_memory_map, &request), 0, "XENMEM_memory_map");
+    expect(request.nr_entries == 1 && map[0].size == 0x100000 && map[1].size == 0,
+           "gives no more than there is room for");
+    request.nr_entries = 2;
+    expect_eq(memory_op(XENMEM_memory_map, &request), 0, "with more room");
+    expect(request.nr_entries == 2 && map[1].address == 0x100000 && map[1].type == 2, "all of it");
 }
 
 void check_balloon() {
@@ -98,6 +135,21 @@ void check_balloon() {
     reservation(XENMEM_decrease_reservation, &shared, 1);
     reservation(XENMEM_decrease_reservation, &shared, 1);
     expect_eq(xen_version(XENVER_pagesize), 4096, "the guest lives on");
+}
+
+void check_increase() {
+    Page* page = alloc_page();
+    constexpr u64 ours = 0x5ec2e7;
+    page->word[0] = ours;
+    const long before = current();
+    xen_pfn_t frame = mfn_of(page);
+    require_eq(update_va_mapping(std::bit_cast<u64>(page), 0), 0, "a page is unmapped");
+    require_eq(reservation(XENMEM_decrease_reservation, &frame, 1), 1, "and given back");
+    frame = 0;
+    expect_eq(reservation(XENMEM_increase_reservation, &frame, 1), 1, "XENMEM_increase_reservation");
+    expect_eq(current(), before, "is counted");
+    expect_eq(update_va_mapping(std::bit_cast<u64>(page), pte(frame, pte_rw)), 0, "the frame that it tells is mapped");
+    expect(page->word[0] == 0 || page->word[0] == ours, "and empty, or the same");
 }
 
 void check_limits() {
@@ -163,7 +215,10 @@ void check_exchange() {
 
 GUEST("memory-op") {
     check_queries();
+    check_own_map();
+    check_on_demand();
     check_balloon();
+    check_increase();
     check_limits();
     check_exchange();
 }
