@@ -99,14 +99,12 @@ def problems(table):
     """What must not be, each with the operations or notes it is true of."""
     rows, notes = table.rows, table.notes
     by_name = {row.operation.name: row for row in rows}
-    untested = [row.operation.name for row in rows if not row.tests]
     bare = [row.operation.name for row in rows if not row.handling.hooks and not row.refused]
     sighted = [name for name in notes["handled_unnamed"] if name not in by_name or
                handlers.handling(by_name[name].operation, table.families[by_name[name].operation.family]).handler]
     return [
-        ("operations without a test", [name for name in untested if name not in notes["untested"]["names"]]),
+        ("operations without a test", [row.operation.name for row in rows if not row.tests]),
         ("operations without a hook", [name for name in bare if name not in notes["no_hook"]]),
-        ("notes on operations that are tested", [n for n in notes["untested"]["names"] if n not in untested]),
         ("notes on operations that ask a hook", [name for name in notes["no_hook"] if name not in bare]),
         ("notes on operations that are named", sighted),
         ("exclusions of nothing", [pattern for pattern, operations in table.excluded.items() if not operations]),

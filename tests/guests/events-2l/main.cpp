@@ -152,6 +152,23 @@ void check_many() {
     expect(again > 0 && again <= 310, "closed ports are used again");
 }
 
+long reset(domid_t domain) {
+    evtchn_reset_t op = {.dom = domain};
+    return event_channel_op(EVTCHNOP_reset, &op);
+}
+
+void check_reset() {
+    const u32 port = static_cast<u32>(alloc_unbound()), peer = static_cast<u32>(bind_interdomain(port));
+    const long ipi = bind_ipi(), timer = bind_virq(VIRQ_TIMER);
+    require_eq(ipi > 0, true, "some ports");
+    expect_eq(reset(DOMID_SELF), 0, "EVTCHNOP_reset");
+    long result = 0;
+    for (const u32 closed : {port, peer, static_cast<u32>(ipi)})
+        expect_eq(status(closed, result).status, EVTCHNSTAT_closed, "closes all of them");
+    expect(timer == -XEN_EEXIST || timer > 0, "an interrupt is bound");
+    expect(bind_virq(VIRQ_TIMER) > 0, "and can be bound again");
+}
+
 } // namespace
 
 GUEST("events-2l") {
@@ -160,4 +177,5 @@ GUEST("events-2l") {
     check_virq_ipi();
     check_errors();
     check_many();
+    check_reset();
 }

@@ -71,8 +71,10 @@ void check_accessed_dirty() {
     expect_eq(set_entry(entry, clean, MMU_PT_UPDATE_PRESERVE_AD), 0, "an update that preserves A and D");
     expect_eq(*entry & (pte_dirty | pte_accessed), pte_dirty | pte_accessed, "preserves them");
     expect_eq(*entry & pte_write, 0, "and changes the rest");
-    expect_eq(set_entry(entry, clean), 0, "a plain update");
+    expect_eq(set_entry(entry, clean, MMU_NORMAL_PT_UPDATE), 0, "a plain update");
     expect_eq(*entry & pte_dirty, 0, "does not preserve the dirty bit");
+    const u64 other = pte(mfn_of(data + 1), pte_ro);
+    expect_eq(set_entry(entry, other, MMU_PT_UPDATE_NO_TRANSLATE), 0, "an update of machine frames, as all are");
     expect_eq(set_entry(entry, 0), 0, "the entry goes");
 }
 
@@ -111,6 +113,30 @@ void check_other_tables() {
     expect_eq(update_va_mapping(window, pte(mfn_of(data + 2), pte_rw), UVMF_TLB_FLUSH | UVMF_LOCAL), 0, "UVMF_LOCAL");
     window_word(0) = 0x88;
     expect_eq(data[2].word[0], 0x88, "and flushes");
+
+    // One vCPU's translations by a bitmap, and none at all.
+    static u64 vcpus = 1;
+    const u64 multi = std::bit_cast<u64>(&vcpus) | UVMF_TLB_FLUSH | UVMF_MULTI;
+    expect_eq(update_va_mapping(window, pte(mfn_of(data), pte_rw), multi), 0, "UVMF_MULTI");
+    window_word(0) = 0x99;
+    expect_eq(data[0].word[0], 0x99, "and flushes");
+    expect_error(update_va_mapping(window, pte(mfn_of(data), pte_rw), HYPERVISOR_VIRT_START | UVMF_TLB_FLUSH),
+                 "a bitmap that is the hypervisor's");
+    expect_eq(update_va_mapping(window, pte(mfn_of(data + 1), pte_rw), UVMF_NONE), 0, "UVMF_NONE");
+    expect_eq(*entry_of(window) & pte_frame_mask, mfn_of(data + 1) << 12, "changes the entry");
+}
+
+long update_va_mapping_of(domid_t domain, u64 entry) {
+    return hypercall(__HYPERVISOR_update_va_mapping_otherdomain, window, entry, UVMF_INVLPG, domain);
+}
+
+void check_other_domain() {
+    expect_eq(update_va_mapping_of(DOMID_SELF, pte(mfn_of(data + 2), pte_rw)), 0,
+              "a frame of this domain, by its name");
+    window_word(0) = 0xaa;
+    expect_eq(data[2].word[0], 0xaa, "is mapped");
+    expect_eq(update_va_mapping_of(999, pte(mfn_of(data), pte_ro)), -XEN_ESRCH, "a frame of nobody");
+    expect_error(update_va_mapping_of(DOMID_IO, pte(mfn_of(data), pte_ro)), "memory as if it were a device");
 }
 
 } // namespace
@@ -124,4 +150,5 @@ GUEST("mmu-update") {
     check_machphys();
     check_domains();
     check_other_tables();
+    check_other_domain();
 }

@@ -2,7 +2,7 @@
 //
 // The story: kernels choose their code paths by xen_version. A wrong version or a feature bit too many sends
 // an unmodified kernel down a path that does not exist. Every command is asked, its answer is held against
-// the header, and strings have to end inside their structures.
+// the header, and strings have to end inside their structures. So are the variants that a kernel may choose.
 
 #include "tests/guests/lib/paging.hpp"
 #include "tests/guests/lib/verdict.hpp"
@@ -69,12 +69,27 @@ void check_features() {
     expect(beyond == -XEN_EINVAL || (beyond == 0 && features.submap == 0), "no submap beyond the last");
 }
 
+long assist(u32 command, u32 type) { return hypercall(__HYPERVISOR_vm_assist, command, type); }
+
+void check_assists() {
+    constexpr u32 types[] = {VMASST_TYPE_4gb_segments,        VMASST_TYPE_4gb_segments_notify,
+                             VMASST_TYPE_writable_pagetables, VMASST_TYPE_pae_extended_cr3,
+                             VMASST_TYPE_architectural_iopl,  VMASST_TYPE_runstate_update_flag};
+    for (const u32 type : types) {
+        expect_eq(assist(VMASST_CMD_enable, type), 0, "an assist that the header names");
+        expect_eq(assist(VMASST_CMD_disable, type), 0, "and disabled");
+    }
+    expect_eq(assist(VMASST_CMD_enable, 31), -XEN_EINVAL, "one that it does not");
+    expect_eq(assist(2, VMASST_TYPE_4gb_segments), -XEN_ENOSYS, "an unknown command");
+}
+
 } // namespace
 
 GUEST("version-features") {
     expect_eq(xen_version(XENVER_version), 4 << 16 | 17, "XENVER_version is 4.17");
     check_strings();
     check_features();
+    check_assists();
 
     xen_platform_parameters_t platform = {};
     expect_eq(xen_version(XENVER_platform_parameters, &platform), 0, "XENVER_platform_parameters");
