@@ -224,7 +224,7 @@ test: $(hv_image) $(dom0_tools) $(OUT)/unit-tests  ## every test below, one afte
 	    $(if $(filter xen,$(HV)),,image) bochs
 
 .PHONY: test-checks
-test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook
+test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook and its test
 	@$(PYTHON) packaging/checks.py $<
 
 .PHONY: test-install
@@ -262,6 +262,10 @@ test-guests: guests $(hv_image)  ## small PV kernels booted as dom0
 .PHONY: bench
 bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side
 	@OUT=$(OUT) $(PYTHON) tests/bench/run.py
+
+.PHONY: conformance
+conformance:  ## docs/conformance.md: the ABI's operations with their handlers, hooks and tests
+	@$(PYTHON) -B tests/conformance/run.py
 
 # ---- House-keeping -------------------------------------------------------------------------------------
 

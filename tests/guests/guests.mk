@@ -18,11 +18,6 @@ GUEST_LIB_OBJECTS := \
 .PHONY: guests
 guests: $(GUEST_ELFS)
 
-# docs/conformance.md, and the list of calls that the guest refusals makes.
-.PHONY: conformance
-conformance:
-	@$(PYTHON) -B tests/conformance/run.py
-
 $(OUT)/guests/%.elf: $(OUT)/guests/%/main.o $(GUEST_LIB_OBJECTS) tests/guests/lib/kernel.ld
 	$(CXX) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 	    -T tests/guests/lib/kernel.ld -o $@ $(filter %.o,$^)
