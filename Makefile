@@ -170,6 +170,23 @@ bochs: guests $(hv_image) $(dom0_tools)  ## boot WHAT=dom0|guest:NAME in Bochs, 
 bochs-profile: guests $(hv_image)  ## where the instructions go while WHAT=guest:NAME runs, by function
 	@OUT=$(OUT) $(PYTHON) tests/bochs/profile.py --what $(if $(filter dom0,$(WHAT)),guest:start-info,$(WHAT))
 
+# What `gdb`, `record` and `replay` boot: dom0, or guest:NAME, a folder of tests/guests.
+WHAT ?= dom0
+debug = OUT=$(OUT) $(PYTHON) tests/debug/session.py --what $(WHAT) --gdb '$(GDB)'
+debug_needs = $(OUT)/streak.gz $(if $(filter guest:%,$(WHAT)),guests,$(dom0_tools))
+
+.PHONY: gdb
+gdb: $(debug_needs)  ## boot WHAT=dom0 or guest:NAME in QEMU under gdb; STOP=1 stops it at its first instruction
+	@$(debug) gdb $(if $(filter 1,$(STOP)),--stop)
+
+.PHONY: record
+record: $(debug_needs)  ## record a boot of WHAT in build/record, to be stepped backwards
+	@$(debug) record
+
+.PHONY: replay
+replay:  ## replay the recording of WHAT under gdb: reverse-stepi, reverse-continue
+	@$(debug) replay
+
 # Manual pages are docs/man/NAME.SECTION.scd. What streak says about its commands stands in its page.
 MAN_PAGES := $(patsubst docs/man/%.scd,$(OUT)/man/%,$(wildcard docs/man/*.scd))
 
@@ -214,14 +231,16 @@ install: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## into DESTDIR: image
 	install -D -m 644 -t $(DESTDIR)/usr/share/doc/streak README.md docs/*.md
 	install -D -m 644 -t $(DESTDIR)/usr/share/streak dom0-tools/config/domain.rng
 	install -D -m 644 -t $(DESTDIR)/usr/share/bash-completion/completions packaging/completion/streak
+	install -D -m 644 -t $(DESTDIR)/usr/share/streak/gdb packaging/gdb/streak.py
+	install -D -m 644 -t $(DESTDIR)/usr/share/streak/gdb/streak_gdb $(wildcard packaging/gdb/streak_gdb/*.py)
 	for page in $(MAN_PAGES); do install -D -m 644 -t $(DESTDIR)/usr/share/man/man$${page##*.} $$page; done
 
 # ---- Tests ---------------------------------------------------------------------------------------------
 
 .PHONY: test
 test: $(hv_image) $(dom0_tools) $(OUT)/unit-tests  ## every test below, one after the other
-	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz cli guests system \
-	    $(if $(filter xen,$(HV)),,image) bochs
+	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz cli guests \
+	    $(if $(filter xen,$(HV)),,debug) system $(if $(filter xen,$(HV)),,image) bochs
 
 .PHONY: test-checks
 test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook and its test
@@ -258,6 +277,10 @@ soak: $(hv_image)  ## 20 dom0 boots in a row
 test-guests: guests $(hv_image)  ## small PV kernels booted as dom0
 	@$(PYTHON) tests/guests/run.py --hv $(HV) --jobs 2 --image $$($(system)/host.py $(HV)) || failed=1; \
 	[ $(HV) = xen ] || $(PYTHON) tests/guests/boot_errors.py || failed=1; exit $${failed:-0}
+
+.PHONY: test-debug
+test-debug: guests $(OUT)/streak.gz  ## gdb's commands on small PV kernels, and a recording that goes backwards
+	@OUT=$(OUT) $(PYTHON) tests/debug/run.py
 
 .PHONY: bench
 bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side

@@ -28,14 +28,14 @@ There is no terminal: dom0 shows a guest's life and powers off. `make shell` wan
 DEMO_SECONDS = 600
 
 
-def build_iso(hypervisor, demonstration):
+def build_iso(hypervisor, demonstration, more=""):
     """A medium with Streak's toolstack in dom0; with Debian's Xen there is none."""
     kind = "streak" if hypervisor == "streak" else ""
     test = (kind or "demo") if demonstration else ""
     name = f"{hypervisor}-demo.iso" if test else f"{hypervisor}.iso"
     dom0 = DOM0_OPTIONS + (f" streak.test={test}" if test else "")
     modules = [iso.Module(host.kernel()[0], dom0), iso.Module(dom0_image.build(kind))]
-    return iso.build(host.BUILD / name, host.hypervisor(hypervisor), HV_OPTIONS, modules)
+    return iso.build(host.BUILD / name, host.hypervisor(hypervisor), f"{HV_OPTIONS} {more}".rstrip(), modules)
 
 
 def shell(machine, medium):
