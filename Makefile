@@ -177,7 +177,7 @@ debug_needs = $(OUT)/streak.gz $(if $(filter guest:%,$(WHAT)),guests,$(dom0_tool
 
 .PHONY: gdb
 gdb: $(debug_needs)  ## boot WHAT=dom0 or guest:NAME in QEMU under gdb; STOP=1 stops it at its first instruction
-	@$(debug) gdb $(if $(filter 1,$(STOP)),--stop)
+	@$(debug) gdb $(if $(filter 1,$(STOP)),--stop) --after '$(AFTER)'
 
 .PHONY: record
 record: $(debug_needs)  ## record a boot of WHAT in build/record, to be stepped backwards

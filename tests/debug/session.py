@@ -27,9 +27,9 @@ import interactive  # noqa: E402
 import machine  # noqa: E402
 
 GDB_SCRIPT = ROOT / "packaging/gdb/streak.py"
-WAIT_SECONDS, START_SECONDS = 90, 20
+WAIT_SECONDS, START_SECONDS = 180, 20
 SNAPSHOT = "start"  # made by QEMU when a recording begins
-RUNNING = b"Streak has started dom0"
+STARTED = "(STREAK) starting dom0"
 
 
 def load(name, path):
@@ -55,8 +55,13 @@ class What:
             raise SystemExit(f"there is no guest {self.guest} (folders of tests/guests), or it is not built: make guests")
 
     def symbols(self):
-        """The guest kernel's ELF file, where there is one with symbols."""
-        return host.BUILD / "guests" / f"{self.guest}.elf" if self.guest else None
+        """The kernel's ELF file."""
+        if self.guest:
+            return host.BUILD / "guests" / f"{self.guest}.elf"
+        vmlinux = folder_of("debug") / host.kernel()[0].name.replace("vmlinuz", "vmlinux")
+        if not vmlinux.exists():
+            vmlinux.write_bytes(host.unpacked_kernel())
+        return vmlinux
 
     def medium(self, folder):
         """Makes the boot medium in a folder."""
@@ -138,12 +143,17 @@ def serial_console(folder):
             "-serial", "chardev:console"]
 
 
-def gdb_command(symbols, guest_symbols, stub, *more):
-    command = ["gdb", "-q", "-nx", "-iex", "set auto-load safe-path /", str(symbols), "-ex", "set confirm off",
-               "-ex", "set pagination off", "-ex", f"source {GDB_SCRIPT}", "-ex", f"target remote {stub}"]
-    if guest_symbols:
-        command += ["-ex", f"add-symbol-file {guest_symbols}", "-ex", f"streak-symbols {guest_symbols}"]
+def gdb_command(symbols, kernel, stub, *more):
+    command = ["gdb", "-q", "-nx", str(symbols), "-ex", "set confirm off",
+               "-ex", "set pagination off", "-ex", f"source {GDB_SCRIPT}", "-ex", f"target remote {stub}",
+               "-ex", f"streak-symbols {kernel}"]
+    if ".debug_info" in sections(kernel):
+        command += ["-ex", f"add-symbol-file {kernel}"]
     return [*command, *more]
+
+
+def sections(path):
+    return subprocess.run(["objdump", "-h", str(path)], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def attach(emulator, command):
@@ -161,15 +171,15 @@ def folder_of(*names):
     return folder
 
 
-def debug(what, stop, more):
+def debug(what, stop, after, more):
     folder = folder_of("debug", what.name)
     command = [*what.hardware(smp=2), "-cdrom", str(what.medium(folder)), "-boot", "d", "-no-shutdown"]
     emulator = Emulator(command + ["-S"] * stop, folder, serial_console(folder))
     print(f"Serial console: {folder / 'serial.log'}; with input: socat -,rawer UNIX-CONNECT:{folder / 'console.socket'}")
     if not stop:
-        print("The machine runs until Streak enters its first domain; STOP=1 stops it at its first instruction.", flush=True)
-        if not emulator.wait_for_text(b"(STREAK)", WAIT_SECONDS):
-            print("Streak has said nothing yet: the machine is stopped where it is.")
+        print(f"The machine runs until its console shows `{after}`; STOP=1 stops it at its first instruction.", flush=True)
+        if not emulator.wait_for_text(after.encode(), WAIT_SECONDS):
+            print(f"It has not within {WAIT_SECONDS} s: the machine is stopped where it is.")
     return attach(emulator, gdb_command(host.BUILD / "streak-syms", what.symbols(), emulator.stub, *more))
 
 
@@ -194,8 +204,7 @@ def record_machine(what, folder):
     what.medium(folder)
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(folder / "state.qcow2"), "1G"], check=True)
     shutil.copy(host.BUILD / "streak-syms", folder)
-    if what.symbols():
-        shutil.copy(what.symbols(), folder / "guest.elf")
+    shutil.copy(what.symbols(), folder / "kernel.elf")
     hardware = what.hardware(smp=1)
     (folder / "machine.json").write_text(json.dumps(hardware))
     return [*hardware, *recorder(folder, "record")]
@@ -227,8 +236,7 @@ def replay_emulator(folder):
 
 
 def replay_gdb(folder, emulator, *more):
-    guest = folder / "guest.elf"
-    return gdb_command(folder / "streak-syms", guest if guest.exists() else None, emulator.stub, *more)
+    return gdb_command(folder / "streak-syms", folder / "kernel.elf", emulator.stub, *more)
 
 
 def replay(what, more):
@@ -244,6 +252,7 @@ def main():
     parser.add_argument("action", choices=("gdb", "record", "replay"))
     parser.add_argument("--what", default="dom0")
     parser.add_argument("--stop", action="store_true", help="at the machine's first instruction")
+    parser.add_argument("--after", default="", metavar="TEXT", help=f"stop when the console shows it; {STARTED} by default")
     parser.add_argument("--hv-append", default="", metavar="OPTIONS", help="more of the hypervisor's options")
     parser.add_argument("--gdb", default="", metavar="ARGUMENTS", help="more of gdb's, e.g. '-x FILE'")
     options = parser.parse_args()
@@ -252,7 +261,7 @@ def main():
     what = What(options.what, demonstration=options.action == "record" and not sys.stdin.isatty(),
                 append=options.hv_append)
     if options.action == "gdb":
-        return debug(what, options.stop, more)
+        return debug(what, options.stop, options.after or STARTED, more)
     return record(what) if options.action == "record" else replay(what, more)
 
 

@@ -79,12 +79,13 @@ def hypercall_name(index):
     return text.partition("&")[2].partition(">")[0].partition("(")[0].rpartition("::")[2] or text.partition("(")[0]
 
 
-def reason(vcpu, regs):
-    """Why a vCPU came into the hypervisor."""
+def reason(vcpu, regs, is_over=False):
+    """Why a vCPU came into the hypervisor. When a call is over the number's register has its result."""
     if regs.vector is None:
         return "on its way in or out"
     if regs.vector == VECTOR_SYSCALL:
-        # The number's register has the result once the call is over.
+        if int(vcpu["in_kernel"]) and is_over:
+            return f"last entered by a hypercall, result {regs.rax:#x}"
         return f"entered by hypercall {regs.rax} ({hypercall_name(regs.rax)})" if int(vcpu["in_kernel"]) else "entered by a system call of its user mode"
     if regs.vector in (VECTOR_SYSRET, VECTOR_BOUNCED):
         return "goes on with registers that the hypervisor or a hypercall chose"
@@ -182,7 +183,8 @@ Names of the guest come from streak-symbols."""
         for vcpu in machine.vcpus(domain):
             if number(vcpu["id"]) == wanted:
                 regs = guest_registers(vcpu, cpus)
-                print(f"{machine.vcpu_name(vcpu)}: {'runs now' if regs.live else reason(vcpu, regs)}")
+                is_over = all(int(cpu.percpu["current"]) != int(vcpu.address) for cpu in cpus)
+                print(f"{machine.vcpu_name(vcpu)}: {'runs now' if regs.live else reason(vcpu, regs, is_over)}")
                 return print_guest(Printer(), vcpu, regs)
         raise gdb.GdbError(f"d{number(domain['id'])} has no vCPU {wanted}")
 
@@ -210,7 +212,8 @@ class GuestSymbols(gdb.Command):
     """Name a guest's functions in streak-bt and streak-vcpus.
 Usage: streak-symbols FILE [DOMAIN]
 
-FILE: an ELF kernel with symbols, a System.map, or a copy of the guest's /proc/kallsyms. Without DOMAIN: of all domains
+FILE: an ELF kernel with symbols, an unpacked Linux kernel (which carries its own), a System.map, or a copy of the guest's
+/proc/kallsyms. Without DOMAIN: of all domains
 that have none of their own. (For breakpoints by name, `add-symbol-file FILE` besides.)"""
 
     name = "streak-symbols"

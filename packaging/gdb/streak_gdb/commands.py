@@ -10,7 +10,7 @@ from streak_gdb.values import enumerator, heap_nodes, length, number, static
 
 IDLE_DOMAIN_NAMES = {0x7ff1: "DOMID_IO", 0x7ff2: "DOMID_XEN", 0x7ff4: "nobody", 0x7fff: "DOMID_IDLE"}
 VIRQS = {0: "TIMER", 1: "DEBUG", 2: "CONSOLE", 3: "DOM_EXC", 4: "TBUF", 6: "DEBUGGER", 7: "XENOPROF", 8: "CON_RING",
-         9: "PCPU_STATE", 10: "MEM_EVENT", 11: "ARGO", 12: "ENOMEM", 13: "XENPMU"}
+         9: "PCPU_STATE", 10: "MEM_EVENT", 11: "ARGO", 12: "ENOMEM", 13: "XENPMU", 16: "MCA"}
 PORTS_PER_BUCKET = 256
 ACTIVES_PER_BUCKET = MAPPINGS_PER_FRAME = 256
 FIFO_WORDS_PER_PAGE = 1024

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A guest as the hypervisor sees it: its registers, its memory through its page tables, names for its addresses."""
 import bisect
+import contextlib
 import pathlib
 import struct
 import subprocess
 
 import gdb
 
-from streak_gdb import machine
+from streak_gdb import kallsyms, machine
 from streak_gdb.values import address_of, number
 
 PRESENT, LARGE = 1, 0x80
@@ -131,7 +132,8 @@ class Memory:
 
 
 class Symbols:
-    """Names by address, from a System.map (or a saved /proc/kallsyms) or from an ELF file with symbols."""
+    """Names by address: of an ELF kernel with symbols, of a stripped Linux kernel that has its own, or of a System.map (or
+    a saved /proc/kallsyms)."""
 
     def __init__(self, path):
         path = pathlib.Path(path).expanduser()
@@ -142,14 +144,13 @@ class Symbols:
                                   stderr=subprocess.PIPE, text=True).stdout if elf else path.read_text(errors="replace")
         except (OSError, subprocess.CalledProcessError) as error:
             raise gdb.GdbError(f"{path}: {getattr(error, 'stderr', None) or error}") from None
-        found = {}
-        for line in text.splitlines():
-            fields = line.split(maxsplit=2)
-            if len(fields) == 3 and len(fields[1]) == 1 and fields[1] in "tTwW":
-                found.setdefault(int(fields[0], 16), fields[2].split("\t")[0])
+        found = text_symbols(text)
+        if not any(found) and elf:
+            with contextlib.suppress(kallsyms.NotFound, struct.error, IndexError):
+                found = kallsyms.functions(path.read_bytes())
         if not any(found):
-            raise gdb.GdbError(f"{path} names no functions: a stripped kernel, or Debian's empty System.map? "
-                               "(The true one is in linux-image-…-dbg; a copy of the guest's /proc/kallsyms does, too.)")
+            raise gdb.GdbError(f"{path} names no functions. A compressed kernel has to be unpacked; Debian's System.map is "
+                               "empty; a copy of the guest's /proc/kallsyms does, too.")
         self.addresses = sorted(found)
         self.names = [found[address] for address in self.addresses]
 
@@ -160,6 +161,16 @@ class Symbols:
             return None
         offset = address - self.addresses[at]
         return self.names[at] + (f"+{offset:#x}" if offset else "")
+
+
+def text_symbols(text):
+    """{address: name} of what nm prints."""
+    found = {}
+    for line in text.splitlines():
+        fields = line.split(maxsplit=2)
+        if len(fields) == 3 and len(fields[1]) == 1 and fields[1] in "tTwW":
+            found.setdefault(int(fields[0], 16), fields[2].split("\t")[0])
+    return found
 
 
 by_domain = {}  # id, or None for all others: Symbols
@@ -209,7 +220,7 @@ def frames(vcpu, regs, most):
     # No frame pointers (a Linux with ORC): return addresses that follow a call and have a name.
     address = regs.rsp & ~7
     while len(found) < most and (word := memory.read_u64(address)) is not None and address < stack_end:
-        if word >> 47 and guest_symbol(domain_id, word) and is_call_before(memory, word):
+        if word >> 47 and (word, True) not in found and guest_symbol(domain_id, word) and is_call_before(memory, word):
             found.append((word, False))
         address += 8
     return found

@@ -10,7 +10,7 @@ import struct
 
 import gdb
 
-from streak_gdb.values import address_of, length, number, pointer, static
+from streak_gdb.values import address_of, length, number, pointer, static, symbol_file
 
 DIRECT_MAP = 0xffff830000000000  # arch/layout.hpp
 FRAME_TABLE = 0xffff824000000000
@@ -45,14 +45,6 @@ def readable(address):
         return True
     except gdb.MemoryError:
         return False
-
-
-def symbol_file():
-    """The object file that holds the hypervisor's symbols."""
-    for objfile in gdb.objfiles():
-        if objfile.lookup_static_symbol("streak_main") or objfile.lookup_global_symbol("streak_main"):
-            return objfile
-    raise gdb.GdbError("Streak's symbols are not loaded: file build/streak-syms")
 
 
 def check_symbols():
@@ -103,7 +95,7 @@ def hypervisor_memory():
     """All of the hypervisor's memory can be read, and the symbols are those of what runs."""
     with newest_frame():
         guests = None
-        if not readable(address_of("streak::scheduler::queues")):
+        if not readable(address_of("hypercall_table")):
             percpu = percpu_here()
             if percpu is not None and int(percpu["cr3"]) != 0:
                 guests, full = register("cr3"), int(percpu["cr3"])

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Numbers and elements out of the hypervisor's types."""
+import subprocess
+
 import gdb
 
 
@@ -62,9 +64,26 @@ def static(name, file=""):
     return symbol.value()
 
 
+labels = {}  # of the symbol file whose name is the key
+
+
 def address_of(symbol):
-    """The address of a label or function."""
-    return int(gdb.parse_and_eval(f"(unsigned long)&{symbol}"))
+    """The address of a label or function, by its linker's name. (An expression would depend on the selected frame's scope.)"""
+    file = symbol_file().filename
+    if file not in labels:
+        listing = subprocess.run(["nm", file], check=True, stdout=subprocess.PIPE, text=True).stdout
+        labels[file] = {fields[2]: int(fields[0], 16) for fields in map(str.split, listing.splitlines()) if len(fields) == 3}
+    if symbol not in labels[file]:
+        raise gdb.GdbError(f"{file} knows no {symbol}: is it build/streak-syms?")
+    return labels[file][symbol]
+
+
+def symbol_file():
+    """The object file that holds the hypervisor's symbols."""
+    for objfile in gdb.objfiles():
+        if objfile.lookup_static_symbol("streak_main") or objfile.lookup_global_symbol("streak_main"):
+            return objfile
+    raise gdb.GdbError("Streak's symbols are not loaded: file build/streak-syms")
 
 
 def pointer(address, type_):
