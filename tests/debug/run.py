@@ -13,7 +13,10 @@ import sys
 import time
 
 import session
-from session import Emulator, What, folder_of, gdb_command, host, serial_console
+from session import ROOT, Emulator, What, folder_of, gdb_command, host, serial_console
+
+sys.path.insert(0, str(ROOT / "packaging/gdb"))
+from streak_gdb import kallsyms  # noqa: E402
 
 MARK = "@@@"
 SECONDS = 100
@@ -38,6 +41,7 @@ LIVE = {
          r"^#\d+ +ffffffff8\w{7}  hypercall_page\+", r"^#\d+ .* guest::alloc_unbound\(", r"^#\d+ .* guest::run\(\)\+",
          r"^#\d+ .* guest_entry\+"),
         ("streak-vcpus", r"rip ffffffff8\w{7} hypercall_page\+0x\w+$"),
+        ("finish", r"Value returned is \$\d+ = a value = \{value = EvtchnPort\(1\)\}"),
         ("tbreak syscall_entry",), ("continue", "syscall_entry"),
         ("streak-bt", r"^#0 .* syscall_entry \(entry code\)", r"^#1 .* hypercall_page\+", r"^#2 .* guest::"),
         ("stepi 12",),
@@ -56,6 +60,7 @@ LIVE = {
          r"^  count \d+, allocated$", r"^  type l4, \d+ uses, pinned, validated$", r"^  pfn 0x\w+, "),
         ("streak-page 0xfffffff", "is no RAM"),
         ("streak-page nonsense", "is no frame number"),
+        ("streak-symbols /dev/null", "/dev/null names no functions"),
         ("print $streak_domain(0)->id", r"= DomId\(0\)$"),
         ("print $streak_domain(0)->page_lock", "= free$"),
         ("print $streak_domain(0)->dirty_cpus", "= CPUs 0$"),
@@ -204,10 +209,18 @@ def run_record(checks):
     checks.expect(int(both[0][4][0]) < int(both[0][1][0]), "replay: reverse-continue goes back", str(both[0]))
 
 
+def run_names(checks):
+    """Debian's kernel is stripped, but for the symbols it carries itself."""
+    found = kallsyms.functions(host.unpacked_kernel())
+    checks.expect(len(found) > 10000, f"names: {len(found)} functions of Linux")
+    for name in ("start_kernel", "xen_start_kernel", "do_idle"):
+        checks.expect(name in found.values(), f"names: no {name}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sessions = {**{name: lambda checks, name=name: run_live(checks, name) for name in LIVE}, "mismatch": run_mismatch,
-                "record": run_record}
+                "record": run_record, "names": run_names}
     parser.add_argument("--session", action="append", choices=sorted(sessions))
     options = parser.parse_args()
     total = Checks()
