@@ -170,9 +170,8 @@ bochs: guests $(hv_image) $(dom0_tools)  ## boot WHAT=dom0|guest:NAME in Bochs, 
 bochs-profile: guests $(hv_image)  ## where the instructions go while WHAT=guest:NAME runs, by function
 	@OUT=$(OUT) $(PYTHON) tests/bochs/profile.py --what $(if $(filter dom0,$(WHAT)),guest:start-info,$(WHAT))
 
-# What `gdb`, `record` and `replay` boot: dom0, or guest:NAME, a folder of tests/guests.
-WHAT ?= dom0
-debug = OUT=$(OUT) $(PYTHON) tests/debug/session.py --what $(WHAT) --gdb '$(GDB)'
+# AFTER='text': gdb stops the machine when its console shows that; GDB='…': more arguments of gdb's.
+debug = OUT=$(OUT) $(PYTHON) tests/debug/session.py --what $(WHAT) --gdb '$(GDB)' --commands '$(COMMANDS)'
 debug_needs = $(OUT)/streak.gz $(if $(filter guest:%,$(WHAT)),guests,$(dom0_tools))
 
 .PHONY: gdb
@@ -279,8 +278,8 @@ test-guests: guests $(hv_image)  ## small PV kernels booted as dom0
 	[ $(HV) = xen ] || $(PYTHON) tests/guests/boot_errors.py || failed=1; exit $${failed:-0}
 
 .PHONY: test-debug
-test-debug: guests $(OUT)/streak.gz  ## gdb's commands on small PV kernels, and a recording that goes backwards
-	@OUT=$(OUT) $(PYTHON) tests/debug/run.py
+test-debug: guests $(hv_image) $(dom0_tools)  ## gdb's commands on small PV kernels, a recording that goes backwards, docs/debugging.md
+	@OUT=$(OUT) $(PYTHON) tests/debug/run.py || failed=1; $(PYTHON) tests/debug/page.py || failed=1; exit $${failed:-0}
 
 .PHONY: bench
 bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side

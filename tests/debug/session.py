@@ -255,8 +255,12 @@ def main():
     parser.add_argument("--after", default="", metavar="TEXT", help=f"stop when the console shows it; {STARTED} by default")
     parser.add_argument("--hv-append", default="", metavar="OPTIONS", help="more of the hypervisor's options")
     parser.add_argument("--gdb", default="", metavar="ARGUMENTS", help="more of gdb's, e.g. '-x FILE'")
+    parser.add_argument("--commands", default="", metavar="'A; B'", help="give gdb these and leave")
     options = parser.parse_args()
     more = shlex.split(options.gdb)
+    for command in filter(None, map(str.strip, options.commands.split(";"))):
+        more += ["-ex", command]
+    more += ["-batch"] * bool(options.commands)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # with what was started
     what = What(options.what, demonstration=options.action == "record" and not sys.stdin.isatty(),
                 append=options.hv_append)
