@@ -8,11 +8,6 @@
 #include "cli/text.hpp"
 
 namespace streak::cli {
-namespace {
-
-constexpr std::string_view fate_names[] = {"used", "ignored", "refused"};
-
-} // namespace
 
 std::string error_text(const Failure& failure, bool colour) {
     const auto& error = failure.error;
@@ -67,7 +62,7 @@ std::vector<config::Finding> findings_of(const Json& json) {
 Json findings_json(const std::vector<config::Finding>& findings) {
     Json all = Json::array();
     for (const auto& f : findings)
-        all.push_back({{"fate", fate_names[static_cast<std::size_t>(f.fate)]},
+        all.push_back({{"fate", f.fate_name()},
                        {"line", f.line},
                        {"element", f.element},
                        {"text", f.text},
@@ -79,8 +74,7 @@ std::string findings_text(const std::vector<config::Finding>& findings) {
     if (findings.empty()) return {};
     Table table{">LINE", "FATE", "ELEMENT", "WHY", "REMEDY"};
     for (const auto& f : findings)
-        table.row({std::to_string(f.line), std::string(fate_names[static_cast<std::size_t>(f.fate)]), f.element, f.text,
-                   f.remedy});
+        table.row({std::to_string(f.line), std::string(f.fate_name()), f.element, f.text, f.remedy});
     return table.text();
 }
 

@@ -16,12 +16,17 @@
 namespace streak::config {
 
 enum class Action : std::uint8_t { destroy, restart, rename_restart, preserve };
+inline constexpr std::string_view action_names[] = {"destroy", "restart", "rename-restart", "preserve"};
+[[nodiscard]] constexpr std::string_view name_of(Action action) {
+    return action_names[static_cast<std::size_t>(action)];
+}
 
 /// Bits of a set of CPUs; empty: all.
 using CpuList = std::vector<std::uint32_t>;
 
 struct Disk {
     enum class Source : std::uint8_t { file, block };
+    static constexpr std::string_view source_names[] = {"file", "block"};
     Source source = Source::file;
     std::string path;   ///< empty: no medium
     std::string target; ///< xvda
@@ -40,7 +45,8 @@ using MacAddress = std::array<std::uint8_t, 6>;
 [[nodiscard]] MacAddress derived_mac(const base::Uuid& uuid, std::size_t place);
 
 struct Interface {
-    enum class Source : std::uint8_t { bridge, ethernet, network };
+    enum class Source : std::uint8_t { bridge, network, ethernet };
+    static constexpr std::string_view source_names[] = {"bridge", "network", "ethernet"};
     Source source = Source::bridge;
     std::string bridge; ///< bridge: its name; network: the network's name, whose bridge is `virbr0` for `default`
     MacAddress mac{};   ///< all zero: not given; complete() makes one
@@ -70,6 +76,7 @@ struct Definition {
     std::string bootloader; ///< as given; a definition with one and without a kernel is refused
     Action on_poweroff = Action::destroy, on_reboot = Action::restart, on_crash = Action::destroy;
     enum class Clock : std::uint8_t { utc, localtime } clock = Clock::utc;
+    static constexpr std::string_view clock_names[] = {"utc", "localtime"};
     std::int32_t clock_offset_seconds = 0;
     std::uint32_t tsc_mode = 0; ///< XEN_DOMCTL_settscinfo: clock/timer name='tsc' mode: auto 0, emulate 1, native 2
     std::vector<Disk> disks;

@@ -27,12 +27,6 @@ enum class Characters { printable, any };
 
 namespace fields {
 
-inline constexpr std::string_view fates[] = {"used", "ignored", "refused"};
-inline constexpr std::string_view actions[] = {"destroy", "restart", "rename-restart", "preserve"};
-inline constexpr std::string_view clocks[] = {"utc", "localtime"};
-inline constexpr std::string_view disk_sources[] = {"file", "block"};
-inline constexpr std::string_view interface_sources[] = {"bridge", "ethernet", "network"};
-
 inline void require(bool condition, std::string_view name) {
     if (!condition) throw Wrong{cat(name, " has a wrong value")};
 }
@@ -74,7 +68,7 @@ template <class A> void pin(A& archive, VcpuPin& pin) {
 }
 
 template <class A> void disk(A& archive, Disk& disk) {
-    choice(archive, "type", disk.source, disk_sources);
+    choice(archive, "type", disk.source, Disk::source_names);
     path(archive, "path", disk.path);
     archive.text("target", disk.target, 16, Characters::printable);
     archive.flag("read_only", disk.read_only);
@@ -94,7 +88,7 @@ template <class A> void mac(A& archive, MacAddress& mac) {
 }
 
 template <class A> void interface(A& archive, Interface& interface) {
-    choice(archive, "type", interface.source, interface_sources);
+    choice(archive, "type", interface.source, Interface::source_names);
     archive.text("bridge", interface.bridge, 64, Characters::printable);
     mac(archive, interface.mac);
     archive.list("ips", interface.ips, 16, [](A& inner, std::string& ip) {
@@ -139,10 +133,10 @@ template <class A> void definition(A& archive, Definition& d) {
     path(archive, "initrd", d.initrd);
     archive.text("command_line", d.command_line, max_command_line, Characters::any);
     archive.text("bootloader", d.bootloader, max_path, Characters::any);
-    choice(archive, "on_poweroff", d.on_poweroff, actions);
-    choice(archive, "on_reboot", d.on_reboot, actions);
-    choice(archive, "on_crash", d.on_crash, actions);
-    choice(archive, "clock", d.clock, clocks);
+    choice(archive, "on_poweroff", d.on_poweroff, action_names);
+    choice(archive, "on_reboot", d.on_reboot, action_names);
+    choice(archive, "on_crash", d.on_crash, action_names);
+    choice(archive, "clock", d.clock, Definition::clock_names);
     archive.number("clock_offset_seconds", d.clock_offset_seconds, INT32_MIN, INT32_MAX);
     archive.number("tsc_mode", d.tsc_mode, 0, 2);
     devices(archive, d);
@@ -153,7 +147,7 @@ template <class A> void definition(A& archive, Definition& d) {
 }
 
 template <class A> void finding(A& archive, Finding& finding) {
-    choice(archive, "fate", finding.fate, fates);
+    choice(archive, "fate", finding.fate, Finding::fate_names);
     archive.number("line", finding.line, 0, max_xml_bytes);
     archive.text("element", finding.element, 1 << 16, Characters::any);
     archive.text("text", finding.text, 1 << 14, Characters::any);

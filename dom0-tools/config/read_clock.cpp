@@ -7,15 +7,17 @@ namespace streak::config {
 
 namespace {
 
+using Clock = Definition::Clock;
+
 void read_timer(Reader& reader, const Element& timer, Definition& definition) {
     if (timer.get("name") != "tsc") return reader.ignore(timer, "a paravirtual guest has the hypervisor's clock only");
     const Node* const mode = timer.attribute("mode");
     if (!mode) return;
     if (mode->value == "paravirt")
         return reader.refuse(*mode, "the hypervisor has no such mode (Xen removed it in 4.13)", "Use native");
-    constexpr std::pair<std::string_view, std::uint32_t> modes[] = {
-        {"auto", 0}, {"native", 2}, {"emulate", 1}, {"smpsafe", 1}};
-    definition.tsc_mode = reader.choice(*mode, modes).value_or(0);
+    constexpr std::string_view names[] = {"auto", "native", "emulate", "smpsafe"};
+    constexpr std::uint32_t modes[] = {0, 2, 1, 1};
+    definition.tsc_mode = modes[reader.choice<std::size_t>(*mode, names).value_or(0)];
 }
 
 void read_adjustment(Reader& reader, const Element& clock, const Node& adjustment, Definition& definition) {
@@ -25,11 +27,8 @@ void read_adjustment(Reader& reader, const Element& clock, const Node& adjustmen
     if (!seconds || *seconds < Limits::min() || *seconds > Limits::max())
         return reader.refuse(adjustment, "expected seconds; found " + quoted(adjustment.value));
     definition.clock_offset_seconds = static_cast<std::int32_t>(*seconds);
-    if (const Node* const basis = clock.attribute("basis")) {
-        constexpr std::pair<std::string_view, Definition::Clock> known[] = {
-            {"utc", Definition::Clock::utc}, {"localtime", Definition::Clock::localtime}};
-        definition.clock = reader.choice(*basis, known).value_or(Definition::Clock::utc);
-    }
+    if (const Node* const basis = clock.attribute("basis"))
+        definition.clock = reader.choice<Clock>(*basis, Definition::clock_names).value_or(Clock::utc);
 }
 
 } // namespace
@@ -41,10 +40,9 @@ void read_clock(Reader& reader, const Element& clock, Definition& definition) {
         reader.refuse(*offset, "the clock's offset must be known in seconds",
                       "Use offset='variable' adjustment='SECONDS'");
     } else {
-        constexpr std::pair<std::string_view, Definition::Clock> known[] = {{"utc", Definition::Clock::utc},
-                                                                            {"localtime", Definition::Clock::localtime},
-                                                                            {"variable", Definition::Clock::utc}};
-        definition.clock = reader.choice(*offset, known).value_or(Definition::Clock::utc);
+        constexpr std::string_view known[] = {"utc", "localtime", "variable"};
+        const bool local = reader.choice<std::size_t>(*offset, known) == 1u;
+        definition.clock = local ? Clock::localtime : Clock::utc;
     }
     if (const Node* const adjustment = clock.attribute("adjustment"); reader.takes(adjustment))
         read_adjustment(reader, clock, *adjustment, definition);

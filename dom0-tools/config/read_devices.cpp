@@ -26,10 +26,6 @@ void read_console(Reader& reader, const Element& console, bool& first) {
         reader.note(console, "the console is a terminal and a log file, whatever its type");
 }
 
-void read_balloon(Reader& reader, const Element& balloon) {
-    if (balloon.get("model") != "xen") reader.ignore(balloon, "the kernel's Xen balloon is there always");
-}
-
 /// A channel of the hypervisor's is waited for by something in the guest; one of virtio is not even seen by it.
 void read_channel(Reader& reader, const Element& channel) {
     const Element* const target = channel.child("target");
@@ -53,7 +49,8 @@ void read_devices(Reader& reader, const Element& devices, Definition& definition
         if (device.name == "interface") read_interface(reader, device, definition);
         if (device.name == "controller") read_controller(reader, device, definition);
         if (device.name == "console") read_console(reader, device, first_console);
-        if (device.name == "memballoon") read_balloon(reader, device);
+        if (device.name == "memballoon" && device.get("model") != "xen")
+            reader.ignore(device, "the kernel's Xen balloon is there always");
     }
     limit(reader, devices, definition.disks.size(), "disks");
     limit(reader, devices, definition.interfaces.size(), "interfaces");

@@ -16,9 +16,8 @@ std::optional<Disk::Source> read_type(Reader& reader, const Element& disk) {
     const Node* const type = disk.attribute("type");
     if (!type || type->value == "file") return Disk::Source::file;
     if (type->value == "block") return Disk::Source::block;
-    reader.refuse(*type, "expected file or block; found " + quoted(type->value),
-                  "Attach the storage in dom0 and use its block device");
-    return std::nullopt;
+    return reader.refused(*type, "expected file or block; found " + quoted(type->value),
+                          "Attach the storage in dom0 and use its block device");
 }
 
 /// libvirt's drivers of Xen: all that leave the bytes as they are become the kernel's back-end.
@@ -29,10 +28,10 @@ void read_driver(Reader& reader, const Element& driver) {
     const Node* const type = driver.attribute("type");
     if (type && !one_of(type->value, {"raw", "aio"}))
         reader.refuse(*type,
-                      cat("expected raw; found ", quoted(type->value),
-                          ": the kernel serves plain bytes, and no user "
-                          "process with the right to parse image formats runs in dom0"),
-                      cat("Convert the image: qemu-img convert -O raw OLD NEW, then name NEW and type='raw'"));
+                      "expected raw; found " + quoted(type->value) +
+                          ": the kernel serves plain bytes, and no user process with the right to parse image formats "
+                          "runs in dom0",
+                      "Convert the image: qemu-img convert -O raw OLD NEW, then name NEW and type='raw'");
 }
 
 void read_source(Reader& reader, const Element& element, Disk& disk) {

@@ -8,8 +8,7 @@ namespace streak::config {
 namespace {
 
 constexpr std::string_view kernel_remedy = "Copy the guest's kernel out of its disk and name it in <kernel>, or use a "
-                                           "grub-xen image as <kernel>: it reads the "
-                                           "guest's own grub.cfg";
+                                           "grub-xen image as <kernel>: it reads the guest's own grub.cfg";
 
 void read_identity(Reader& reader, const Element& root, Definition& definition) {
     if (const Element* const name = root.child("name"); !name)
@@ -32,26 +31,21 @@ void read_identity(Reader& reader, const Element& root, Definition& definition) 
 std::optional<std::uint64_t> memory_kib(Reader& reader, const Element& element) {
     const Node* const unit = element.attribute("unit");
     const auto bytes_each = unit_bytes(unit ? trimmed(unit->value) : "");
-    if (!bytes_each) {
-        reader.refuse(*unit, "expected b, KB, KiB, MB, MiB, GB, GiB, TB or TiB; found " + quoted(unit->value));
-        return std::nullopt;
-    }
+    if (!bytes_each)
+        return reader.refused(*unit, "expected b, KB, KiB, MB, MiB, GB, GiB, TB or TiB; found " + quoted(unit->value));
     const std::string_view text = trimmed(element.value);
     const auto count = parse_number(text);
-    if (!count) {
-        reader.refuse(element, "expected a number; found " + quoted(text),
-                      "Write the unit as an attribute: <" + element.name + " unit='MiB'>128</" + element.name + ">");
-        return std::nullopt;
-    }
+    if (!count)
+        return reader.refused(element, "expected a number; found " + quoted(text),
+                              "Write the unit as an attribute: <" + element.name + " unit='MiB'>128</" + element.name +
+                                  ">");
     const unsigned __int128 bytes = static_cast<unsigned __int128>(*count) * *bytes_each;
     const auto kib = static_cast<std::uint64_t>(std::min<unsigned __int128>((bytes + 4095) / 4096, max_memory_kib)) * 4;
-    if (kib < min_memory_kib || kib > max_memory_kib) {
-        reader.refuse(element,
-                      cat("expected from ", min_memory_kib, " KiB to 16 TiB; found ", text, " ",
-                          unit ? std::string_view(unit->value) : "KiB"),
-                      unit ? "" : "Without a unit the number counts KiB; did you mean unit='MiB'?");
-        return std::nullopt;
-    }
+    if (kib < min_memory_kib || kib > max_memory_kib)
+        return reader.refused(element,
+                              cat("expected from ", min_memory_kib, " KiB to 16 TiB; found ", text, " ",
+                                  unit ? std::string_view(unit->value) : "KiB"),
+                              unit ? "" : "Without a unit the number counts KiB; did you mean unit='MiB'?");
     if (bytes % 4096 != 0) reader.note(element, cat("rounded up to whole pages: ", kib, " KiB"));
     return kib;
 }
@@ -122,10 +116,6 @@ void read_boot(Reader& reader, const Element& root, Definition& definition) {
 }
 
 void read_action(Reader& reader, const Element& root, std::string_view name, Action& action) {
-    constexpr std::pair<std::string_view, Action> known[] = {{"destroy", Action::destroy},
-                                                             {"restart", Action::restart},
-                                                             {"rename-restart", Action::rename_restart},
-                                                             {"preserve", Action::preserve}};
     const Element* const element = root.child(name);
     if (!reader.takes(element)) return;
     const std::string_view text = trimmed(element->value);
@@ -134,7 +124,7 @@ void read_action(Reader& reader, const Element& root, std::string_view name, Act
         return reader.note(*element, cat("taken as ", text.substr(9), ": no core dump is written"),
                            "Use preserve to look at a crashed guest");
     }
-    action = reader.choice(*element, known).value_or(action);
+    action = reader.choice<Action>(*element, action_names).value_or(action);
 }
 
 void read_features(Reader& reader, const Element& features) {
@@ -142,10 +132,9 @@ void read_features(Reader& reader, const Element& features) {
     if (!reader.takes(xen)) return;
     for (const Element& feature : xen->children) {
         if (!reader.takes(&feature)) continue;
-        constexpr std::pair<std::string_view, bool> switches[] = {{"on", true}, {"off", false}};
+        constexpr std::string_view switches[] = {"on", "off"};
         const Node* const state = feature.attribute("state");
-        const auto on = state ? reader.choice(*state, switches) : std::optional(true);
-        if (on.value_or(false))
+        if (!state || reader.choice<std::size_t>(*state, switches) == 0u)
             reader.refuse(feature, "devices of the host are not passed through, and only they need it",
                           "Remove the element");
     }
@@ -169,10 +158,10 @@ void read_seclabel(Reader& reader, const Element& seclabel, Definition& definiti
 } // namespace
 
 void read_domain(Reader& reader, const Element& root, Definition& definition) {
-    constexpr std::pair<std::string_view, int> types[] = {{"xen", 0}};
+    constexpr std::string_view types[] = {"xen"};
     if (const Node* const type = root.attribute("type"); !type)
         reader.refuse_missing(root, "@type", "expected <domain type='xen'>");
-    else (void)reader.choice(*type, types);
+    else (void)reader.choice<int>(*type, types);
     read_identity(reader, root, definition);
     read_memory(reader, root, definition);
     read_vcpus(reader, root, definition);

@@ -8,22 +8,18 @@ namespace streak::config {
 namespace {
 
 /// Name of a bridge, network or device in `node`.
-std::string read_name(Reader& reader, const Node& node, bool network) {
-    if (network) return reader.text(node, 64).value_or("");
-    if (const std::string fault = device_name_fault(node.value); !fault.empty()) {
-        reader.refuse(node, fault + "; found " + quoted(node.value));
-        return {};
-    }
+std::optional<std::string> read_name(Reader& reader, const Node& node, bool network) {
+    if (network) return reader.text(node, 64);
+    const std::string fault = device_name_fault(node.value);
+    if (!fault.empty()) return reader.refused(node, fault + "; found " + quoted(node.value));
     return node.value;
 }
 
 void read_source(Reader& reader, const Element& element, Interface& interface) {
-    constexpr std::pair<std::string_view, Interface::Source> types[] = {{"bridge", Interface::Source::bridge},
-                                                                        {"network", Interface::Source::network},
-                                                                        {"ethernet", Interface::Source::ethernet}};
     const Node* const type = element.attribute("type");
     if (!type) return reader.refuse_missing(element, "@type", "expected bridge, network or ethernet");
-    const auto known = reader.choice(*type, types, "An interface is on a bridge of dom0: type='bridge'");
+    const auto known = reader.choice<Interface::Source>(*type, Interface::source_names,
+                                                        "An interface is on a bridge of dom0: type='bridge'");
     if (!known) return;
     interface.source = *known;
     if (*known == Interface::Source::ethernet) return;
@@ -33,7 +29,7 @@ void read_source(Reader& reader, const Element& element, Interface& interface) {
     if (!name)
         return reader.refuse_missing(element, network ? "source/@network" : "source/@bridge",
                                      network ? "expected a network's name" : "expected a bridge's name");
-    interface.bridge = read_name(reader, *name, network);
+    interface.bridge = read_name(reader, *name, network).value_or("");
     if (interface.bridge.empty()) reader.refuse(*name, "the name is empty");
 }
 
@@ -84,7 +80,7 @@ void read_device_name(Reader& reader, const Element& element, Interface& interfa
     const Node* const dev = target ? target->attribute("dev") : nullptr;
     if (!dev) return;
     if (is_generated(dev->value)) return reader.ignore(*dev, "names that begin with vif and vnet are made anew");
-    interface.vifname = read_name(reader, *dev, false);
+    interface.vifname = read_name(reader, *dev, false).value_or("");
 }
 
 void read_model(Reader& reader, const Element& element, Interface& interface) {
@@ -118,9 +114,9 @@ void read_interface(Reader& reader, const Element& element, Definition& definiti
     read_model(reader, element, interface);
     read_limit(reader, element, interface);
     if (const Element* const link = element.child("link"); reader.takes(link)) {
-        constexpr std::pair<std::string_view, bool> states[] = {{"up", true}, {"down", false}};
+        constexpr std::string_view states[] = {"up", "down"};
         if (const Node* const state = link->attribute("state"))
-            interface.link_up = reader.choice(*state, states).value_or(true);
+            interface.link_up = reader.choice<std::size_t>(*state, states) != 1u;
     }
     if (const Element* const port = element.child("port"); reader.takes(port) && port->get("isolated") == "yes")
         reader.refuse(*port, "a plain bridge does not separate its ports", "Make a bridge per group of guests in dom0");

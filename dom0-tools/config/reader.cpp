@@ -76,32 +76,26 @@ bool Reader::takes(const Node* node) const {
 std::optional<std::uint64_t> Reader::number(const Node& node, std::uint64_t least, std::uint64_t most) {
     const auto value = parse_number(trimmed(node.value));
     if (value && *value >= least && *value <= most) return value;
-    refuse(node, cat("expected a number from ", least, " to ", most, "; found ", quoted(trimmed(node.value))));
-    return std::nullopt;
+    return refused(node, cat("expected a number from ", least, " to ", most, "; found ", quoted(trimmed(node.value))));
 }
 
 std::optional<CpuList> Reader::cpus(const Node& node) {
     auto list = parse_cpu_list(node.value);
     if (list) return std::move(*list);
-    refuse(node, list.error());
-    return std::nullopt;
+    return refused(node, list.error());
 }
 
 std::optional<std::string> Reader::text(const Node& node, std::size_t longest) {
     const std::string_view value = trimmed(node.value);
-    if (value.size() > longest) refuse(node, cat("expected at most ", longest, " bytes; found ", value.size()));
-    else if (!printable(value)) refuse(node, "expected text without control characters; found " + quoted(value));
-    else return std::string(value);
-    return std::nullopt;
+    if (value.size() > longest) return refused(node, cat("expected at most ", longest, " bytes; found ", value.size()));
+    if (!printable(value)) return refused(node, "expected text without control characters; found " + quoted(value));
+    return std::string(value);
 }
 
 std::optional<std::string> Reader::path(const Node& node) {
     auto value = text(node, max_path);
-    if (value && !value->starts_with('/')) {
-        refuse(node, "expected an absolute path; found " + quoted(*value), "Write the path from / on");
-        return std::nullopt;
-    }
-    return value;
+    if (!value || value->starts_with('/')) return value;
+    return refused(node, "expected an absolute path; found " + quoted(*value), "Write the path from / on");
 }
 
 } // namespace streak::config

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,11 @@ public:
     void refuse(const Node& node, std::string text, std::string remedy = {}) {
         set(node, Finding::Fate::refused, std::move(text), std::move(remedy));
     }
+    /// The same, for readers of single values.
+    std::nullopt_t refused(const Node& node, std::string text, std::string remedy = {}) {
+        refuse(node, std::move(text), std::move(remedy));
+        return std::nullopt;
+    }
     /// Refuses `element` for lack of `name`, an element or attribute ("@dev").
     void refuse_missing(const Element& element, const std::string& name, std::string text, std::string remedy = {});
     /// Whether `node` is there and neither ignored nor refused.
@@ -44,18 +50,15 @@ public:
     /// An absolute path.
     [[nodiscard]] std::optional<std::string> path(const Node& node);
 
-    /// The value that `node`'s text stands for.
-    template <class T, std::size_t N>
-    [[nodiscard]] std::optional<T> choice(const Node& node, const std::pair<std::string_view, T> (&known)[N],
-                                          std::string remedy = {}) {
-        std::string expected;
-        for (const auto& [name, value] : known) {
-            if (trimmed(node.value) == name) return value;
-            expected += (expected.empty() ? "" : ", ") + std::string(name);
+    /// The place of `node`'s text among the known ones, as what the places stand for.
+    template <class T> [[nodiscard]] std::optional<T> choice(const Node& node, std::span<const std::string_view> known,
+                                                             std::string remedy = {}) {
+        std::string expected = known.size() == 1 ? "expected " : "expected one of ";
+        for (std::size_t i = 0; i < known.size(); ++i) {
+            if (trimmed(node.value) == known[i]) return static_cast<T>(i);
+            expected += cat(i == 0 ? "" : ", ", known[i]);
         }
-        refuse(node, cat(N == 1 ? "expected " : "expected one of ", expected, "; found ", quoted(trimmed(node.value))),
-               std::move(remedy));
-        return std::nullopt;
+        return refused(node, cat(expected, "; found ", quoted(trimmed(node.value))), std::move(remedy));
     }
 
 private:

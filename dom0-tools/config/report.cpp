@@ -9,13 +9,28 @@ namespace streak::config {
 
 namespace {
 
-Finding wrong_root(const Element& root, std::string expected, std::string remedy) {
-    return {Finding::Fate::refused, root.line, root.name, cat("expected ", expected, "; found <", root.name, ">"),
-            std::move(remedy)};
-}
-
 /// The lines that refusals of many elements would fill are cut off here.
 constexpr std::size_t max_lines = 50;
+
+/// Reads an element that has one of the names `roots` and stands in `folder` of the vocabulary.
+Parsed parse(std::string_view text, std::initializer_list<std::string_view> roots, std::string_view folder,
+             std::string_view expected, std::string remedy = {}) {
+    Parsed parsed;
+    auto root = parse_tree(text);
+    if (!root) {
+        parsed.findings.push_back(std::move(root.error()));
+    } else if (root->foreign || std::ranges::find(roots, root->name) == roots.end()) {
+        parsed.findings.push_back({Finding::Fate::refused, root->line, root->name,
+                                   cat("expected ", expected, "; found <", root->name, ">"), std::move(remedy)});
+    } else {
+        Reader reader(parsed.findings);
+        reader.classify(*root, cat(folder, root->name), root->name);
+        if (root->name == "domain") read_domain(reader, *root, parsed.definition);
+        else if (root->name == "disk") read_disk(reader, *root, parsed.definition);
+        else read_interface(reader, *root, parsed.definition);
+    }
+    return parsed;
+}
 
 } // namespace
 
@@ -37,35 +52,12 @@ base::Error Parsed::as_error() const {
 }
 
 Parsed parse_xml(std::string_view text) {
-    Parsed parsed;
-    auto root = parse_tree(text);
-    if (!root) {
-        parsed.findings.push_back(std::move(root.error()));
-    } else if (root->foreign || root->name != "domain") {
-        parsed.findings.push_back(wrong_root(*root, "<domain type='xen'> without a namespace", ""));
-    } else {
-        Reader reader(parsed.findings);
-        reader.classify(*root, "domain", "domain");
-        read_domain(reader, *root, parsed.definition);
-    }
-    return parsed;
+    return parse(text, {"domain"}, "", "<domain type='xen'> without a namespace");
 }
 
 Parsed parse_device_xml(std::string_view text) {
-    Parsed parsed;
-    auto root = parse_tree(text);
-    if (!root) {
-        parsed.findings.push_back(std::move(root.error()));
-    } else if (root->foreign || (root->name != "disk" && root->name != "interface")) {
-        parsed.findings.push_back(wrong_root(*root, "<disk> or <interface>",
-                                             "Other devices are part of the definition and can't be attached"));
-    } else {
-        Reader reader(parsed.findings);
-        reader.classify(*root, "domain/devices/" + root->name, root->name);
-        if (root->name == "disk") read_disk(reader, *root, parsed.definition);
-        else read_interface(reader, *root, parsed.definition);
-    }
-    return parsed;
+    return parse(text, {"disk", "interface"}, "domain/devices/", "<disk> or <interface>",
+                 "Other devices are part of the definition and can't be attached");
 }
 
 } // namespace streak::config

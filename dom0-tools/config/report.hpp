@@ -13,11 +13,13 @@ namespace streak::config {
 /// What became of one element or attribute.
 struct Finding {
     enum class Fate : std::uint8_t { used, ignored, refused };
+    static constexpr std::string_view fate_names[] = {"used", "ignored", "refused"};
     Fate fate = Fate::used;
     std::uint32_t line = 0;
     std::string element; ///< path such as `domain/devices/disk[2]/source/@file`
     std::string text;    ///< why it was ignored or refused; what was expected and found
     std::string remedy;
+    [[nodiscard]] std::string_view fate_name() const { return fate_names[static_cast<std::size_t>(fate)]; }
     bool operator==(const Finding&) const = default;
 };
 

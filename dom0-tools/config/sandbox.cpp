@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "base/confine.hpp"
+#include "base/io.hpp"
 #include "config/packed.hpp"
 #include "config/values.hpp"
 #include "config/xml_tree.hpp"
@@ -79,15 +80,6 @@ bool read_all(int fd, char* into, std::size_t bytes) {
     return true;
 }
 
-bool write_all(int fd, std::string_view text) {
-    while (!text.empty()) {
-        const ssize_t put = ::write(fd, text.data(), text.size());
-        if (put <= 0) return false;
-        text.remove_prefix(static_cast<std::size_t>(put));
-    }
-    return true;
-}
-
 std::string message(char kind, std::string_view content) {
     const Header header{.bytes = static_cast<std::uint32_t>(content.size()), .kind = kind};
     std::string text(sizeof header, '\0');
@@ -102,7 +94,7 @@ void serve(Sandbox::Work work) {
     while (read_all(0, reinterpret_cast<char*>(&header), sizeof header)) {
         request.resize(header.bytes);
         if (!read_all(0, request.data(), request.size())) return;
-        if (!write_all(0, message(header.kind, work(header.kind, request)))) return;
+        if (!base::write_all(0, message(header.kind, work(header.kind, request)))) return;
     }
 }
 

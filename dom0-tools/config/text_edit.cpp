@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/text_edit.hpp"
 
+#include <algorithm>
 #include <optional>
+
+#include "config/values.hpp"
 
 namespace streak::config {
 
@@ -22,18 +25,15 @@ public:
 
     /// Moves to the next tag; false at the end, or where the text is no XML.
     bool next() {
-        for (std::size_t at = xml_.find('<', end_); at != npos; at = xml_.find('<', end_)) {
-            begin_ = at;
-            const std::string_view rest = xml_.substr(at);
-            if (rest.starts_with("<!--")) {
-                if (!skip_to("-->", 4)) return false;
-            } else if (rest.starts_with("<![CDATA[")) {
-                if (!skip_to("]]>", 9)) return false;
-            } else if (rest.starts_with("<?")) {
-                if (!skip_to("?>", 2)) return false;
-            } else {
-                return find_tag_end();
-            }
+        constexpr std::pair<std::string_view, std::string_view> skipped[] = {
+            {"<!--", "-->"}, {"<![CDATA[", "]]>"}, {"<?", "?>"}};
+        while ((begin_ = xml_.find('<', end_)) != npos) {
+            const auto starts_here = [&](const auto& marks) { return xml_.substr(begin_).starts_with(marks.first); };
+            const auto* const marks = std::ranges::find_if(skipped, starts_here);
+            if (marks == std::end(skipped)) return find_tag_end();
+            const std::size_t last = xml_.find(marks->second, begin_ + marks->first.size());
+            if (last == npos) return false;
+            end_ = last + marks->second.size();
         }
         return false;
     }
@@ -48,12 +48,6 @@ public:
     }
 
 private:
-    bool skip_to(std::string_view mark, std::size_t opening) {
-        const std::size_t at = xml_.find(mark, begin_ + opening);
-        end_ = at == npos ? xml_.size() : at + mark.size();
-        return at != npos;
-    }
-
     /// The '>' that ends the tag stands outside of quotes.
     bool find_tag_end() {
         char quote = 0;
@@ -117,10 +111,8 @@ std::string escaped(std::string_view text) {
 
 std::string with_uuid(std::string_view xml, const base::Uuid& uuid) {
     if (const auto present = find_child(xml, "uuid")) {
-        std::string_view old = xml.substr(present->content, present->content_end - present->content);
-        const std::size_t first = old.find_first_not_of(" \t\r\n");
-        old = first == npos ? "" : old.substr(first, old.find_last_not_of(" \t\r\n") - first + 1);
-        if (base::Uuid::parse(old) == uuid) return std::string(xml);
+        const std::string_view old = xml.substr(present->content, present->content_end - present->content);
+        if (base::Uuid::parse(trimmed(old)) == uuid) return std::string(xml);
         return replaced(xml, *present, "uuid", uuid.text());
     }
     const auto name = find_child(xml, "name");

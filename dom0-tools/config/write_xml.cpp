@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "config/fields.hpp"
+#include "config/report.hpp"
 #include "config/text_edit.hpp"
+#include "config/values.hpp"
 
 namespace streak::config {
 
 namespace {
-
-std::string_view name_of(Action action) { return fields::actions[static_cast<std::size_t>(action)]; }
 
 /// Lines of XML, indented by depth.
 class Writer {
@@ -46,11 +45,10 @@ void write_vcpus(Writer& out, const Definition& d) {
 }
 
 void write_clock(Writer& out, const Definition& d) {
-    const bool local = d.clock == Definition::Clock::localtime;
-    const std::string offset = d.clock_offset_seconds == 0
-                                   ? cat("<clock offset='", local ? "localtime" : "utc", "'")
-                                   : cat("<clock offset='variable' adjustment='", d.clock_offset_seconds, "' basis='",
-                                         local ? "localtime" : "utc", "'");
+    const std::string_view basis = Definition::clock_names[static_cast<std::size_t>(d.clock)];
+    const std::string offset = d.clock_offset_seconds == 0 ? cat("<clock offset='", basis, "'")
+                                                           : cat("<clock offset='variable' adjustment='",
+                                                                 d.clock_offset_seconds, "' basis='", basis, "'");
     if (d.tsc_mode == 0) return out.line(1, offset, "/>");
     out.line(1, offset, ">");
     out.line(2, "<timer name='tsc' mode='", d.tsc_mode == 1 ? "emulate" : "native", "'/>");
@@ -74,7 +72,7 @@ void write_single(Writer& out, std::string_view element, std::string_view name, 
 }
 
 void write_interface(Writer& out, const Interface& interface) {
-    const std::string_view type = fields::interface_sources[static_cast<std::size_t>(interface.source)];
+    const std::string_view type = Interface::source_names[static_cast<std::size_t>(interface.source)];
     out.line(2, "<interface type='", type, "'>");
     if (interface.mac != MacAddress{}) write_single(out, "mac", "address", to_text(interface.mac));
     write_single(out, "source", type, interface.bridge);

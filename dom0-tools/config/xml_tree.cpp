@@ -35,27 +35,23 @@ struct Builder {
         return line() - newlines;
     }
 
-    void stop(std::string text, std::string remedy) {
+    /// Refuses the document: there are no more elements.
+    std::nullptr_t stop(std::string text, std::string remedy = {}) {
         if (!fault) fault = Finding{Finding::Fate::refused, line(), "document", std::move(text), std::move(remedy)};
         xmlStopParser(parser);
+        return nullptr;
     }
 
     /// Names go into messages.
     bool accepts_name(std::string_view name) {
-        if (name.size() > max_xml_name) stop(cat("expected names of at most ", max_xml_name, " bytes"), "");
+        if (name.size() > max_xml_name) stop(cat("expected names of at most ", max_xml_name, " bytes"));
         return name.size() <= max_xml_name;
     }
 
     Element* push(std::uint32_t attribute_count) {
         nodes += 1 + attribute_count;
-        if (open.size() >= max_xml_depth) {
-            stop(cat("elements are nested more than ", max_xml_depth, " deep"), "");
-            return nullptr;
-        }
-        if (nodes > max_xml_nodes) {
-            stop(cat("more than ", max_xml_nodes, " elements and attributes"), "");
-            return nullptr;
-        }
+        if (open.size() >= max_xml_depth) return stop(cat("elements are nested more than ", max_xml_depth, " deep"));
+        if (nodes > max_xml_nodes) return stop(cat("more than ", max_xml_nodes, " elements and attributes"));
         Element* element = open.empty() ? &root : &open.back()->children.emplace_back();
         open.push_back(element);
         return element;

@@ -55,11 +55,6 @@ void add_summary(Object& object, const Domain& domain, const hv::DomainInfo* inf
         .add("uptime_s", info ? now_s - domain.running->started_s : 0);
 }
 
-std::string_view word(config::Action action) {
-    constexpr std::string_view words[] = {"destroy", "restart", "rename-restart", "preserve"};
-    return words[static_cast<std::size_t>(action)];
-}
-
 std::string number_list(const hv::CpuSet& set) {
     std::vector<std::string> cpus;
     for (std::size_t cpu = 0; cpu < set.size(); ++cpu)
@@ -130,12 +125,11 @@ std::string interfaces_json(Manager& manager, const Snapshot& domain) {
 }
 
 std::string console_json(Manager& manager, const Domain& domain, const std::optional<DomId>& id) {
-    std::string tty;
-    if (id)
-        if (const auto node = manager.environment().store.find(domain_path(*id) + "/console/tty"); node && *node)
-            tty = **node;
+    Result<std::optional<std::string>> tty;
+    if (id) tty = manager.environment().store.find(domain_path(*id) + "/console/tty");
     Object object;
-    object.add("tty", tty).add("log", manager.environment().paths.console_log(domain.uuid).string());
+    object.add("tty", tty.value_or(std::nullopt).value_or(""))
+        .add("log", manager.environment().paths.console_log(domain.uuid).string());
     return std::move(object).text();
 }
 
@@ -183,8 +177,8 @@ base::Outcome<std::string> domain_report(Manager& manager, const DomainPointer& 
     object.raw("disks", disks_json(manager, now)).raw("interfaces", interfaces_json(manager, now));
     object.raw("console", console_json(manager, *domain, now.id));
     object.add("kernel", definition.kernel).add("initrd", definition.initrd);
-    object.add("command_line", definition.command_line).add("on_poweroff", word(definition.on_poweroff));
-    object.add("on_reboot", word(definition.on_reboot)).add("on_crash", word(definition.on_crash));
+    object.add("command_line", definition.command_line).add("on_poweroff", name_of(definition.on_poweroff));
+    object.add("on_reboot", name_of(definition.on_reboot)).add("on_crash", name_of(definition.on_crash));
     object.add("weight", definition.weight).add("cap", definition.cap_percent);
     return std::move(object).text();
 }

@@ -7,41 +7,31 @@ namespace streak::manager {
 
 namespace {
 
-/// Collects the errors of checks.
-class Lacks {
-public:
-    template <class T> void check(const base::Outcome<T>& outcome) {
+std::string lacks_of(const Environment& environment, const config::Definition& definition) {
+    std::vector<std::string> lacks;
+    const auto check = [&lacks](const auto& outcome) {
         if (outcome) return;
         base::Error error = outcome.error();
         const std::string remedy = std::exchange(error.remedy, {});
-        items_.push_back(std::move(Object().add("what", error.text()).add("remedy", remedy)).text());
-    }
-    [[nodiscard]] std::string json() const { return array_of(items_); }
-
-private:
-    std::vector<std::string> items_;
-};
-
-std::string lacks_of(const Environment& environment, const config::Definition& definition) {
-    Lacks lacks;
-    lacks.check(environment.builder.load(definition.kernel));
-    if (!definition.initrd.empty()) lacks.check(read_file(definition.initrd));
-    if (!definition.disks.empty()) lacks.check(environment.host.check_backend(device::Kind::disk));
+        lacks.push_back(std::move(Object().add("what", error.text()).add("remedy", remedy)).text());
+    };
+    check(environment.builder.load(definition.kernel));
+    if (!definition.initrd.empty()) check(read_file(definition.initrd));
+    if (!definition.disks.empty()) check(environment.host.check_backend(device::Kind::disk));
     for (const config::Disk& disk : definition.disks)
-        if (!disk.path.empty()) lacks.check(environment.host.check_disk(disk));
-    if (!definition.interfaces.empty()) lacks.check(environment.host.check_backend(device::Kind::interface));
+        if (!disk.path.empty()) check(environment.host.check_disk(disk));
+    if (!definition.interfaces.empty()) check(environment.host.check_backend(device::Kind::interface));
     for (const config::Interface& interface : definition.interfaces)
         if (const std::string bridge = device::bridge_of(interface); !bridge.empty())
-            lacks.check(environment.host.check_bridge(bridge));
-    return lacks.json();
+            check(environment.host.check_bridge(bridge));
+    return array_of(lacks);
 }
 
 } // namespace
 
 std::string findings_json(const std::vector<config::Finding>& findings) {
-    constexpr std::string_view fates[] = {"used", "ignored", "refused"};
     return list_of(findings, [&](Object& object, const config::Finding& finding) {
-        object.add("fate", fates[static_cast<std::size_t>(finding.fate)]).add("line", finding.line);
+        object.add("fate", finding.fate_name()).add("line", finding.line);
         object.add("element", finding.element).add("text", finding.text).add("remedy", finding.remedy);
     });
 }
