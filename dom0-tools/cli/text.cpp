@@ -5,9 +5,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <numeric>
+#include <set>
 
 #include "base/text.hpp"
+#include "config/values.hpp"
 
 namespace streak::cli {
 namespace {
@@ -19,10 +20,8 @@ std::string with_decimal(double value) {
 }
 
 std::string two_units(std::uint64_t large, const char* large_name, std::uint64_t small, const char* small_name) {
-    char buffer[64];
-    std::snprintf(buffer, sizeof buffer, "%llu %s %02llu %s", static_cast<unsigned long long>(large), large_name,
-                  static_cast<unsigned long long>(small), small_name);
-    return buffer;
+    return std::to_string(large) + ' ' + large_name + (small < 10 ? " 0" : " ") + std::to_string(small) + ' ' +
+           small_name;
 }
 
 /// log2 of KiB in a unit, or nothing.
@@ -34,35 +33,10 @@ std::optional<unsigned> unit_shift(std::string_view unit) {
     return static_cast<unsigned>(place) * 10;
 }
 
-std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), 0);
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = std::exchange(row[0], i);
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const auto changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            diagonal = std::exchange(row[j], std::min({changed, row[j] + 1, row[j - 1] + 1}));
-        }
-    }
-    return row[b.size()];
-}
-
 /// How many columns UTF-8 text takes, every character taken as one wide.
 std::size_t width(std::string_view text) {
     return static_cast<std::size_t>(
         std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
-template <class Replace> std::string replaced(std::string_view text, Replace replace) {
-    std::string all;
-    for (const char c : text) replace(all, c);
-    return all;
-}
-
-void append_hex(std::string& all, const char* format, char c) {
-    char buffer[8];
-    std::snprintf(buffer, sizeof buffer, format, static_cast<unsigned>(static_cast<unsigned char>(c)));
-    all += buffer;
 }
 
 } // namespace
@@ -113,25 +87,18 @@ Outcome<std::uint32_t> parse_number(std::string_view what, std::string_view text
 
 Outcome<std::vector<std::uint32_t>> parse_cpus(std::string_view text) {
     constexpr std::uint32_t most = 4095;
-    std::vector<std::uint32_t> cpus;
+    std::set<std::uint32_t> cpus;
     while (true) {
         const auto comma = text.find(',');
         const auto part = text.substr(0, comma);
         const auto dash = part.find('-');
         TRY_ASSIGN(first, parse_number("list of CPUs", part.substr(0, dash), 0, most));
-        std::uint32_t last = first;
-        if (dash != std::string_view::npos) {
-            TRY_ASSIGN(end, parse_number("list of CPUs", part.substr(dash + 1), first, most));
-            last = end;
-        }
-        for (std::uint32_t cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
-        if (comma == std::string_view::npos) break;
+        const auto end = dash == part.npos ? part : part.substr(dash + 1);
+        TRY_ASSIGN(last, parse_number("list of CPUs", end, first, most));
+        for (std::uint32_t cpu = first; cpu <= last; ++cpu) cpus.insert(cpu);
+        if (comma == text.npos) return std::vector(cpus.begin(), cpus.end());
         text.remove_prefix(comma + 1);
     }
-    std::ranges::sort(cpus);
-    const auto twice = std::ranges::unique(cpus);
-    cpus.erase(twice.begin(), twice.end());
-    return cpus;
 }
 
 std::string cpus_text(const std::vector<std::uint32_t>& cpus) {
@@ -148,44 +115,35 @@ std::string cpus_text(const std::vector<std::uint32_t>& cpus) {
 }
 
 std::string printable(std::string_view text) {
-    return replaced(text, [](std::string& all, char c) {
+    std::string all;
+    for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7F) return append_hex(all, "\\x%02x", c);
-        if (byte >= 0x80 && byte < 0xA0 && all.ends_with('\xC2')) { // U+0080 to U+009F steer terminals, too
-            all.pop_back();
-            append_hex(all, "\\x%02x", '\xC2');
-            append_hex(all, "\\x%02x", c);
-        } else all += c;
-    });
-}
-
-std::string xml_escaped(std::string_view text) {
-    return replaced(text, [](std::string& all, char c) {
-        switch (c) {
-        case '&': all += "&amp;"; break;
-        case '<': all += "&lt;"; break;
-        case '>': all += "&gt;"; break;
-        case '\'': all += "&apos;"; break;
-        case '"': all += "&quot;"; break;
-        default: all += c;
-        }
-    });
+        // U+0080 to U+009F steer terminals, too.
+        const bool second = byte >= 0x80 && byte < 0xA0 && all.ends_with('\xC2');
+        if (second) all.replace(all.size() - 1, 1, "\\xc2");
+        if (second || byte < 0x20 || byte == 0x7F) base::append_hex(all += "\\x", c);
+        else all += c;
+    }
+    return all;
 }
 
 std::string percent_encoded(std::string_view text) {
-    static constexpr std::string_view plain = "-._~:";
-    return replaced(text, [](std::string& all, char c) {
+    static constexpr std::string_view plain = "-._~:", digits = "0123456789ABCDEF";
+    std::string all;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
         const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         if (alphanumeric || plain.contains(c)) all += c;
-        else append_hex(all, "%%%02X", c);
-    });
+        else all += {'%', digits[byte >> 4], digits[byte & 15]};
+    }
+    return all;
 }
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
     std::string_view best;
     std::size_t fewest = std::max<std::size_t>(1, (word.size() + 1) / 3) + 1;
     for (const auto candidate : candidates)
-        if (const auto changes = distance(word, candidate); changes < fewest) {
+        if (const auto changes = config::distance(word, candidate); changes < fewest) {
             fewest = changes;
             best = candidate;
         }

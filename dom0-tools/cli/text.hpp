@@ -31,7 +31,6 @@ namespace streak::cli {
 
 /// Control characters as \xNN, so that names from guests cannot steer the terminal.
 [[nodiscard]] std::string printable(std::string_view text);
-[[nodiscard]] std::string xml_escaped(std::string_view text);
 [[nodiscard]] std::string percent_encoded(std::string_view text);
 
 /// The candidate with the fewest changes from `word`, or "" when none is near.

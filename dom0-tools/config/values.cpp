@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/values.hpp"
 
+#include <algorithm>
 #include <bitset>
 
 #include <arpa/inet.h>
@@ -128,6 +129,22 @@ std::string device_name_fault(std::string_view name) {
     if (name == "." || name == ".." || !printable(name) || name.find_first_of(" /:") != name.npos)
         return "expected a network device's name, without blanks, '/' and ':'";
     return {};
+}
+
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> before, above(b.size() + 1), row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j) above[j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        row[0] = i;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1])});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = std::min(row[j], before[j - 2] + 1);
+        }
+        before = above;
+        std::swap(above, row);
+    }
+    return above[b.size()];
 }
 
 } // namespace streak::config

@@ -53,6 +53,8 @@ using base::parse_number;
 [[nodiscard]] std::string shortened(std::string_view text, std::size_t longest);
 /// "'text'", cut short and made printable, for messages.
 [[nodiscard]] std::string quoted(std::string_view text);
+/// Insertions, deletions, replacements and swaps of neighbours that make `b` of `a`.
+[[nodiscard]] std::size_t distance(std::string_view a, std::string_view b);
 /// An IPv4 or IPv6 address.
 [[nodiscard]] bool is_ip_address(std::string_view text);
 /// What is wrong with the name of a network device; empty: nothing.

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 #include <unordered_map>
-#include <vector>
+
+#include "config/values.hpp"
 
 namespace streak::config {
 
@@ -222,23 +223,6 @@ const std::unordered_map<std::string_view, Place>& places() {
 const Place* find_place(std::string_view place) {
     const auto found = places().find(place);
     return found == places().end() ? nullptr : &found->second;
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours that make `b` of `a`.
-std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> before, above(b.size() + 1), row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) above[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] != b[j - 1])});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                row[j] = std::min(row[j], before[j - 2] + 1);
-        }
-        before = above;
-        std::swap(above, row);
-    }
-    return above[b.size()];
 }
 
 } // namespace

@@ -5,6 +5,7 @@
 #include "cli/doctor.hpp"
 #include "cli/http.hpp"
 #include "cli/text.hpp"
+#include "config/text_edit.hpp"
 
 using namespace streak;
 using namespace streak::cli;
@@ -59,7 +60,7 @@ TEST_CASE("cli: text is made harmless") {
     CHECK(printable("a\033[2J\n\x7f") == "a\\x1b[2J\\x0a\\x7f");
     CHECK(printable("grün") == "grün");
     CHECK(printable("\xC2\x9B") == "\\xc2\\x9b");
-    CHECK(xml_escaped("a<b>&'\"") == "a&lt;b&gt;&amp;&apos;&quot;");
+    CHECK(config::escaped("a<b>&'\"\r") == "a&lt;b&gt;&amp;&apos;&quot;&#13;");
     CHECK(percent_encoded("a/b c?ü") == "a%2Fb%20c%3F%C3%BC");
 }
 
