@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <optional>
 
 #include <fcntl.h>
 #include <poll.h>

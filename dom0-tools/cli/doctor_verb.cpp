@@ -69,8 +69,9 @@ std::optional<base::Error> store_trouble(const Context& context) {
         ::poll(&waiting, 1, static_cast<int>(patience.count()) * 1000) <= 0)
         return silence_error("streak-stored", patience);
     if (::recv(fd->get(), &byte, 1, 0) > 0) return {};
-    return base::Error{
-        base::ErrorKind::unavailable, "streak-stored ended the connection", {}, {}, "journalctl -u streak-stored"};
+    return base::Error{.kind = base::ErrorKind::unavailable,
+                       .what = "streak-stored ended the connection",
+                       .remedy = "journalctl -u streak-stored"};
 }
 
 /// It has no socket; its process tells.
@@ -78,11 +79,9 @@ std::optional<base::Error> consoled_trouble(const Context& context) {
     for (const auto& name : names_in(context, "/proc"))
         if (name[0] >= '1' && name[0] <= '9' && content(context, "/proc/" + name + "/comm") == "streak-consoled")
             return {};
-    return base::Error{base::ErrorKind::unavailable,
-                       "streak-consoled is not running",
-                       {},
-                       {},
-                       "start it with `systemctl start streak-consoled`"};
+    return base::Error{.kind = base::ErrorKind::unavailable,
+                       .what = "streak-consoled is not running",
+                       .remedy = "start it with `systemctl start streak-consoled`"};
 }
 
 HostFacts gather(Context& context) {

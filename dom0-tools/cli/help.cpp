@@ -8,12 +8,10 @@
 namespace streak::cli {
 namespace {
 
-constexpr std::string_view json_text = "the answer as JSON";
-
 std::vector<Options::Entry> all_entries(const Verb& verb, const Options& options) {
     auto entries = options.entries();
     if (!verb.schema.empty())
-        entries.push_back({"--json", {}, std::string(json_text) + ", schema " + std::string(verb.schema), true});
+        entries.push_back({"--json", {}, "the answer as JSON, schema " + std::string(verb.schema), true});
     entries.push_back({"--help", {}, "this text", true});
     return entries;
 }

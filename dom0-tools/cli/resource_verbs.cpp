@@ -3,8 +3,6 @@
 
 #include "cli/text.hpp"
 
-#include <numeric>
-
 // Memory, vCPUs and the share of the CPUs.
 
 namespace streak::cli {
@@ -51,15 +49,12 @@ Outcome<> set_memory(Context& context, const std::string& domain, const std::str
 }
 
 Outcome<> pin(Context& context, const std::string& domain, const std::string& list, const Options::Value& vcpu) {
-    std::vector<std::uint32_t> cpus;
+    std::string range = list;
     if (list == "all") {
         TRY_ASSIGN(host, context.get("/v1/host"));
-        cpus.resize(number_of(host, "cpus"));
-        std::iota(cpus.begin(), cpus.end(), 0);
-    } else {
-        TRY_ASSIGN(given, parse_cpus(list));
-        cpus = std::move(given);
+        range = "0-" + std::to_string(number_of(host, "cpus") - 1);
     }
+    TRY_ASSIGN(cpus, parse_cpus(range));
     Json body{{"cpus", cpus}};
     TRY(put_number(body, "vcpu", vcpu, "number of a vCPU", 0, 8191));
     return change(context, domain, "pin", body, "pinning", "may run on " + cpus_text(cpus));

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <exception>
-#include <optional>
 
 #include "cli/text.hpp"
 
@@ -50,12 +49,10 @@ Failure unknown_verb(const std::string& name) {
     for (const auto& verb : verbs())
         if (!verb.summary.empty()) names.push_back(verb.name);
     const auto near = nearest(name, names);
-    return base::Error{base::ErrorKind::usage,
-                       "no command is called '" + name + "'",
-                       {},
-                       {},
-                       near.empty() ? "`streak help` shows all commands"
-                                    : "did you mean `streak " + std::string(near) + "`?"};
+    return base::Error{.kind = base::ErrorKind::usage,
+                       .what = "no command is called '" + name + "'",
+                       .remedy = near.empty() ? "`streak help` shows all commands"
+                                              : "did you mean `streak " + std::string(near) + "`?"};
 }
 
 Outcome<> run_verb(Context& context, std::vector<std::string> words, const General& general) {
@@ -70,9 +67,7 @@ Outcome<> run_verb(Context& context, std::vector<std::string> words, const Gener
     if (verb == nullptr) return std::unexpected(unknown_verb(name));
     Options options(*verb);
     const auto action = verb->declare(options);
-    if (general.help) {
-        return context.print_text(help_text(*verb, options));
-    }
+    if (general.help) return context.print_text(help_text(*verb, options));
     TRY(options.parse(std::move(words)));
     return action(context);
 }

@@ -5,7 +5,6 @@
 #include <sys/time.h>
 
 #include "cli/text.hpp"
-#include "lib/ids.hpp"
 #include "store/client.hpp"
 
 // `streak store …`: the store that guests and tools share, by its own socket.
@@ -24,11 +23,8 @@ Failure store_failure(const std::string& path, Errno code) {
         return base::Error{base::ErrorKind::refused, "the store refuses " + node, "permission to it", "none",
                            "run as root"};
     case Errno::EINVAL:
-        return base::Error{base::ErrorKind::usage,
-                           "'" + node + "' is no path of the store",
-                           "a path such as /local/domain/0 of letters, digits and -/_@",
-                           {},
-                           {}};
+        return base::Error{base::ErrorKind::usage, "'" + node + "' is no path of the store",
+                           "a path such as /local/domain/0 of letters, digits and -/_@"};
     case Errno::EAGAIN: return silence_error("streak-stored", Context::usual_limit);
     case Errno::EIO:
         return base::Error{base::ErrorKind::unavailable, "the store ended the connection", {}, {}, "try again"};
