@@ -4,8 +4,6 @@
 #include "manager/guest_keys.hpp"
 #include "manager/records.hpp"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 namespace streak::manager {

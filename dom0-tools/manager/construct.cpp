@@ -92,23 +92,16 @@ private:
         const std::uint64_t pages = definition().memory_kib * 1024 / page_size;
         TRY(checked(hypervisor().claim_pages(running_.id, pages),
                     fmt::format("can't have {} KiB of memory for it", definition().memory_kib)));
-        TRY(allocate_ports());
+        TRY_ASSIGN(store, checked(hypervisor().allocate_port(running_.id, dom0_id), "can't allocate its ports"));
+        TRY_ASSIGN(console, checked(hypervisor().allocate_port(running_.id, dom0_id), "can't allocate its ports"));
+        ports_ = {store, console};
         builder::Request request = plan_.request();
         request.domain = running_.id;
-        request.store_port = ports_.store;
-        request.console_port = ports_.console;
+        request.store_port = store;
+        request.console_port = console;
         TRY_ASSIGN(built, environment_.builder.build(hypervisor(), request));
         built_ = built;
         return checked(hypervisor().claim_pages(running_.id, 0), "can't end the claim on memory");
-    }
-
-    base::Outcome<> allocate_ports() {
-        for (EvtchnPort* port : {&ports_.store, &ports_.console}) {
-            TRY_ASSIGN(allocated,
-                       checked(hypervisor().allocate_port(running_.id, dom0_id), "can't allocate its ports"));
-            *port = allocated;
-        }
-        return {};
     }
 
     base::Outcome<> open_disks() {

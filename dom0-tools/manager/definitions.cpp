@@ -8,8 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "base/log.hpp"
-
 namespace streak::manager {
 
 base::Outcome<DomainPointer> Manager::create(const std::string& xml, config::Definition definition, bool paused) {

@@ -2,7 +2,6 @@
 #include "manager/manager.hpp"
 
 #include "device/hotplug.hpp"
-#include "manager/records.hpp"
 
 #include <algorithm>
 
@@ -86,9 +85,7 @@ base::Outcome<> Manager::attach_interface(Domain& domain, const config::Interfac
     const std::string mac = config::to_text(interface.mac);
     for (const Interface& other : running.interfaces)
         if (other.definition.mac == interface.mac) return exists(domain, "network interface", mac);
-    config::Definition only;
-    only.interfaces.push_back(interface);
-    TRY(check_network(only));
+    TRY(check_network({interface}));
     const Interface attached{interface, free_handle(running)};
     const device::Address at = running.at(attached);
     const auto entry = connect_device(domain, at, [&]() -> base::Outcome<> {

@@ -6,8 +6,6 @@
 #include <ctime>
 #include <sstream>
 
-#include <fmt/format.h>
-
 #include "manager/json.hpp"
 #include "manager/paths.hpp"
 

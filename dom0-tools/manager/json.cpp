@@ -5,17 +5,12 @@
 
 namespace streak::manager {
 
-namespace {
-
-bool plain(char c) { return c >= ' ' && c < 0x7f && c != '"' && c != '\\'; }
-
-} // namespace
-
 std::string quoted(std::string_view text) {
     std::string out;
     out.reserve(text.size() + 2);
     for (char c : text)
-        if (!plain(c)) return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        if (c < ' ' || c >= 0x7f || c == '"' || c == '\\')
+            return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return out.append(1, '"').append(text).append(1, '"');
 }
 

@@ -4,7 +4,6 @@
 #include "manager/json.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include <fmt/format.h>
@@ -59,8 +58,7 @@ private:
     /// A domain with this UUID exists, or streakd is at work on one.
     bool lives(const std::string& uuid) const {
         const auto parsed = base::Uuid::parse(uuid);
-        if (!parsed) return false;
-        return std::ranges::find(living_, *parsed, &hv::DomainInfo::handle) != living_.end();
+        return parsed && std::ranges::find(living_, *parsed, &hv::DomainInfo::handle) != living_.end();
     }
 
     std::vector<std::string> names(const std::string& path) const {

@@ -86,7 +86,7 @@ private:
     [[nodiscard]] base::Outcome<Plan> preflight(const config::Definition& definition, const base::Uuid& uuid);
     [[nodiscard]] base::Outcome<> check_host(const config::Definition& definition);
     [[nodiscard]] base::Outcome<> claim_devices(Plan& plan);
-    [[nodiscard]] base::Outcome<> check_network(const config::Definition& definition);
+    [[nodiscard]] base::Outcome<> check_network(const std::vector<config::Interface>& interfaces);
     // life.cpp
     /// `conflict`: it does not run.
     [[nodiscard]] base::Outcome<Locked> lock_running(const std::string& ref);

@@ -20,19 +20,17 @@ void sync_directory(const std::filesystem::path& directory) {
 
 base::Outcome<> replace_file(const std::filesystem::path& file, std::string_view content, Durable durable) {
     const std::string temporary = file.string() + ".new";
-    {
-        const base::Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
-        if (!fd || !base::write_all(fd.get(), content) || (durable == Durable::yes && ::fsync(fd.get()) < 0)) {
-            const int code = errno;
-            remove_file(temporary);
-            return base::errno_error("can't write " + temporary, code);
-        }
-    }
-    if (::rename(temporary.c_str(), file.c_str()) < 0) {
+    const auto failed = [&](const char* what, const std::filesystem::path& which) {
         const int code = errno;
         remove_file(temporary);
-        return base::errno_error("can't replace " + file.string(), code);
+        return base::errno_error(what + which.string(), code);
+    };
+    {
+        const base::Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
+        if (!fd || !base::write_all(fd.get(), content) || (durable == Durable::yes && ::fsync(fd.get()) < 0))
+            return failed("can't write ", temporary);
     }
+    if (::rename(temporary.c_str(), file.c_str()) < 0) return failed("can't replace ", file);
     if (durable == Durable::yes) sync_directory(file.parent_path());
     return {};
 }

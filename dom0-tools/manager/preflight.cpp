@@ -33,16 +33,15 @@ base::Outcome<Plan> Manager::preflight(const config::Definition& definition, con
     if (!definition.seclabel.empty())
         return base::error(base::ErrorKind::refused, "a security label can't be given", "no <seclabel>",
                            definition.seclabel, "Streak runs its built-in policy, which has no labels");
-    Plan plan{definition, uuid, {}, {}};
     TRY_ASSIGN(kernel, environment_.builder.load(definition.kernel));
-    plan.kernel = std::move(kernel);
+    Plan plan{definition, uuid, std::move(kernel), {}};
     if (!definition.initrd.empty()) {
         TRY_ASSIGN(initrd, read_file(definition.initrd));
         plan.initrd = std::move(initrd);
     }
     TRY(environment_.builder.check(plan.request()));
     TRY(check_host(definition));
-    TRY(check_network(definition));
+    TRY(check_network(definition.interfaces));
     TRY(claim_devices(plan));
     plan.definition.disks.clear();
     plan.definition.interfaces.clear();
@@ -61,9 +60,9 @@ base::Outcome<> Manager::check_host(const config::Definition& definition) {
     return check_cpus(definition, host.cpus);
 }
 
-base::Outcome<> Manager::check_network(const config::Definition& definition) {
-    if (!definition.interfaces.empty()) TRY(environment_.host.check_backend(device::Kind::interface));
-    for (const config::Interface& interface : definition.interfaces)
+base::Outcome<> Manager::check_network(const std::vector<config::Interface>& interfaces) {
+    if (!interfaces.empty()) TRY(environment_.host.check_backend(device::Kind::interface));
+    for (const config::Interface& interface : interfaces)
         if (const std::string bridge = device::bridge_of(interface); !bridge.empty())
             TRY(environment_.host.check_bridge(bridge));
     return {};

@@ -64,18 +64,14 @@ base::Outcome<DomainPointer> parse_definition(
     auto domain = std::make_shared<Domain>(uuid);
     domain->xml = xml;
     domain->persistent = true;
+    std::optional<std::string> known; // when the record is of this XML
     if (const auto text = read_file(file(paths.definitions(), uuid, ".json"))) {
         const json record = json::parse(*text);
         domain->autostart = record.at("autostart").get<bool>();
         domain->reason = record.at("reason").get<std::string>();
-        if (record.at("xml_hash").get<std::uint64_t>() == hash(xml)) {
-            TRY_ASSIGN(parsed, config::from_json(record.at("parsed").dump()));
-            domain->definition = std::move(parsed.definition);
-            domain->name = domain->definition.name;
-            return domain;
-        }
+        if (record.at("xml_hash").get<std::uint64_t>() == hash(xml)) known = record.at("parsed").dump();
     }
-    TRY_ASSIGN(parsed, parse(xml, false));
+    TRY_ASSIGN(parsed, known ? config::from_json(*known) : parse(xml, false));
     if (!parsed.accepted()) return std::unexpected(parsed.as_error());
     domain->definition = std::move(parsed.definition);
     domain->definition.uuid = uuid;

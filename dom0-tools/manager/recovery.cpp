@@ -39,18 +39,14 @@ void Manager::load() {
     for (DomainPointer& domain : load_definitions(environment_.paths, environment_.parse))
         if (const auto added = registry_.add(domain); !added) base::log(base::LogLevel::error, added.error().text());
     for (DomainPointer& record : load_running(environment_.paths)) {
-        DomainPointer domain = registry_.find(record->uuid);
-        if (!domain) {
-            if (const auto added = registry_.add(record); !added) {
-                base::log(base::LogLevel::error, added.error().text());
-                continue;
-            }
-            domain = record;
-        } else {
+        record->resting = false;
+        if (const DomainPointer domain = registry_.find(record->uuid)) {
             registry_.set_running(*domain, std::move(record->running));
             domain->quick_ends = record->quick_ends;
+            domain->resting = false;
+        } else if (const auto added = registry_.add(record); !added) {
+            base::log(base::LogLevel::error, added.error().text());
         }
-        domain->resting = false;
     }
 }
 

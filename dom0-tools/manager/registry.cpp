@@ -39,12 +39,6 @@ DomainPointer Registry::find(const base::Uuid& uuid) const {
     return found == by_uuid_.end() ? nullptr : found->second;
 }
 
-DomainPointer Registry::find(DomId id) const {
-    const std::lock_guard guard(mutex);
-    const auto found = by_id_.find(id);
-    return found == by_id_.end() ? nullptr : found->second;
-}
-
 base::Outcome<Locked> Registry::lock(const std::string& ref) const {
     TRY_ASSIGN(domain, find(ref));
     std::unique_lock operation(domain->operation);

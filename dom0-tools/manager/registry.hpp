@@ -54,7 +54,6 @@ public:
         for (const auto& [uuid, domain] : by_uuid_) f(*domain);
     }
     [[nodiscard]] std::vector<DomainPointer> all() const;
-    [[nodiscard]] DomainPointer find(DomId id) const;
 
 private:
     [[nodiscard]] DomainPointer look_up(const std::string& ref) const;

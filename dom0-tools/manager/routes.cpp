@@ -67,7 +67,8 @@ Reply done(const Outcome<>& outcome) {
 class Body {
 public:
     explicit Body(const Call& call)
-        : value_(call.request.body.empty() ? json::object() : json::parse(call.request.body, nullptr, false)) {
+        : call_(call),
+          value_(call.request.body.empty() ? json::object() : json::parse(call.request.body, nullptr, false)) {
         if (!value_.is_object()) complain("the body can't be used", "a JSON object");
     }
     std::optional<std::uint64_t> number(const char* key, std::uint64_t most, bool needed = false) {
@@ -99,6 +100,10 @@ public:
         if (error_) return std::unexpected(*error_);
         return done(act());
     }
+    /// A change of the domain that the path names.
+    template <class T> Reply then(Outcome<> (Manager::*change)(const std::string&, T), std::type_identity_t<T> value) {
+        return then([&] { return (call_.manager.*change)(call_.ref(), value); });
+    }
 
 private:
     template <class F> const json* take(const char* key, bool needed, const std::string& expected, F&& good) {
@@ -113,6 +118,7 @@ private:
         if (!error_) error_ = usage(std::move(what), std::move(expected), std::move(found)).error();
     }
 
+    const Call& call_;
     json value_;
     std::set<std::string> taken_;
     std::optional<base::Error> error_; ///< the first one
@@ -128,15 +134,11 @@ Reply report(Call& call, const Outcome<DomainPointer>& domain, unsigned status =
     return report(domain_report(call.manager, *domain), status);
 }
 
-/// The definition or device in the body; refused ones are answered with all findings.
-struct Given {
-    config::Definition definition;
-    std::optional<ApiAnswer> refusal;
-};
-Outcome<Given> given(Call& call, bool device) {
+/// Calls `act` with the definition or device in the body; refused ones are answered with all findings.
+template <class F> Reply with_definition(Call& call, bool device, F&& act) {
     TRY_ASSIGN(parsed, call.manager.environment().parse(call.request.body, device));
-    if (!parsed.accepted()) return Given{{}, error_answer(parsed.as_error(), findings_json(parsed.findings))};
-    return Given{std::move(parsed.definition), {}};
+    if (!parsed.accepted()) return error_answer(parsed.as_error(), findings_json(parsed.findings));
+    return act(std::move(parsed.definition));
 }
 
 Reply get_log(Call& call) {
@@ -174,21 +176,15 @@ Reply get_xml(Call& call) {
 
 Reply create(Call& call) {
     TRY_ASSIGN(paused, call.flag("paused"));
-    TRY_ASSIGN(input, given(call, false));
-    if (input.refusal) return *input.refusal;
-    return report(call, call.manager.create(call.request.body, std::move(input.definition), paused), 201);
+    return with_definition(call, false, [&](config::Definition definition) {
+        return report(call, call.manager.create(call.request.body, std::move(definition), paused), 201);
+    });
 }
 
 Reply define(Call& call) {
-    TRY_ASSIGN(input, given(call, false));
-    if (input.refusal) return *input.refusal;
-    return report(call, call.manager.define(call.request.body, std::move(input.definition)));
-}
-
-Reply start(Call& call) {
-    Body body(call);
-    const bool paused = body.flag("paused", false);
-    return body.then([&] { return call.manager.start(call.ref(), paused); });
+    return with_definition(call, false, [&](config::Definition definition) {
+        return report(call, call.manager.define(call.request.body, std::move(definition)));
+    });
 }
 
 Reply ask(Call& call, Ask what) {
@@ -196,24 +192,6 @@ Reply ask(Call& call, Ask what) {
     const auto seconds = body.number("wait", most_wait_s);
     const auto wait = seconds ? std::optional(std::chrono::seconds(*seconds)) : std::nullopt;
     return body.then([&] { return call.manager.ask(call.ref(), what, wait); });
-}
-
-Reply rename(Call& call) {
-    Body body(call);
-    const std::string name = body.text("name");
-    return body.then([&] { return call.manager.rename(call.ref(), name); });
-}
-
-Reply set_memory(Call& call) {
-    Body body(call);
-    const std::uint64_t kib = body.needed_number("kib", UINT64_MAX);
-    return body.then([&] { return call.manager.set_memory(call.ref(), kib); });
-}
-
-Reply set_vcpus(Call& call) {
-    Body body(call);
-    const auto count = static_cast<std::uint32_t>(body.needed_number("count", UINT32_MAX));
-    return body.then([&] { return call.manager.set_vcpus(call.ref(), count); });
 }
 
 Reply pin(Call& call) {
@@ -229,25 +207,25 @@ Reply set_share(Call& call) {
     return body.then([&] { return call.manager.set_share(call.ref(), weight, cap); });
 }
 
-Reply set_autostart(Call& call) {
-    Body body(call);
-    const bool on = body.flag("on", true);
-    return body.then([&] { return call.manager.set_autostart(call.ref(), on); });
-}
-
 /// `disk`: a disk is expected, otherwise an interface.
 Reply attach(Call& call, bool disk) {
-    TRY_ASSIGN(input, given(call, true));
-    if (input.refusal) return *input.refusal;
-    if (disk ? !input.definition.interfaces.empty() : !input.definition.disks.empty())
-        return usage("this is another kind of device", disk ? "<disk>" : "<interface>");
-    return done(call.manager.attach(call.ref(), input.definition));
+    return with_definition(call, true, [&](const config::Definition& device) -> Reply {
+        if (disk ? !device.interfaces.empty() : !device.disks.empty())
+            return usage("this is another kind of device", disk ? "<disk>" : "<interface>");
+        return done(call.manager.attach(call.ref(), device));
+    });
 }
 
 Reply detach(Call& call, bool disk) {
     TRY_ASSIGN(force, call.flag("force"));
     return done(disk ? call.manager.detach_disk(call.ref(), call.names[1], force)
                      : call.manager.detach_interface(call.ref(), call.names[1], force));
+}
+
+/// A handler of a request that has a body.
+template <auto handle> Reply by_body(Call& call) {
+    Body body(call);
+    return handle(body);
 }
 
 struct Route {
@@ -265,18 +243,23 @@ constexpr Route routes[] = {
     {"GET", "/v1/domains/*", [](Call& call) { return report(call, call.manager.registry().find(call.ref())); }},
     {"DELETE", "/v1/domains/*", [](Call& call) { return done(call.manager.undefine(call.ref())); }},
     {"GET", "/v1/domains/*/xml", get_xml},
-    {"POST", "/v1/domains/*/start", start},
+    {"POST", "/v1/domains/*/start",
+     by_body<[](Body& body) { return body.then(&Manager::start, body.flag("paused", false)); }>},
     {"POST", "/v1/domains/*/pause", [](Call& call) { return done(call.manager.pause(call.ref())); }},
     {"POST", "/v1/domains/*/unpause", [](Call& call) { return done(call.manager.unpause(call.ref())); }},
     {"POST", "/v1/domains/*/shutdown", [](Call& call) { return ask(call, Ask::poweroff); }},
     {"POST", "/v1/domains/*/reboot", [](Call& call) { return ask(call, Ask::reboot); }},
     {"POST", "/v1/domains/*/destroy", [](Call& call) { return done(call.manager.destroy(call.ref())); }},
-    {"POST", "/v1/domains/*/rename", rename},
-    {"POST", "/v1/domains/*/memory", set_memory},
-    {"POST", "/v1/domains/*/vcpus", set_vcpus},
+    {"POST", "/v1/domains/*/rename",
+     by_body<[](Body& body) { return body.then(&Manager::rename, body.text("name")); }>},
+    {"POST", "/v1/domains/*/memory",
+     by_body<[](Body& body) { return body.then(&Manager::set_memory, body.needed_number("kib", UINT64_MAX)); }>},
+    {"POST", "/v1/domains/*/vcpus",
+     by_body<[](Body& body) { return body.then(&Manager::set_vcpus, body.needed_number("count", UINT32_MAX)); }>},
     {"POST", "/v1/domains/*/pin", pin},
     {"POST", "/v1/domains/*/scheduler", set_share},
-    {"POST", "/v1/domains/*/autostart", set_autostart},
+    {"POST", "/v1/domains/*/autostart",
+     by_body<[](Body& body) { return body.then(&Manager::set_autostart, body.flag("on", true)); }>},
     {"POST", "/v1/domains/*/disks", [](Call& call) { return attach(call, true); }},
     {"POST", "/v1/domains/*/interfaces", [](Call& call) { return attach(call, false); }},
     {"DELETE", "/v1/domains/*/disks/*", [](Call& call) { return detach(call, true); }},
