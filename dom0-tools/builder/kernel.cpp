@@ -2,7 +2,6 @@
 #include "builder/kernel.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -80,13 +79,15 @@ loader::PvStart without_texts(loader::PvStart start) {
 
 } // namespace
 
-base::Outcome<KernelPlan> plan_kernel(std::string_view name, loader::Bytes file, std::span<const Run> runs) {
+base::Outcome<std::shared_ptr<const KernelPlan>> plan_kernel(std::string_view name, loader::Bytes file,
+                                                             std::span<const Run> runs) {
     TRY(check_for_pv(name, file));
     const auto kernel = loader::read_pv_kernel(file, loader::StartAs::dom_u);
     if (!kernel) return std::unexpected(explain(name, kernel.error(), file));
     TRY(check_segments(name, *kernel, file.size()));
-    return KernelPlan{std::string(name), fmt::format("{} {}", kernel->notes.guest_os, kernel->notes.guest_version),
-                      without_texts(*kernel), find_pieces(*kernel, file, runs)};
+    return std::make_shared<const KernelPlan>(std::string(name),
+                                              fmt::format("{} {}", kernel->notes.guest_os, kernel->notes.guest_version),
+                                              without_texts(*kernel), find_pieces(*kernel, file, runs));
 }
 
 base::Outcome<> Kernel::check_unchanged() const {

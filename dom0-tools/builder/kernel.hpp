@@ -30,8 +30,8 @@ struct KernelPlan {
 /// Checks an unpacked kernel and finds the pieces that are not zero. Errors: invalid.
 /// @param file headers and notes of it are looked at
 /// @param runs what of it is not zero (nonzero_runs()), by offset
-[[nodiscard]] base::Outcome<KernelPlan> plan_kernel(std::string_view name, loader::Bytes file,
-                                                    std::span<const Run> runs);
+[[nodiscard]] base::Outcome<std::shared_ptr<const KernelPlan>> plan_kernel(std::string_view name, loader::Bytes file,
+                                                                           std::span<const Run> runs);
 
 class Kernel {
 public:

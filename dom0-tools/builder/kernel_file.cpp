@@ -41,15 +41,15 @@ bool settled(const struct stat& status, std::int64_t tick_ns) {
 }
 
 base::Outcome<> check_kind(const struct stat& status, const std::string& name) {
+    const auto wrong = [&](std::string expected, std::string found) {
+        return base::error(ErrorKind::invalid, name + " is not a kernel", std::move(expected), std::move(found));
+    };
     if (!S_ISREG(status.st_mode))
-        return base::error(ErrorKind::invalid, name + " is not a kernel", "a file",
-                           S_ISDIR(status.st_mode) ? "a directory" : "a device or socket");
-    if (status.st_size == 0)
-        return base::error(ErrorKind::invalid, name + " is not a kernel", "an ELF file or a bzImage", "an empty file");
+        return wrong("a file", S_ISDIR(status.st_mode) ? "a directory" : "a device or socket");
+    if (status.st_size == 0) return wrong("an ELF file or a bzImage", "an empty file");
     if (static_cast<std::uint64_t>(status.st_size) > loader::max_kernel_size)
-        return base::error(ErrorKind::invalid, name + " is not a kernel",
-                           fmt::format("at most {} MiB", loader::max_kernel_size >> 20),
-                           fmt::format("{} MiB", status.st_size >> 20));
+        return wrong(fmt::format("at most {} MiB", loader::max_kernel_size >> 20),
+                     fmt::format("{} MiB", status.st_size >> 20));
     return {};
 }
 

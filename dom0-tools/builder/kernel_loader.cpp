@@ -2,12 +2,10 @@
 #include "builder/kernel_loader.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "base/log.hpp"
 #include "builder/load_errors.hpp"
@@ -80,11 +78,10 @@ std::shared_ptr<const Kernel> KernelLoader::find_cached(const KernelFile& file, 
     if (!image) return nullptr;
     const auto content = cache_.load(hash, image.get());
     if (!content) return nullptr;
-    auto plan = plan_kernel(path, content->headers.bytes(), content->runs);
+    const auto plan = plan_kernel(path, content->headers.bytes(), content->runs);
     if (!plan) return nullptr; // another version's idea of a kernel: unpacking it anew gives the reason
-    auto shared = std::make_shared<const KernelPlan>(std::move(*plan));
-    remember(file, hash, shared);
-    return std::make_shared<Kernel>(std::move(shared), std::move(image));
+    remember(file, hash, *plan);
+    return std::make_shared<Kernel>(*plan, std::move(image));
 }
 
 KernelLoader::Loaded KernelLoader::load_new(KernelFile file, const std::string& path) {
@@ -104,11 +101,10 @@ KernelLoader::Loaded KernelLoader::load_new(KernelFile file, const std::string& 
 KernelLoader::Loaded KernelLoader::load_elf(KernelFile file, const std::string& path, loader::Bytes content) {
     const auto runs = nonzero_runs(content);
     TRY_ASSIGN(plan, plan_kernel(path, content, runs));
-    auto shared = std::make_shared<const KernelPlan>(std::move(plan));
-    remember(file, {}, shared);
-    if (file.stable) return std::make_shared<Kernel>(std::move(shared), std::move(file.fd), file.identity);
+    remember(file, {}, plan);
+    if (file.stable) return std::make_shared<Kernel>(std::move(plan), std::move(file.fd), file.identity);
     TRY_ASSIGN(copy, sealed_copy(content, runs));
-    return std::make_shared<Kernel>(std::move(shared), std::move(copy));
+    return std::make_shared<Kernel>(std::move(plan), std::move(copy));
 }
 
 KernelLoader::Loaded KernelLoader::unpack_new(const KernelFile& file, const std::string& path, loader::Bytes content,
@@ -121,25 +117,20 @@ KernelLoader::Loaded KernelLoader::unpack_new(const KernelFile& file, const std:
     TRY_ASSIGN(image, unpack(path, payload));
     const auto runs = nonzero_runs(image.bytes());
     TRY_ASSIGN(plan, plan_kernel(path, image.bytes(), runs));
-    auto shared = std::make_shared<const KernelPlan>(std::move(plan));
     if (cache_usable_) {
         const auto inserted = cache_.insert(hash, image.bytes(), runs);
         if (!inserted) base::log(base::LogLevel::warning, inserted.error().text());
         if (base::Fd kept = inserted ? cache_.find(hash) : base::Fd()) {
-            remember(file, hash, shared);
-            return std::make_shared<Kernel>(std::move(shared), std::move(kept));
+            remember(file, hash, plan);
+            return std::make_shared<Kernel>(std::move(plan), std::move(kept));
         }
     }
     TRY_ASSIGN(copy, sealed_copy(image.bytes(), runs));
-    return std::make_shared<Kernel>(std::move(shared), std::move(copy));
+    return std::make_shared<Kernel>(std::move(plan), std::move(copy));
 }
 
 base::Outcome<std::shared_ptr<const Kernel>> load_kernel(const std::filesystem::path& file) {
-    const auto directory = [] {
-        const char* root = std::getenv("STREAK_ROOT");
-        return std::filesystem::path(root != nullptr ? root : "") / "var/cache/streak/kernels";
-    };
-    static KernelLoader loader{KernelCache(directory().is_relative() ? "/" / directory() : directory())};
+    static KernelLoader loader{KernelCache(base::rooted("/var/cache/streak/kernels"))};
     return loader.load(file);
 }
 

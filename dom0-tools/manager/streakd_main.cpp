@@ -39,8 +39,7 @@ sigset_t block_signals() {
 
 base::Outcome<> run() {
     const sigset_t signals = block_signals();
-    const char* root = std::getenv("STREAK_ROOT");
-    const Paths paths{root ? root : "/"};
+    const Paths paths{base::rooted("/")};
 
     TRY(config::start_sandbox()); // while there is nothing to be seen in this process, and one thread
     TRY_ASSIGN(port, hv::Privcmd::open());

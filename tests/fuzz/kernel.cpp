@@ -59,14 +59,15 @@ void plan_guest(Bytes file) {
         return;
     }
     std::uint64_t bytes = 0;
-    for (const auto& piece : kernel->pieces) {
+    for (const auto& piece : (*kernel)->pieces) {
         require(slice(file, piece.offset, piece.bytes).has_value());
-        require(piece.address >= kernel->start.virt_start && piece.address + piece.bytes <= kernel->start.virt_end);
+        require(piece.address >= (*kernel)->start.virt_start &&
+                piece.address + piece.bytes <= (*kernel)->start.virt_end);
         bytes += piece.bytes;
     }
     require(bytes <= file.size());
     constexpr std::uint64_t pages = 1 << 12;
-    if (const auto plan = streak::builder::plan_start(kernel->start, pages, file.size())) check_tables(*plan, pages);
+    if (const auto plan = streak::builder::plan_start((*kernel)->start, pages, file.size())) check_tables(*plan, pages);
 }
 
 void read_elf(Bytes file) {
