@@ -46,13 +46,15 @@ LIVE = {
         ("streak-bt", r"^#0 .* syscall_entry \(entry code\)", r"^#1 .* hypercall_page\+", r"^#2 .* guest::"),
         ("stepi 12",),
         ("streak-bt", r"^#0 .* \(entry code\)", r"^#1 .* hypercall_page\+", r"^#2 .* guest::"),
+        ("tbreak streak::evtchn::PortTable::bind_vcpu if port.value_ == 3",), ("continue", "bind_vcpu"),
+        ("streak-evtchn", "^d0: 2-level event channels", r"^ +1 ipi +v0", r"^ +2 virq +VIRQ_DEBUG +v0", r"^ +3 virq +VIRQ_DOM_EXC +v0"),
+        ("streak-bt", r"^#\d+ .* guest::bind_vcpu\("),
         *[(command,) for command in CONCLUDE],
         ("streak-domains", r"^d0 \(privileged\): alive, 16384 frames of 16384", r"^  d0v0 +running +on CPU 0, kernel mode"),
         ("streak-vcpus", r"rip \w{16} guest::conclude\(\)  \(live\)", r"cr3 kernel 0x\w+000, user 0x0"),
         ("streak-bt", r"d0v0 runs; guest kernel mode", r"^#0 .* guest::conclude\(\)$", r"^#1 .* guest_start\+", "^#2 .* guest_entry"),
         ("streak-bt 0", r"^d0v0: runs now$", r"^#0 .* guest::conclude\(\)$"),
         ("streak-bt 7", "there is no domain 7"),
-        ("streak-evtchn", "^d0: 2-level event channels", r"^ +1 ipi +v0", r"^ +2 virq +VIRQ_DEBUG +v0", r"unbound +waits for d0"),
         ("streak-runq", r"^CPU 0: runs d0v0, 0 waiting, 0 throttled"),
         ("streak-grants 0", r"^d0: grant table version 1, \d+ of 64 frames"),
         ("streak-locks", r"^0 of \d{3,} locks held"),
@@ -105,7 +107,7 @@ BACKWARDS = [
     ("print/x $rip",),
     ("monitor info replay", r"instruction count = \d+"),
     ("streak-bt", r"d0v0 entered by hypercall 32 \(event_channel_op\)", r"^#\d+ .* guest::run\(\)"),
-    ("streak-evtchn", r"^ +2 virq +VIRQ_DEBUG"),
+    ("streak-evtchn", "^d0: 2-level event channels"),
 ]
 
 
