@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
-#include <expected>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -68,6 +68,9 @@ template <class T = void> using Outcome = std::expected<T, Error>;
 [[nodiscard]] std::string name_of(Errno code);
 /// `errno` of the C library as text, with its name.
 [[nodiscard]] std::string system_error(int code);
+
+/// `errno` of the system call that has just failed.
+[[nodiscard]] inline std::unexpected<Errno> last_error() { return fail(static_cast<Errno>(errno)); }
 
 /// A failed hypercall as an error of `what`; the kind follows from the code.
 [[nodiscard]] std::unexpected<Error> hypercall_error(std::string what, Errno code);

@@ -21,14 +21,12 @@ constexpr unsigned ends_per_search = 64;
 } // namespace
 
 base::Outcome<std::unique_ptr<Consoles>> Consoles::open(sd_event* event, Options options) {
-    auto channels = hv::EventChannels::open();
-    if (!channels) return base::hypercall_error("opening /dev/xen/evtchn (module xen-evtchn)", channels.error());
-    auto grants = hv::GrantDevice::open();
-    if (!grants) return base::hypercall_error("opening /dev/xen/gntdev (module xen-gntdev)", grants.error());
+    TRY_ASSIGN(channels, hv::EventChannels::open());
+    TRY_ASSIGN(grants, hv::GrantDevice::open());
     base::Fd openings(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (!openings) return base::errno_error("inotify_init1", errno);
     std::unique_ptr<Consoles> all(
-        new Consoles(event, std::move(options), std::move(*channels), std::move(*grants), std::move(openings)));
+        new Consoles(event, std::move(options), std::move(channels), std::move(grants), std::move(openings)));
     Consoles* const self = all.get();
     self->channels_source_ = base::on_ready(event, self->channels_.fd(), EPOLLIN, [=](auto) { self->on_channels(); });
     self->openings_source_ = base::on_ready(event, self->openings_.get(), EPOLLIN, [=](auto) { self->on_openings(); });

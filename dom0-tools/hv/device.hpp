@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <string_view>
-
 #include "base/error.hpp"
 #include "base/fd.hpp"
 
 namespace streak::hv {
 
-/// Opens a device of /dev/xen for reading and writing, not inherited by other programs. ENOENT: its module is missing.
-[[nodiscard]] Result<base::Fd> open_device(const char* path);
+using base::last_error;
 
-/// Why a device could not be opened, and what to do about it: "privcmd", "evtchn", "gntdev" or "gntalloc".
-[[nodiscard]] base::Error device_error(std::string_view device, Errno code);
+/// Opens `/dev/xen/NAME` for reading and writing, not inherited by other programs.
+[[nodiscard]] base::Outcome<base::Fd> open_device(const std::string& name);
 
-/// `errno` of the system call that has just failed.
-[[nodiscard]] std::unexpected<Errno> last_error();
+/// Why a device could not be opened, and what to do about it: "privcmd", "hypercall", "evtchn", "gntdev" or "gntalloc".
+[[nodiscard]] base::Error device_error(const std::string& name, Errno code);
 
 } // namespace streak::hv

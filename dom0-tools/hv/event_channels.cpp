@@ -5,7 +5,6 @@
 #include "lib/abi.hpp"
 
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <xen/sys/evtchn.h>
 
@@ -27,9 +26,9 @@ template <class T> Result<> order(int device, unsigned long number, T argument) 
 
 } // namespace
 
-Result<EventChannels> EventChannels::open() {
+base::Outcome<EventChannels> EventChannels::open() {
     EventChannels channels;
-    TRY_ASSIGN(fd, open_device("/dev/xen/evtchn"));
+    TRY_ASSIGN(fd, open_device("evtchn"));
     channels.fd_ = std::move(fd);
     return channels;
 }
@@ -58,10 +57,6 @@ Result<EvtchnPort> EventChannels::bind_interdomain(DomId domain, EvtchnPort remo
 
 Result<EvtchnPort> EventChannels::bind_virq(std::uint32_t virq) {
     return request(fd(), IOCTL_EVTCHN_BIND_VIRQ, ioctl_evtchn_bind_virq{virq});
-}
-
-Result<EvtchnPort> EventChannels::allocate(DomId remote) {
-    return request(fd(), IOCTL_EVTCHN_BIND_UNBOUND_PORT, ioctl_evtchn_bind_unbound_port{remote.raw()});
 }
 
 Result<> EventChannels::close(EvtchnPort port) {

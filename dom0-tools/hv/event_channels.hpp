@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <cstdint>
 #include <optional>
 
+#include "base/error.hpp"
 #include "base/fd.hpp"
-#include "lib/errno.hpp"
 #include "lib/ids.hpp"
 
 namespace streak::hv {
@@ -13,8 +12,8 @@ namespace streak::hv {
 /// Linux's /dev/xen/evtchn: event channels of this process. All of them are closed with it.
 class EventChannels {
 public:
-    /// ENOENT: the module xen-evtchn is not loaded.
-    [[nodiscard]] static Result<EventChannels> open();
+    /// The error says which module to load.
+    [[nodiscard]] static base::Outcome<EventChannels> open();
 
     /// For poll(2): readable while a port is pending.
     [[nodiscard]] int fd() const { return fd_.get(); }
@@ -24,8 +23,6 @@ public:
     [[nodiscard]] Result<> notify(EvtchnPort port);
     [[nodiscard]] Result<EvtchnPort> bind_interdomain(DomId domain, EvtchnPort remote);
     [[nodiscard]] Result<EvtchnPort> bind_virq(std::uint32_t virq);
-    /// A port of ours that `remote` may bind.
-    [[nodiscard]] Result<EvtchnPort> allocate(DomId remote);
     [[nodiscard]] Result<> close(EvtchnPort port);
 
 private:

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/uuid.hpp"
@@ -42,7 +40,7 @@ struct VcpuInfo {
 
 /// XEN_SYSCTL_physinfo
 struct HostInfo {
-    std::uint32_t cpus = 0, threads_per_core = 0, cores_per_socket = 0, nodes = 0, cpu_khz = 0, max_cpu_id = 0;
+    std::uint32_t cpus = 0, nodes = 0, cpu_khz = 0;
     std::uint64_t total_pages = 0, free_pages = 0, outstanding_pages = 0;
 };
 
@@ -68,7 +66,6 @@ public:
     [[nodiscard]] Result<> set_time_offset(DomId domain, std::int32_t seconds);
     /// XEN_DOMCTL_settscinfo; modes 0 default, 1 always emulate, 2 never emulate.
     [[nodiscard]] Result<> set_tsc_mode(DomId domain, std::uint32_t mode);
-    [[nodiscard]] Result<> send_nmi(DomId domain, std::uint32_t vcpu);
 
     // Reports
     /// ESRCH: no domain has exactly this id.
@@ -83,8 +80,6 @@ public:
     /// The hypervisor's log from its beginning; several calls.
     [[nodiscard]] Result<std::string> console_log(bool clear = false);
     [[nodiscard]] Result<> press_debug_keys(std::string_view keys);
-    /// Idle time of each CPU since start, in ns.
-    [[nodiscard]] Result<std::vector<std::uint64_t>> cpu_idle_ns();
 
     // Processors
     [[nodiscard]] Result<> set_context(DomId domain, std::uint32_t vcpu, const vcpu_guest_context_t& context);
@@ -97,7 +92,6 @@ public:
         std::uint16_t cap = 0;      ///< percent of one CPU; 0: none
     };
     [[nodiscard]] Result<> set_share(DomId domain, Share share);
-    [[nodiscard]] Result<Share> share(DomId domain);
 
     // Memory
     /// XENMEM_claim_pages; 0 gives the claim up.
@@ -109,18 +103,15 @@ public:
     [[nodiscard]] Result<> set_memory_map(DomId domain, std::uint64_t bytes);
     [[nodiscard]] Result<Mapping> map(DomId domain, std::span<const std::uint64_t> frames, bool writable = true);
     [[nodiscard]] Result<Mapping> map_grant_table(DomId domain);
-    /// XEN_DOMCTL_gdbsx_guestmemio: copies between the caller's memory and a guest's virtual addresses, which `root`
+    /// XEN_DOMCTL_gdbsx_guestmemio: copies the caller's memory to a guest's virtual addresses, which `root`
     /// (the machine frame of its L4 table) translates; the guest is paused. `bytes` may lie anywhere and are copied
     /// from there in one call when they are resident (docs/hypercall-library.md); what is not is touched, or goes through a
     /// hypercall buffer. EFAULT: an address of the guest that is not mapped, or not to be written.
     [[nodiscard]] Result<> write_guest(DomId domain, Mfn root, std::uint64_t address, std::span<const std::byte> bytes);
-    [[nodiscard]] Result<> read_guest(DomId domain, Mfn root, std::uint64_t address, std::span<std::byte> bytes);
     /// MMUEXT_PIN_L4_TABLE on behalf of a domain.
     [[nodiscard]] Result<> pin_root(DomId domain, Mfn root);
     /// XEN_DOMCTL_hypercall_init
     [[nodiscard]] Result<> write_hypercall_page(DomId domain, Mfn frame);
-    /// XENMEM_current_reservation of a domain, in pages.
-    [[nodiscard]] Result<std::uint64_t> current_reservation(DomId domain);
 
     // Events
     /// EVTCHNOP_alloc_unbound: a port of `domain` that `remote` may bind.

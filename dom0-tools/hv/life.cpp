@@ -63,11 +63,6 @@ Result<> Hypervisor::set_tsc_mode(DomId domain, std::uint32_t mode) {
     return order(port_, XEN_DOMCTL_settscinfo, domain, [&](auto& u) { u.tsc_info.tsc_mode = mode; });
 }
 
-Result<> Hypervisor::send_nmi(DomId domain, std::uint32_t vcpu) {
-    return order(port_, XEN_DOMCTL_sendtrigger, domain,
-                 [&](auto& u) { u.sendtrigger = {.trigger = XEN_DOMCTL_SENDTRIGGER_NMI, .vcpu = vcpu}; });
-}
-
 Result<EvtchnPort> Hypervisor::allocate_port(DomId domain, DomId remote) {
     evtchn_alloc_unbound_t op{.dom = domain.raw(), .remote_dom = remote.raw(), .port = 0};
     TRY(call_with(port_, __HYPERVISOR_event_channel_op, op, unsigned{EVTCHNOP_alloc_unbound}));

@@ -128,9 +128,4 @@ Result<> Hypervisor::write_hypercall_page(DomId domain, Mfn frame) {
     return order(port_, XEN_DOMCTL_hypercall_init, domain, [&](auto& u) { u.hypercall_init.gmfn = frame.raw(); });
 }
 
-Result<std::uint64_t> Hypervisor::current_reservation(DomId domain) {
-    domid_t id = domain.raw();
-    return call_with(port_, __HYPERVISOR_memory_op, id, unsigned{XENMEM_current_reservation});
-}
-
 } // namespace streak::hv

@@ -41,11 +41,9 @@ private:
 } // namespace
 
 base::Outcome<std::unique_ptr<Privcmd>> Privcmd::open() {
-    auto calls = open_device("/dev/xen/privcmd");
-    if (!calls) return std::unexpected(device_error("privcmd", calls.error()));
-    auto memory = open_device("/dev/xen/hypercall"); // of the same module
-    if (!memory) return std::unexpected(device_error("privcmd", memory.error()));
-    return std::unique_ptr<Privcmd>(new Privcmd(std::move(*calls), std::move(*memory)));
+    TRY_ASSIGN(calls, open_device("privcmd"));
+    TRY_ASSIGN(memory, open_device("hypercall")); // of the same module
+    return std::unique_ptr<Privcmd>(new Privcmd(std::move(calls), std::move(memory)));
 }
 
 Privcmd::Privcmd(base::Fd calls, base::Fd memory)

@@ -36,13 +36,6 @@ xen_domctl_t affinity_request(std::uint32_t command, DomId domain, std::uint32_t
     return op;
 }
 
-xen_domctl_t share_request(std::uint32_t command, DomId domain) {
-    auto op = domctl(XEN_DOMCTL_scheduler_op, domain);
-    op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
-    op.u.scheduler_op.cmd = command;
-    return op;
-}
-
 } // namespace
 
 Result<> Hypervisor::set_context(DomId domain, std::uint32_t vcpu, const vcpu_guest_context_t& context) {
@@ -75,15 +68,11 @@ Result<CpuSet> Hypervisor::affinity(DomId domain, std::uint32_t vcpu, std::size_
 }
 
 Result<> Hypervisor::set_share(DomId domain, Share share) {
-    auto op = share_request(XEN_DOMCTL_SCHEDOP_putinfo, domain);
+    auto op = domctl(XEN_DOMCTL_scheduler_op, domain);
+    op.u.scheduler_op.sched_id = XEN_SCHEDULER_CREDIT2;
+    op.u.scheduler_op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
     op.u.scheduler_op.u.credit2 = {.weight = share.weight, .cap = share.cap};
     return run(port_, op);
-}
-
-Result<Hypervisor::Share> Hypervisor::share(DomId domain) {
-    auto op = share_request(XEN_DOMCTL_SCHEDOP_getinfo, domain);
-    TRY(run(port_, op));
-    return Share{.weight = op.u.scheduler_op.u.credit2.weight, .cap = op.u.scheduler_op.u.credit2.cap};
 }
 
 } // namespace streak::hv

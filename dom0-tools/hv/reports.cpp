@@ -83,11 +83,8 @@ Result<HostInfo> Hypervisor::host_info() {
     TRY(run(port_, op));
     const auto& info = op.u.physinfo;
     return HostInfo{.cpus = info.nr_cpus,
-                    .threads_per_core = info.threads_per_core,
-                    .cores_per_socket = info.cores_per_socket,
                     .nodes = info.nr_nodes,
                     .cpu_khz = info.cpu_khz,
-                    .max_cpu_id = info.max_cpu_id,
                     .total_pages = info.total_pages,
                     .free_pages = info.free_pages,
                     .outstanding_pages = info.outstanding_pages};
@@ -144,23 +141,6 @@ Result<> Hypervisor::press_debug_keys(std::string_view keys) {
     set_xen_guest_handle(op.u.debug_keys.keys, buffer.data());
     op.u.debug_keys.nr_keys = static_cast<std::uint32_t>(keys.size());
     return run(port_, op);
-}
-
-Result<std::vector<std::uint64_t>> Hypervisor::cpu_idle_ns() {
-    constexpr std::uint32_t most_cpus = 4096;
-    for (std::uint32_t room = 64;; room *= 2) {
-        const Buffer<xen_sysctl_cpuinfo_t> buffer(port_, room);
-        if (!buffer) return fail(Errno::ENOMEM);
-        auto op = sysctl(XEN_SYSCTL_getcpuinfo);
-        op.u.getcpuinfo.max_cpus = room;
-        set_xen_guest_handle(op.u.getcpuinfo.info, buffer.data());
-        TRY(run(port_, op));
-        const std::uint32_t cpus = std::min(op.u.getcpuinfo.nr_cpus, room);
-        if (cpus == room && room < most_cpus) continue;
-        std::vector<std::uint64_t> idle;
-        for (const auto& cpu : buffer.items().first(cpus)) idle.push_back(cpu.idletime);
-        return idle;
-    }
 }
 
 } // namespace streak::hv

@@ -6,9 +6,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <unistd.h>
-
-#include "hv/device.hpp"
 
 #include <xen/grant_table.h>
 #include <xen/xen.h>
@@ -48,14 +45,11 @@ private:
 } // namespace
 
 base::Outcome<std::unique_ptr<XenMachine>> XenMachine::open() {
-    auto privcmd = hv::Privcmd::open();
-    if (!privcmd) return std::unexpected(privcmd.error());
-    auto channels = hv::EventChannels::open();
-    if (!channels) return std::unexpected(hv::device_error("evtchn", channels.error()));
-    auto grants = hv::GrantDevice::open();
-    if (!grants) return std::unexpected(hv::device_error("gntdev", grants.error()));
-    std::unique_ptr<XenMachine> machine(new XenMachine(std::move(*privcmd), std::move(*channels), std::move(*grants)));
-    if (auto opened = machine->open_kernel_ring(); !opened) return std::unexpected(opened.error());
+    TRY_ASSIGN(privcmd, hv::Privcmd::open());
+    TRY_ASSIGN(channels, hv::EventChannels::open());
+    TRY_ASSIGN(grants, hv::GrantDevice::open());
+    std::unique_ptr<XenMachine> machine(new XenMachine(std::move(privcmd), std::move(channels), std::move(grants)));
+    TRY(machine->open_kernel_ring());
     const auto deaths = machine->channels_.bind_virq(VIRQ_DOM_EXC);
     if (!deaths)
         return base::error(ErrorKind::conflict,

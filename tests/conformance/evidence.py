@@ -61,7 +61,7 @@ def tests():
         if name not in NO_TESTS:
             found[f"guest {name}"] = words_of_test(files, guests) - found["every guest"]
     calls = Library("dom0-tools/hv/*.cpp", "dom0-tools/hv/*.hpp", "dom0-tools/builder/*.cpp")
-    for name, files in by_folder("tests/system/*_probe/*.cpp").items():
+    for name, files in by_folder("tests/system/*_probe/*.[ch]pp").items():
         found[f"probe {name}"] = words_of_test(files, calls)
     return found
 

@@ -6,8 +6,6 @@
 #include <cstring>
 #include <set>
 
-#include "hv/event_channels.hpp"
-
 #include <poll.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -94,7 +92,7 @@ private:
         frames_ = std::move(*frames);
         check("claim-ends", hypervisor_.claim_pages(id_, 0));
         verdict("frames-differ", std::set(frames_.begin(), frames_.end()).size() == pages);
-        equal("reservation", hypervisor_.current_reservation(id_).value_or(0), pages);
+        equal("reservation", current_reservation(hypervisor_, id_).value_or(0), pages);
         refused("populate-too-much", hypervisor_.populate(id_, Pfn(pages), 1), Errno::ENOMEM);
     }
 
@@ -136,9 +134,9 @@ private:
         copies("cold", true);
         std::byte some[16]{};
         refused("write-unmapped", hypervisor_.write_guest(id_, root(), virtual_base - 4096, some), Errno::EFAULT);
-        refused("read-unmapped", hypervisor_.read_guest(id_, root(), 0x1000, some), Errno::EFAULT);
-        refused("read-past-end", hypervisor_.read_guest(id_, root(), virtual_base + mapped_pages * page_size - 8, some),
-                Errno::EFAULT);
+        refused("read-unmapped", read_guest(hypervisor_, id_, root(), 0x1000, some), Errno::EFAULT);
+        refused("read-past-end",
+                read_guest(hypervisor_, id_, root(), virtual_base + mapped_pages * page_size - 8, some), Errno::EFAULT);
     }
 
     /// Copies between the guest and memory that is all there, or that Linux has yet to bring in.
@@ -154,7 +152,7 @@ private:
         const auto source = anonymous(), target = anonymous();
         for (std::size_t i = 0; i < size; i += cold ? 40 * page_size : 1) source[i] = static_cast<std::byte>(i * 7);
         check(("write-guest-" + kind).c_str(), hypervisor_.write_guest(id_, root(), address, source));
-        check(("read-guest-" + kind).c_str(), hypervisor_.read_guest(id_, root(), address, target));
+        check(("read-guest-" + kind).c_str(), read_guest(hypervisor_, id_, root(), address, target));
         verdict(("guest-bytes-" + kind).c_str(), std::memcmp(source.data(), target.data(), size) == 0);
         const auto mapped = hypervisor_.map(id_, std::span(frames_).first(mapped_pages), false);
         verdict(("guest-frames-" + kind).c_str(),
@@ -192,7 +190,7 @@ private:
         refused("affinity-to-nothing", hypervisor_.set_affinity(id_, 1, {}), Errno::EINVAL);
         refused("affinity-of-nobody", hypervisor_.affinity(id_, 2, 1), Errno::ESRCH);
         check("set-share", hypervisor_.set_share(id_, {.weight = 512, .cap = 50}));
-        const auto share = hypervisor_.share(id_);
+        const auto share = share(hypervisor_, id_);
         verdict("share", share && share->weight == 512 && share->cap == 50);
         const auto offline = hypervisor_.vcpu_info(id_, 0);
         verdict("vcpu-info", offline && !offline->online && !offline->running);
@@ -245,8 +243,8 @@ private:
         const auto info = hypervisor_.info(id_);
         verdict("reason", info && info->shut_down && info->shutdown_reason == SHUTDOWN_crash && !info->dying &&
                               info->online_vcpus == 1);
-        check("nmi", hypervisor_.send_nmi(id_, 0));
-        refused("nmi-to-nobody", hypervisor_.send_nmi(id_, 2), Errno::ESRCH);
+        check("nmi", send_nmi(hypervisor_, id_, 0));
+        refused("nmi-to-nobody", send_nmi(hypervisor_, id_, 2), Errno::ESRCH);
     }
 
     static bool hears(hv::EventChannels& channels, EvtchnPort wanted) {

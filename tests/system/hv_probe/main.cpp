@@ -3,9 +3,6 @@
 
 #include <cstdio>
 
-#include "hv/event_channels.hpp"
-#include "hv/grants.hpp"
-
 #include <poll.h>
 
 namespace streak::probe {
@@ -29,7 +26,7 @@ void machine(hv::Hypervisor& hypervisor) {
     const auto host = hypervisor.host_info();
     verdict("host-info", host && host->cpus >= 1 && host->nodes == 1 && host->free_pages < host->total_pages &&
                              host->free_pages != 0 && host->cpu_khz > 1000);
-    const auto idle = hypervisor.cpu_idle_ns();
+    const auto idle = cpu_idle_ns(hypervisor);
     verdict("idle-times", idle && host && idle->size() == host->cpus);
     const auto before = hypervisor.console_log();
     verdict("console-log", before && before->size() > 1000 && before->find("Command line") != before->npos,
@@ -45,7 +42,7 @@ void events(hv::Hypervisor& hypervisor) {
     auto ours = hv::EventChannels::open(), theirs = hv::EventChannels::open();
     check("evtchn-open", ours);
     if (!ours || !theirs) return;
-    const auto port = ours->allocate(dom0_id);
+    const auto port = unbound_port(*ours, dom0_id);
     check("evtchn-allocate", port);
     if (!port) return;
     const auto peer = theirs->bind_interdomain(dom0_id, *port);
@@ -70,7 +67,7 @@ void events(hv::Hypervisor& hypervisor) {
 void grants() {
     auto device = hv::GrantDevice::open();
     check("gntdev-open", device);
-    auto page = hv::SharedPage::grant(dom0_id);
+    auto page = SharedPage::grant(dom0_id);
     check("gntalloc", page);
     if (!device || !page) return;
     page->data()[5] = std::byte{42};

@@ -4,7 +4,8 @@
 #include <string>
 #include <thread> // before lib/errno.hpp, which takes the names it uses
 
-#include "hv/hypervisor.hpp"
+#include "calls.hpp"
+#include "hv/grants.hpp"
 #include "hv/privcmd.hpp"
 
 // The hypercall library on a real hypervisor: each check prints a verdict as tests/system/run.py reads it.
@@ -16,6 +17,9 @@ void verdict(const char* name, bool good, const std::string& detail = {});
 
 template <class T> void check(const char* name, const Result<T>& result) {
     verdict(name, result.has_value(), result ? "" : base::describe(result.error()));
+}
+template <class T> void check(const char* name, const base::Outcome<T>& result) {
+    verdict(name, result.has_value(), result ? "" : result.error().text());
 }
 template <class T> void refused(const char* name, const Result<T>& result, Errno with) {
     verdict(name, !result && result.error() == with, result ? "it was done" : base::describe(result.error()));
