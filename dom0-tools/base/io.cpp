@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "base/io.hpp"
 
-#include <cerrno>
+#include <filesystem>
 
 #include <unistd.h>
 
@@ -14,7 +14,7 @@ template <class F> std::optional<std::size_t> repeat(std::size_t bytes, F&& some
     std::size_t done = 0;
     while (done < bytes) {
         const ssize_t part = some(done);
-        if (part < 0 && errno == EINTR) continue;
+        if (part < 0 && errno == interrupted) continue;
         if (part < 0) return std::nullopt;
         if (part == 0) break;
         done += static_cast<std::size_t>(part);
@@ -23,6 +23,13 @@ template <class F> std::optional<std::size_t> repeat(std::size_t bytes, F&& some
 }
 
 } // namespace
+
+Outcome<> make_directory(const std::string& path) {
+    std::error_code code;
+    std::filesystem::create_directories(path, code);
+    if (code) return errno_error("can't make the directory " + path, code.value());
+    return {};
+}
 
 bool write_all(int fd, std::string_view bytes) {
     return repeat(bytes.size(), [&](std::size_t at) { return ::write(fd, bytes.data() + at, bytes.size() - at); }) ==

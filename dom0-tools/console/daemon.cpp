@@ -2,14 +2,13 @@
 #include "console/daemon.hpp"
 
 #include <cstdio>
-#include <filesystem>
-#include <string>
 
 #include <getopt.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "base/io.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "console/discovery.hpp"
@@ -70,19 +69,12 @@ void allow_many_files() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-base::Outcome<std::string> log_folder() {
-    const std::string folder = base::rooted("/var/log/streak/console");
-    std::error_code error;
-    std::filesystem::create_directories(folder, error);
-    if (error) return base::errno_error("making " + folder, error.value());
-    return folder;
-}
-
 base::Outcome<int> run(const LogLimits& limits) {
     TRY_ASSIGN(loop, base::make_event_loop());
     sd_event* const event = loop.get();
     allow_many_files();
-    TRY_ASSIGN(folder, log_folder());
+    const std::string folder = base::rooted("/var/log/streak/console");
+    TRY(base::make_directory(folder));
     TRY_ASSIGN(port, hv::Privcmd::open());
     TRY_ASSIGN(consoles, Consoles::open(event, {folder, limits}));
     hv::Hypervisor hypervisor(*port);

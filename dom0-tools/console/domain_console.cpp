@@ -31,9 +31,6 @@ std::string describe(const Domain& domain) {
     return text + "\"";
 }
 
-DomainConsole::DomainConsole(Domain domain, Ring ring, LogFile log, std::optional<Terminal> terminal)
-    : domain_(std::move(domain)), ring_(ring), log_(std::move(log)), terminal_(std::move(terminal)) {}
-
 bool DomainConsole::move_output() {
     Ring::Buffer buffer;
     const Ring::Output output = ring_.peek(buffer);

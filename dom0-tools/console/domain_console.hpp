@@ -27,7 +27,8 @@ struct Domain {
 /// Moves bytes between a guest's ring, its log and its terminal. A console without a terminal is logged all the same.
 class DomainConsole {
 public:
-    DomainConsole(Domain domain, Ring ring, LogFile log, std::optional<Terminal> terminal);
+    DomainConsole(Domain domain, Ring ring, LogFile log, std::optional<Terminal> terminal)
+        : domain_(std::move(domain)), ring_(ring), log_(std::move(log)), terminal_(std::move(terminal)) {}
 
     /// Takes what the guest wrote, at most one ring's content: first into the log, so that none is lost when the daemon
     /// dies in between. True: there was something, and the guest wants to know that it has room again.

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/io.hpp"
 #include "base/log.hpp"
 
 namespace streak::console {
@@ -17,8 +18,6 @@ namespace {
 constexpr auto retry_after = std::chrono::seconds(1);
 
 } // namespace
-
-LogFile::LogFile(std::string path, const LogLimits& limits) : path_(std::move(path)), limits_(limits) {}
 
 void LogFile::write(std::string_view bytes) {
     if (bytes.empty() || !ready(bytes.size())) return;
@@ -65,12 +64,8 @@ base::Outcome<> LogFile::rotate() {
 }
 
 base::Outcome<> LogFile::append(std::string_view bytes) {
-    while (!bytes.empty()) {
-        const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
-        if (written < 0) return base::errno_error("writing " + path_, errno);
-        size_ += static_cast<std::uint64_t>(written);
-        bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
+    if (!base::write_all(file_.get(), bytes)) return base::errno_error("writing " + path_, errno);
+    size_ += bytes.size();
     return {};
 }
 

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <string>
-#include <string_view>
 
 #include "base/error.hpp"
 #include "base/fd.hpp"
@@ -15,7 +13,7 @@ namespace streak::console {
 /// tried anew a second later, and says then how much is missing. Errors are told on standard error once.
 class LogFile {
 public:
-    LogFile(std::string path, const LogLimits& limits);
+    LogFile(std::string path, const LogLimits& limits) : path_(std::move(path)), limits_(limits) {}
 
     void write(std::string_view bytes);
     [[nodiscard]] const std::string& path() const { return path_; }

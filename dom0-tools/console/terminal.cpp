@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
-#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -68,7 +67,5 @@ std::string_view Terminal::read(std::span<char> room) {
     const ssize_t size = ::read(master_.get(), room.data(), room.size());
     return {room.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
 }
-
-std::uint64_t Terminal::take_missed() { return std::exchange(missed_, 0); }
 
 } // namespace streak::console

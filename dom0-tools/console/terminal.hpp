@@ -36,7 +36,7 @@ public:
     /// What was typed: at most `room` bytes.
     [[nodiscard]] std::string_view read(std::span<char> room);
     /// Bytes that a reader missed, since the last call.
-    [[nodiscard]] std::uint64_t take_missed();
+    [[nodiscard]] std::uint64_t take_missed() { return std::exchange(missed_, 0); }
 
 private:
     Terminal(base::Fd master, std::string path) : master_(std::move(master)), path_(std::move(path)) {}

@@ -90,7 +90,7 @@ public:
     [[nodiscard]] virtual std::vector<Backend> backends() = 0;
     [[nodiscard]] virtual bool has_backend(const Address& at) = 0;
     struct Loop {
-        std::string device, file, owner;
+        std::string device, owner;
     };
     /// Loop devices that open_disk() made.
     [[nodiscard]] virtual std::vector<Loop> loops() = 0;

@@ -34,11 +34,8 @@ base::Outcome<bool> follow(Store& store, const Address& at, Machine& machine, Mi
 }
 
 /// The driver in dom0 has made up its mind about the device.
-class Probe {
-public:
-    [[nodiscard]] Progress saw(Ends ends) const {
-        return ends.backend == State::initialising ? Progress::waiting : Progress::done;
-    }
+struct Probe {
+    static Progress saw(Ends ends) { return ends.backend == State::initialising ? Progress::waiting : Progress::done; }
 };
 
 /// A domain's devices, after dom0's drivers have looked at all of them.

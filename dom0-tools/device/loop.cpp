@@ -68,7 +68,7 @@ std::vector<Host::Loop> our_loops() {
         if (!device || ::ioctl(device.get(), LOOP_GET_STATUS64, &info) < 0) continue;
         const char* text = reinterpret_cast<const char*>(info.lo_file_name);
         const std::string_view file_name(text, ::strnlen(text, LO_NAME_SIZE));
-        if (file_name.starts_with(mark)) found.push_back({name, {}, std::string(file_name.substr(mark.size()))});
+        if (file_name.starts_with(mark)) found.push_back({name, std::string(file_name.substr(mark.size()))});
     }
     return found;
 }

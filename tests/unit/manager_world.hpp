@@ -200,7 +200,7 @@ public:
             const bool by_backend = std::ranges::any_of(store_.nodes, [&](const auto& node) {
                 return node.first.ends_with("/physical-device") && node.second == number;
             });
-            if (by_streakd || by_backend) held.push_back({"loop0", "", loops_[i].second});
+            if (by_streakd || by_backend) held.push_back({"loop0", loops_[i].second});
         }
         return held;
     }
