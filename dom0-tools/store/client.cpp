@@ -2,24 +2,23 @@
 #include "store/client.hpp"
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
 
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/io.hpp"
+
 namespace streak::store {
+
+using base::interrupted;
+using base::last_error;
 
 namespace {
 
-constexpr int interrupted = 4; // errno's value; its name is one of those that lib/errno.hpp takes away
 constexpr unsigned commit_attempts = 16;
 constexpr std::string_view apply_word{"apply\0", 6};
-
-[[nodiscard]] std::unexpected<Errno> last_error() { return fail(static_cast<Errno>(errno)); }
-
-[[nodiscard]] std::string with_nul(std::string_view text) { return std::string(text) + '\0'; }
 
 /// A change as strings of an `apply` request.
 [[nodiscard]] std::string encoded(const Client::Change& change) {
@@ -119,8 +118,6 @@ Result<> Client::order(std::uint32_t type, std::string_view payload, std::uint32
     return {};
 }
 
-Result<std::string> Client::read(std::string_view path) { return request(XS_READ, with_nul(path)); }
-
 Result<std::optional<std::string>> Client::find(std::string_view path) {
     auto value = read(path);
     if (value) return std::move(*value);
@@ -156,22 +153,10 @@ Result<std::string> Client::long_list(std::string_view path) {
     }
 }
 
-Result<> Client::write(std::string_view path, std::string_view value) {
-    return order(XS_WRITE, with_nul(path).append(value));
-}
-Result<> Client::remove(std::string_view path) { return order(XS_RM, with_nul(path)); }
-Result<> Client::watch(std::string_view path, std::string_view token) {
-    return order(XS_WATCH, with_nul(path) + with_nul(token));
-}
-Result<> Client::unwatch(std::string_view path, std::string_view token) {
-    return order(XS_UNWATCH, with_nul(path) + with_nul(token));
-}
-
 Result<> Client::introduce(DomId domain, std::uint64_t frame, EvtchnPort port) {
     return order(XS_INTRODUCE, with_nul(std::to_string(domain.raw())) + with_nul(std::to_string(frame)) +
                                    with_nul(std::to_string(port.raw())));
 }
-Result<> Client::release(DomId domain) { return order(XS_RELEASE, with_nul(std::to_string(domain.raw()))); }
 
 Result<> Client::apply(const std::vector<Change>& changes) {
     TRY_ASSIGN(requests, pack(changes));

@@ -2,13 +2,9 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <deque>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
 
+#include "base/error.hpp"
 #include "base/fd.hpp"
 #include "lib/ids.hpp"
 #include "store/wire.hpp"
@@ -25,16 +21,22 @@ public:
     /// The default one is below STREAK_ROOT, if the environment has it. ENOENT, ECONNREFUSED: no store is running.
     [[nodiscard]] static Result<Client> connect(const char* socket = default_socket);
 
-    [[nodiscard]] Result<std::string> read(std::string_view path);
+    [[nodiscard]] Result<std::string> read(std::string_view path) { return request(XS_READ, with_nul(path)); }
     /// A node that may be absent.
     [[nodiscard]] Result<std::optional<std::string>> find(std::string_view path);
     [[nodiscard]] Result<std::vector<std::string>> list(std::string_view path);
-    [[nodiscard]] Result<> write(std::string_view path, std::string_view value);
-    [[nodiscard]] Result<> remove(std::string_view path);
-    [[nodiscard]] Result<> watch(std::string_view path, std::string_view token);
-    [[nodiscard]] Result<> unwatch(std::string_view path, std::string_view token);
+    [[nodiscard]] Result<> write(std::string_view path, std::string_view value) {
+        return order(XS_WRITE, with_nul(path).append(value));
+    }
+    [[nodiscard]] Result<> remove(std::string_view path) { return order(XS_RM, with_nul(path)); }
+    [[nodiscard]] Result<> watch(std::string_view path, std::string_view token) {
+        return order(XS_WATCH, with_nul(path) + with_nul(token));
+    }
+    [[nodiscard]] Result<> unwatch(std::string_view path, std::string_view token) {
+        return order(XS_UNWATCH, with_nul(path) + with_nul(token));
+    }
     [[nodiscard]] Result<> introduce(DomId domain, std::uint64_t frame, EvtchnPort port);
-    [[nodiscard]] Result<> release(DomId domain);
+    [[nodiscard]] Result<> release(DomId domain) { return order(XS_RELEASE, with_nul(std::to_string(domain.raw()))); }
 
     /// Many changes in one message (or a few, in one transaction, when they are longer than one), all or none: Streak's
     /// own CONTROL request `apply` (docs/store.md).

@@ -11,11 +11,6 @@ namespace {
 
 constexpr std::string_view help = "apply CHANGE...\nhelp\nquota\nstats [DOMAIN]\n";
 
-constexpr std::array<std::string_view, XS_TYPE_COUNT> type_names = {
-    "control",   "directory",     "read",        "get-permissions", "watch", "unwatch",       "start",           "end",
-    "introduce", "release",       "domain-path", "write",           "make",  "remove",        "set-permissions", "",
-    "",          "is-introduced", "resume",      "set-target",      "",      "reset-watches", "directory-part"};
-
 void add_line(std::string& text, std::string_view name, std::size_t value) {
     text.append(name).append(1, ' ').append(std::to_string(value)).append(1, '\n');
 }
@@ -42,27 +37,8 @@ void add_line(std::string& text, std::string_view name, std::size_t value) {
     return operations;
 }
 
-} // namespace
-
-Service::Reply Service::control(Request& r) {
-    TRY_ASSIGN(words, split_strings(r.message.payload));
-    if (!r.caller().privileged) return fail(Errno::EACCES);
-    if (words.empty()) return fail(Errno::EINVAL);
-    r.strings = words;
-    if (words[0] == "apply") return control_apply(r);
-    if (words[0] == "help") return with_nul(help);
-    if (words[0] == "quota") return control_quota(r);
-    if (words[0] == "stats") return control_stats(r);
-    return fail(Errno::EINVAL);
-}
-
-Service::Reply Service::control_apply(Request& r) {
-    TRY_ASSIGN(operations, parse_changes(std::span(r.strings).subspan(1), r.caller().id));
-    return apply(r, operations);
-}
-
-Service::Reply Service::control_quota(Request&) {
-    const Quota& q = environment_.quota;
+/// The limits of a domain.
+[[nodiscard]] std::string report(const Quota& q) {
     std::string text;
     add_line(text, "nodes", q.nodes);
     add_line(text, "node-size", q.node_bytes);
@@ -71,15 +47,31 @@ Service::Reply Service::control_quota(Request&) {
     add_line(text, "transactions", q.transactions);
     add_line(text, "transaction-size", q.transaction_bytes);
     add_line(text, "output", q.output_bytes);
-    return with_nul(text);
+    return text;
+}
+
+} // namespace
+
+Service::Reply Service::Request::control() {
+    TRY_ASSIGN(words, split_strings(message.payload));
+    if (!caller().privileged) return fail(Errno::EACCES);
+    if (words.empty()) return fail(Errno::EINVAL);
+    if (words[0] == "apply") {
+        TRY_ASSIGN(operations, parse_changes(std::span(words).subspan(1), caller().id));
+        return apply(operations);
+    }
+    if (words[0] == "help") return with_nul(help);
+    if (words[0] == "quota") return with_nul(report(service.environment_.quota));
+    if (words[0] == "stats") return service.stats(words);
+    return fail(Errno::EINVAL);
 }
 
 /// Counts of the whole store, then a line for each domain from the one that is named on, as many as fit.
-Service::Reply Service::control_stats(Request& r) {
+Service::Reply Service::stats(std::span<const std::string_view> words) const {
     std::string text;
     SessionId from = 0;
-    if (r.strings.size() > 1) {
-        TRY_ASSIGN(first, number<std::uint16_t>(r.strings[1]));
+    if (words.size() > 1) {
+        TRY_ASSIGN(first, number<std::uint16_t>(words[1]));
         from = first;
     } else {
         std::size_t watches = 0, transactions = 0;
@@ -89,7 +81,8 @@ Service::Reply Service::control_stats(Request& r) {
         add_line(text, "watches", watches);
         add_line(text, "transactions", transactions);
         for (std::size_t type = 0; type < requests_.size(); ++type)
-            if (requests_[type] != 0) add_line(text, "requests " + std::string(type_names[type]), requests_[type]);
+            if (requests_[type] != 0)
+                add_line(text, "requests " + std::string(Request::types[type].name), requests_[type]);
         for (const auto& [quota, count] : refusals_) add_line(text, "refusals " + quota, count);
     }
     for (auto it = sessions_.lower_bound(from); it != sessions_.end() && it->second->of_domain(); ++it) {

@@ -32,11 +32,6 @@ struct Ancestor {
     return node;
 }
 
-[[nodiscard]] Result<> check_size(const Caller& who, const Environment& environment, const Operation& op) {
-    if (environment.within(who, "node-size", op.path.size() + op.value.size(), environment.quota.node_bytes)) return {};
-    return fail(Errno::ENOSPC);
-}
-
 /// Makes a node and all that are missing above it; they inherit permissions, and belong to who makes them.
 [[nodiscard]] Result<> create(Tree& tree, const Caller& who, const Environment& environment, const Operation& op,
                               std::vector<Change>& changes) {
@@ -56,7 +51,8 @@ struct Ancestor {
 
 [[nodiscard]] Result<> write(Tree& tree, const Caller& who, const Environment& environment, const Operation& op,
                              std::vector<Change>& changes) {
-    TRY(check_size(who, environment, op));
+    if (!environment.within(who, "node-size", op.path.size() + op.value.size(), environment.quota.node_bytes))
+        return fail(Errno::ENOSPC);
     const NodeRef node = tree.find(op.path);
     if (!node) return create(tree, who, environment, op, changes);
     if (!node->permissions.may_write(who)) return fail(Errno::EACCES);
@@ -94,13 +90,9 @@ struct Ancestor {
 
 } // namespace
 
-Result<NodeRef> read_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads) {
-    if (reads) reads->note(&Reads::contents, path);
-    return find_with(tree, who, path, &Permissions::may_read);
-}
-
-Result<NodeRef> list_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads) {
-    if (reads) reads->note(&Reads::listings, path);
+Result<NodeRef> read_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads,
+                          Reads::Paths Reads::* what) {
+    if (reads) reads->note(what, path);
     return find_with(tree, who, path, &Permissions::may_read);
 }
 

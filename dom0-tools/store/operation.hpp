@@ -48,11 +48,12 @@ struct Change {
 
 /// What a transaction looked at: a change of these by others is a conflict.
 struct Reads {
-    std::set<std::string, std::less<>> contents; ///< values, permissions, and that a node is absent
-    std::set<std::string, std::less<>> listings;
+    using Paths = std::set<std::string, std::less<>>;
+    Paths contents; ///< values, permissions, and that a node is absent
+    Paths listings;
     std::size_t bytes = 0; ///< about how much memory they take
 
-    void note(std::set<std::string, std::less<>> Reads::* which, std::string_view path) {
+    void note(Paths Reads::* which, std::string_view path) {
         if ((this->*which).emplace(path).second) bytes += 2 * sizeof(std::string) + path.size();
     }
 };
@@ -72,10 +73,9 @@ struct Operation {
     return 512 * nodes + 2 * (operation.path.size() + operation.value.size());
 }
 
-/// A node that the caller may read. ENOENT, EACCES. `reads` (if any) notes what was looked at.
-[[nodiscard]] Result<NodeRef> read_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads);
-/// The same for its list of children.
-[[nodiscard]] Result<NodeRef> list_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads);
+/// A node that the caller may read. ENOENT, EACCES. `reads` (if any) notes `what` of it was looked at.
+[[nodiscard]] Result<NodeRef> read_node(const Tree& tree, const Caller& who, std::string_view path, Reads* reads,
+                                        Reads::Paths Reads::* what = &Reads::contents);
 
 /// Does it, and adds what changed. EACCES, EPERM (another owner), ENOENT, EINVAL (the root), ENOSPC (a quota).
 [[nodiscard]] Result<> apply(Tree& tree, const Caller& who, const Environment& environment, const Operation& operation,

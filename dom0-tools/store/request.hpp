@@ -12,14 +12,15 @@ template <class Number> [[nodiscard]] Result<Number> number(std::string_view tex
     return n ? Result<Number>(*n) : fail(Errno::EINVAL);
 }
 
-[[nodiscard]] inline std::string with_nul(std::string_view text) {
-    std::string s;
-    s.reserve(text.size() + 1);
-    return s.append(text) += '\0';
-}
-
-/// A request on its way through a handler.
+/// A request on its way through its handler.
 struct Service::Request {
+    struct Type {
+        std::string_view name; ///< in reports; empty: no request
+        Reply (Handlers::*handle)() = nullptr;
+    };
+    static const std::array<Type, XS_TYPE_COUNT> types;
+
+    Service& service;
     Session& session;
     const Message& message;
     Transaction* transaction = nullptr;
@@ -28,7 +29,6 @@ struct Service::Request {
     std::string path{};                      ///< absolute form of the first string
 
     [[nodiscard]] const Caller& caller() const { return session.caller; }
-    [[nodiscard]] Reads* reads() const { return transaction ? &transaction->reads() : nullptr; }
     [[nodiscard]] Result<> parse_strings(std::size_t count) {
         TRY_ASSIGN(parts, split_strings(message.payload));
         strings = parts;
@@ -51,8 +51,10 @@ struct Service::Request {
         TRY_ASSIGN(id, number<std::uint16_t>(strings.front()));
         return id < first_reserved_id.raw() ? Result<DomId>(DomId(id)) : fail(Errno::EINVAL);
     }
+    /// Makes all changes or none.
+    [[nodiscard]] Reply apply(const std::vector<Operation>& operations);
+    /// XS_CONTROL: for tools of the control domain (control.cpp).
+    [[nodiscard]] Reply control();
 };
-
-inline constexpr char ok[] = "OK"; ///< with its NUL
 
 } // namespace streak::store

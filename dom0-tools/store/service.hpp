@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -48,9 +49,9 @@ public:
     Service(Domains& domains, Environment environment);
 
     /// A socket's session.
-    Session& open(const Caller& caller);
+    Session& open(const Caller& caller) { return add(++last_session_, caller); }
     /// The session of a domain's ring.
-    Session& open_domain(const Caller& caller);
+    Session& open_domain(const Caller& caller) { return add(caller.id.raw(), caller); }
     void close(SessionId id);
     [[nodiscard]] Session* session(SessionId id);
     [[nodiscard]] const std::map<SessionId, std::unique_ptr<Session>>& sessions() const { return sessions_; }
@@ -58,7 +59,7 @@ public:
     /// Answers one request; the reply and the events it causes are in the sessions' outputs.
     void handle(Session& session, const Message& request);
     /// Sessions that were given something to send since the last call; each is named once.
-    [[nodiscard]] std::vector<SessionId> take_woken();
+    [[nodiscard]] std::vector<SessionId> take_woken() { return std::exchange(woken_, {}); }
     /// Watches and transactions of a session end, its output stays.
     void reset(Session& session);
 
@@ -80,42 +81,15 @@ public:
 
 private:
     struct Request;
+    struct Handlers;
     using Reply = Result<std::string>;
-    using Handler = Reply (Service::*)(Request&);
-    [[nodiscard]] static Handler handler_of(std::uint32_t type);
-
-    [[nodiscard]] Reply directory(Request& r);
-    [[nodiscard]] Reply directory_part(Request& r);
-    [[nodiscard]] Reply read(Request& r);
-    [[nodiscard]] Reply get_permissions(Request& r);
-    [[nodiscard]] Reply set_permissions(Request& r);
-    [[nodiscard]] Reply write(Request& r);
-    [[nodiscard]] Reply make(Request& r);
-    [[nodiscard]] Reply remove(Request& r);
-    [[nodiscard]] Reply watch(Request& r);
-    [[nodiscard]] Reply unwatch(Request& r);
-    [[nodiscard]] Reply reset_watches(Request& r);
-    [[nodiscard]] Reply start_transaction(Request& r);
-    [[nodiscard]] Reply end_transaction(Request& r);
-    [[nodiscard]] Reply introduce(Request& r);
-    [[nodiscard]] Reply release(Request& r);
-    [[nodiscard]] Reply resume(Request& r);
-    [[nodiscard]] Reply set_target(Request& r);
-    [[nodiscard]] Reply is_introduced(Request& r);
-    [[nodiscard]] Reply domain_path(Request& r);
-    [[nodiscard]] Reply control(Request& r);
-    [[nodiscard]] Reply control_apply(Request& r);
-    [[nodiscard]] Reply control_stats(Request& r);
-    [[nodiscard]] Reply control_quota(Request& r);
-
-    [[nodiscard]] Reply answer(Request& r);
     [[nodiscard]] bool has_room(const Session& session) const;
-    [[nodiscard]] Reply apply(Request& r, const std::vector<Operation>& operations);
-    [[nodiscard]] Reply set_special(Request& r, const std::string& name, const Permissions& permissions);
+    [[nodiscard]] Reply stats(std::span<const std::string_view> words) const;
     [[nodiscard]] bool may_know(const Caller& who, const Change& change) const;
     void fire(const Change& change);
     void send(Session& session, std::string message);
     void send_event(const Watch& watch, const std::string& path);
+    [[nodiscard]] Records* recorder_of(const Session& s) const { return s.of_domain() ? recorder_ : nullptr; }
     [[nodiscard]] Session& add(SessionId id, const Caller& caller);
 
     /// A domain that is gone, and when (Tree::latest_change): what is newer belongs to a domain of the same name.

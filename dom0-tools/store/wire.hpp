@@ -48,6 +48,12 @@ private:
     std::string buffer_;
 };
 
+[[nodiscard]] inline std::string with_nul(std::string_view text) {
+    std::string s;
+    s.reserve(text.size() + 1);
+    return s.append(text) += '\0';
+}
+
 /// The strings of a payload, each of which ends in NUL. EINVAL: the last one does not.
 [[nodiscard]] Result<std::vector<std::string_view>> split_strings(std::string_view payload);
 

@@ -18,8 +18,8 @@ FUZZ_SRCS_api_request = $(UNIT_PURE) $(wildcard tests/unit/fake_port*.cpp)
 FUZZ_SRCS_kernel := $(filter-out %/decoder_shims.cpp, $(wildcard hypervisor/loader/*.cpp)) $(patsubst %,dom0-tools/base/%.cpp,error io) \
                     $(patsubst %,dom0-tools/builder/%.cpp,kernel kernel_file load_errors page_tables start_plan)
 FUZZ_SRCS_config_xml := $(wildcard dom0-tools/config/*.cpp dom0-tools/base/*.cpp)
-FUZZ_SRCS_store_wire := $(patsubst %,dom0-tools/store/%.cpp,control journal operation path permissions ring service \
-                          state_file store transaction tree watches wire) dom0-tools/base/error.cpp
+FUZZ_SRCS_store_wire := $(patsubst %,dom0-tools/store/%.cpp,control journal operation path permissions requests ring \
+                          service state_file store transaction tree watches wire) dom0-tools/base/error.cpp
 FUZZ_SRCS_store_ring := $(FUZZ_SRCS_store_wire)
 
 # ---- Replay: g++ and the unit tests' objects
