@@ -80,18 +80,16 @@ void put(Tree& tree, std::string_view path, std::string_view value, const Permis
     return true;
 }
 
-[[nodiscard]] bool replay_released(Reader& in, SavedState& state) {
-    const auto id = in.domain();
-    state.watches.remove_all(id);
-    return state.domains.erase(id) == 1;
-}
-
 /// What concerns the connection of a domain that is known.
 [[nodiscard]] bool replay_domain(Kind kind, Reader& in, SavedState& state) {
     const auto found = state.domains.find(in.domain());
     if (found == state.domains.end()) return false;
     SavedDomain& d = found->second;
     switch (kind) {
+    case Kind::released:
+        state.watches.remove_all(found->first);
+        state.domains.erase(found);
+        return true;
     case Kind::transaction_start: return d.transactions.insert(in.number<std::uint32_t>()).second;
     case Kind::transaction_end: return d.transactions.erase(in.number<std::uint32_t>()) == 1;
     case Kind::output: d.output.emplace_back(in.string()); return true;
@@ -125,7 +123,6 @@ void put(Tree& tree, std::string_view path, std::string_view value, const Permis
     case Kind::watch:
     case Kind::unwatch: return replay_watch(kind, in, state);
     case Kind::introduced: return replay_introduced(in, state);
-    case Kind::released: return replay_released(in, state);
     case Kind::grave: state.graves.insert(in.domain()); return true;
     case Kind::swept: state.graves.clear(); return true;
     default: return replay_domain(kind, in, state);
@@ -185,10 +182,7 @@ Replayed replay(std::string_view log, SavedState& state) {
         if (check_sum(records) != header[1]) break;
         Reader in(records);
         while (!in.done())
-            if (!replay_record(in, state) || !in.good()) {
-                r.corrupt = true;
-                return r;
-            }
+            if (!replay_record(in, state) || !in.good()) return {.bytes = r.bytes, .corrupt = true};
         r.bytes = std::min(log.size(), r.bytes + frame_bytes(records.size()));
     }
     r.corrupt = log.substr(r.bytes).find_first_not_of('\0') != log.npos;

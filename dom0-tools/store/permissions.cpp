@@ -37,19 +37,15 @@ std::string Permissions::to_wire() const {
 }
 
 void Permissions::forget(DomId domain) {
-    entries_.erase(
-        std::remove_if(entries_.begin() + 1, entries_.end(), [&](const Entry& e) { return e.domain == domain; }),
-        entries_.end());
+    const auto gone = std::ranges::remove(entries_.begin() + 1, entries_.end(), domain, &Entry::domain);
+    entries_.erase(gone.begin(), gone.end());
 }
 
 bool Permissions::may(const Caller& who, Right wanted) const {
     if (who.privileged || owner() == who.id || owner() == who.target) return true;
-    Right right = entries_.front().right;
-    for (std::size_t i = 1; i < entries_.size(); ++i)
-        if (entries_[i].domain == who.id || entries_[i].domain == who.target) {
-            right = entries_[i].right;
-            break;
-        }
+    const auto named = [&](const Entry& e) { return e.domain == who.id || e.domain == who.target; };
+    const auto own = std::find_if(entries_.begin() + 1, entries_.end(), named);
+    const Right right = own != entries_.end() ? own->right : entries_.front().right;
     return right == wanted || right == Right::both;
 }
 

@@ -24,17 +24,13 @@ std::string RefusalLog::refused(DomId domain, std::string_view quota, std::size_
 
 std::vector<std::string> RefusalLog::due(Time now) {
     std::vector<std::string> lines;
-    for (auto it = entries_.begin(); it != entries_.end();) {
-        const auto& [of, entry] = *it;
-        if (now - entry.since < together) {
-            ++it;
-            continue;
-        }
-        if (entry.more != 0)
-            lines.push_back(line(of.first, of.second, entry.value) + ", " + std::to_string(entry.more) +
-                            " more like it");
-        it = entries_.erase(it);
-    }
+    std::erase_if(entries_, [&](const auto& item) {
+        const auto& [of, entry] = item;
+        if (now - entry.since < together) return false;
+        const std::string more = ", " + std::to_string(entry.more) + " more like it";
+        if (entry.more != 0) lines.push_back(line(of.first, of.second, entry.value) + more);
+        return true;
+    });
     return lines;
 }
 

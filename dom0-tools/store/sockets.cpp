@@ -54,7 +54,6 @@ void Sockets::accept() {
     if (!socket) return; // it has gone again, or there are too many: it stays in the queue
     const SessionId id = store_.service().open({.id = dom0_id, .privileged = true}).id;
     Client& client = *(clients_[id] = std::make_unique<Client>(Client{std::move(socket), id}));
-    client.waits_for = EPOLLIN;
     client.source = base::on_ready(loop_, client.socket.get(), EPOLLIN,
                                    [this, &client](std::uint32_t events) { on_event(client, events); });
     if (!client.source) return drop(client);

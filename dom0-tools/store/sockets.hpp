@@ -31,7 +31,7 @@ private:
         SessionId session;
         MessageReader reader{};
         base::EventSource source{};
-        std::uint32_t waits_for = 0; ///< epoll's events
+        std::uint32_t waits_for = EPOLLIN; ///< epoll's events
     };
 
     void accept();

@@ -12,13 +12,12 @@
 
 namespace streak::store {
 
+using base::last_error;
+
 namespace {
 
 constexpr char magic[16] = "STREAK-STORE 1\n"; // with its version
 constexpr std::size_t smallest = 1 << 20;
-
-[[nodiscard]] std::unexpected<Errno> last_error() { return fail(static_cast<Errno>(errno)); }
-
 } // namespace
 
 Result<std::string> StateFile::read() const {

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <string>
-#include <string_view>
-
+#include "base/error.hpp"
 #include "base/fd.hpp"
-#include "lib/errno.hpp"
 
 namespace streak::store {
 

@@ -18,10 +18,6 @@ constexpr unsigned commits_per_try = 1000;
 
 [[nodiscard]] std::string name(DomId domain) { return "domain " + std::to_string(domain.raw()); }
 
-[[nodiscard]] Caller caller_of(DomId domain, const SavedDomain& saved) {
-    return {.id = domain, .privileged = domain == dom0_id, .target = saved.target};
-}
-
 } // namespace
 
 Store::Store(Machine& machine, const Environment& environment, const std::string& state_file, Log log)
@@ -128,10 +124,9 @@ void Store::begin_file() {
 /// Sessions that were given something: domains are served, sockets told of.
 void Store::wake() {
     for (const SessionId id : service_.take_woken()) {
-        const auto found =
-            id < first_socket_session ? connections_.find(static_cast<std::uint16_t>(id)) : connections_.end();
-        if (found != connections_.end()) schedule(DomId(found->first), found->second);
-        else if (id >= first_socket_session) woken_sockets_.push_back(id);
+        const auto found = connections_.find(static_cast<std::uint16_t>(id));
+        if (id >= first_socket_session) woken_sockets_.push_back(id);
+        else if (found != connections_.end()) schedule(DomId(found->first), found->second);
     }
 }
 
@@ -150,7 +145,7 @@ void Store::add(DomId domain, std::unique_ptr<Link> link, const SavedDomain& sav
     c.saved.output.clear();
     c.saved.transactions.clear();
     c.ring = Ring(c.link->page(), saved.request_at, saved.response_at);
-    service_.open_domain(caller_of(domain, saved));
+    service_.open_domain({.id = domain, .privileged = domain == dom0_id, .target = saved.target});
 }
 
 void Store::remove(DomId domain) {

@@ -27,6 +27,12 @@ void change(NodeRef& at, std::string_view rest, const NodeRef& leaf) {
 
 } // namespace
 
+const NodeRef* find_below(const NodeRef& node, std::string_view rest) {
+    const NodeRef* at = &node;
+    while (at && !rest.empty()) at = (*at)->children.find(take_part(rest));
+    return at;
+}
+
 Tree::Tree() : root_(std::make_shared<Node>(Node{"", Permissions(DomId(0)), {}, 0, 0})) {
     count(root_->permissions, 1);
 }
@@ -34,13 +40,8 @@ Tree::Tree() : root_(std::make_shared<Node>(Node{"", Permissions(DomId(0)), {}, 
 std::uint64_t Tree::latest_change() { return last_change; }
 
 NodeRef Tree::find(std::string_view path) const {
-    const NodeRef* node = &root_;
-    if (path == "/") return root_;
-    while (!path.empty()) {
-        node = (*node)->children.find(take_part(path));
-        if (!node) return nullptr;
-    }
-    return *node;
+    const NodeRef* const found = find_below(root_, path == "/" ? "" : path);
+    return found ? *found : nullptr;
 }
 
 void Tree::put(std::string_view path, std::string value, const Permissions& permissions) {

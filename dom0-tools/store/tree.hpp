@@ -24,6 +24,9 @@ struct Node {
     std::uint64_t listing = 0; ///< number of the change that last added or removed a child
 };
 
+/// The node at `rest`, such as `/a/b`, below one, or nullptr; at nothing it is itself.
+[[nodiscard]] const NodeRef* find_below(const NodeRef& node, std::string_view rest);
+
 /// All nodes. A copy is a snapshot and costs nothing. No permissions are looked at and nothing is refused here:
 /// operation.hpp does that.
 class Tree {

@@ -37,14 +37,4 @@ std::size_t Watches::count(SessionId session) const {
     return found == counts_.end() ? 0 : found->second;
 }
 
-bool Watches::had(const Node& node, std::string_view rest) {
-    const Node* at = &node;
-    while (!rest.empty()) {
-        const NodeRef* child = at->children.find(take_part(rest));
-        if (!child) return false;
-        at = child->get();
-    }
-    return true;
-}
-
 } // namespace streak::store

@@ -42,7 +42,7 @@ public:
         // A node that went with one above it is known to those that waited for that very node.
         const std::string below = change.path + "/";
         for (auto it = by_path_.lower_bound(below); it != by_path_.end() && it->first.starts_with(below); ++it)
-            if (had(*change.node, std::string_view(it->first).substr(change.path.size())))
+            if (find_below(change.node, std::string_view(it->first).substr(change.path.size())))
                 for (const Watch& watch : it->second) fire(watch, it->first);
     }
     /// `visit(path, watch)`
@@ -56,7 +56,6 @@ private:
         if (const auto found = by_path_.find(at); found != by_path_.end())
             for (const Watch& watch : found->second) fire(watch, path);
     }
-    [[nodiscard]] static bool had(const Node& node, std::string_view rest);
 
     std::map<std::string, std::vector<Watch>, std::less<>> by_path_;
     std::map<SessionId, std::size_t> counts_;
