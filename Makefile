@@ -239,7 +239,7 @@ install: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## into DESTDIR: image
 .PHONY: test
 test: $(hv_image) $(dom0_tools) $(OUT)/unit-tests  ## every test below, one after the other
 	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz cli guests \
-	    $(if $(filter xen,$(HV)),,debug) system $(if $(filter xen,$(HV)),,image) bochs
+	    $(if $(filter xen,$(HV)),,bench debug) system $(if $(filter xen,$(HV)),,image) bochs
 
 .PHONY: test-checks
 test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook and its test
@@ -284,6 +284,14 @@ test-debug: guests $(hv_image) $(dom0_tools)  ## gdb's commands on small PV kern
 .PHONY: bench
 bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side
 	@OUT=$(OUT) $(PYTHON) tests/bench/run.py
+
+.PHONY: test-bench
+test-bench: guests $(hv_image)  ## no operation takes 10 % more instructions than in tests/bench/baseline.json
+	@OUT=$(OUT) $(PYTHON) tests/bench/run.py --short
+
+.PHONY: bench-baseline
+bench-baseline: guests $(hv_image)  ## make today's counts that baseline
+	@OUT=$(OUT) $(PYTHON) tests/bench/run.py --update
 
 .PHONY: conformance
 conformance:  ## docs/conformance.md: the ABI's operations with their handlers, hooks and tests

@@ -8,6 +8,7 @@
 
 #include "tests/guests/bench/fast_entry.hpp"
 
+#include "tests/guests/lib/boot.hpp"
 #include "tests/guests/lib/cpu.hpp"
 #include "tests/guests/lib/events.hpp"
 #include "tests/guests/lib/grants.hpp"
@@ -45,6 +46,37 @@ void bench_calls() {
     bench("sched_yield", [] { check(sched_op(SCHEDOP_yield)); });
     bench("set_timer_op", [] { check(set_timer(1ull << 45)); });
     check(set_timer(0));
+}
+
+/// Short calls, each of another kind.
+void bench_short_calls() {
+    bench("vcpu_is_up", [] { check(vcpu_op(VCPUOP_is_up, 0) - 1); });
+    bench("maximum_ram_page", [] { check(memory_op(XENMEM_maximum_ram_page, nullptr) <= 0); });
+    bench("set_segment_base", [] { check(hypercall(__HYPERVISOR_set_segment_base, SEGBASE_FS, 0)); });
+    bench("fpu_taskswitch", [] { check(hypercall(__HYPERVISOR_fpu_taskswitch, 0)); });
+    bench("get_debugreg", [] { check(hypercall(__HYPERVISOR_get_debugreg, 7) == 0); });
+    bench("tlb_flush_local", [] { check(mmuext(MMUEXT_TLB_FLUSH_LOCAL)); });
+    bench("invlpg_local", [] { check(mmuext(MMUEXT_INVLPG_LOCAL, 0x7f0000001000)); });
+    bench("stack_switch", [] { check(hypercall(__HYPERVISOR_stack_switch, FLAT_KERNEL_SS, trap_stack_end)); });
+}
+
+void bench_ports() {
+    const long port = bind_ipi(0);
+    if (port <= 0) error("no event channel");
+    mask_port(static_cast<u32>(port));
+    bench("evtchn_status", [port] {
+        long result = 0;
+        status(static_cast<u32>(port), result);
+        check(result);
+    });
+    bench("evtchn_send_masked", [port] { check(send(static_cast<u32>(port))); });
+    bench("evtchn_alloc_close", [] {
+        const long fresh = alloc_unbound();
+        check(fresh <= 0);
+        check(close_port(static_cast<u32>(fresh)));
+    });
+    clear_port(static_cast<u32>(port)); // the next one gets its number
+    check(close_port(static_cast<u32>(port)));
 }
 
 void bench_event() {
@@ -277,6 +309,8 @@ void bench_domains() {
 GUEST("bench") {
     init_user();
     bench_calls();
+    bench_short_calls();
+    bench_ports();
     bench_event();
     bench_fault();
     bench_user();
