@@ -190,8 +190,8 @@ private:
         refused("affinity-to-nothing", hypervisor_.set_affinity(id_, 1, {}), Errno::EINVAL);
         refused("affinity-of-nobody", hypervisor_.affinity(id_, 2, 1), Errno::ESRCH);
         check("set-share", hypervisor_.set_share(id_, {.weight = 512, .cap = 50}));
-        const auto share = share(hypervisor_, id_);
-        verdict("share", share && share->weight == 512 && share->cap == 50);
+        const auto shares = share(hypervisor_, id_);
+        verdict("share", shares && shares->weight == 512 && shares->cap == 50);
         const auto offline = hypervisor_.vcpu_info(id_, 0);
         verdict("vcpu-info", offline && !offline->online && !offline->running);
         refused("vcpu-info-of-nobody", hypervisor_.vcpu_info(id_, 2), Errno::EINVAL);
