@@ -67,7 +67,7 @@ void start_interrupts(const acpi::Madt& madt, bool want_x2apic) {
 
 void start_clock() {
     clock::References references;
-    if (tables.hpet) references.hpet = static_cast<volatile u32*>(mm::map_mmio(Maddr(tables.hpet->address), page_size));
+    if (tables.hpet) references.hpet = static_cast<volatile u32*>(mm::map_mmio(Maddr(*tables.hpet), page_size));
     if (tables.fadt && tables.fadt->pm_timer.space == acpi::Register::Space::io)
         references.pm_timer_port = static_cast<u16>(tables.fadt->pm_timer.address);
     clock::init(references);

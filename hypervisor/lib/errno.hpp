@@ -4,6 +4,8 @@
 #include <atomic>
 #include <expected>
 
+#include "lib/try.hpp"
+
 // Parts of the standard library include the C library's <errno.h>, whose macros carry the names of the
 // enumerators below; its include guard keeps them from coming back.
 #undef EPERM
@@ -72,17 +74,3 @@ template <class T = void> using Result = std::expected<T, Errno>;
 [[nodiscard]] constexpr std::unexpected<Errno> fail(Errno error) { return std::unexpected(error); }
 
 } // namespace streak
-
-/// Leaves the function with the error of the expression, when it has one.
-#define TRY(...)                                                                                                       \
-    do {                                                                                                               \
-        if (auto try_result_ = (__VA_ARGS__); !try_result_) [[unlikely]]                                               \
-            return std::unexpected(try_result_.error());                                                               \
-    } while (0)
-
-/// `variable` becomes the value of the expression, or the function is left with its error.
-#define TRY_ASSIGN(variable, ...)                                                                                      \
-    auto variable##_result_ = (__VA_ARGS__);                                                                           \
-    if (!variable##_result_) [[unlikely]]                                                                              \
-        return std::unexpected(variable##_result_.error());                                                            \
-    auto& variable = *variable##_result_

@@ -8,7 +8,7 @@ namespace streak::loader::acpi {
 namespace {
 
 constexpr std::uint32_t largest_table = 16u << 20;
-constexpr std::size_t rsdp_v1_bytes = 20;
+constexpr std::size_t rsdp_v1_bytes = 20, rsdp_bytes = 36;
 constexpr std::string_view rsdp_signature = "RSD PTR ";
 
 bool has_signature(Bytes data, std::string_view signature) {
@@ -43,12 +43,13 @@ struct Root {
 
 LoadResult<Root> read_root(Bytes bytes) {
     if (!has_signature(bytes, rsdp_signature)) return refuse(LoadErrc::not_found, "RSDP");
-    const auto rsdp = read_at<RawRsdp>(slice(bytes, 0, rsdp_v1_bytes).value_or(Bytes{}), 0);
-    if (!rsdp) return refuse(LoadErrc::bad_table, "RSDP length", rsdp_v1_bytes, bytes.size());
+    if (bytes.size() < rsdp_v1_bytes) return refuse(LoadErrc::bad_table, "RSDP length", rsdp_v1_bytes, bytes.size());
     if (!checksum_ok(bytes.first(rsdp_v1_bytes))) return refuse(LoadErrc::bad_checksum, "RSDP");
-    const auto extended = read_at<RawRsdpExtension>(bytes, rsdp_v1_bytes);
-    if (rsdp->revision >= 2 && extended && extended->xsdt != 0) return Root{extended->xsdt, 8};
-    return Root{rsdp->rsdt, 4};
+    constexpr std::uint64_t revision_at = 15, rsdt_at = 16, xsdt_at = 24; // 5.2.5.3
+    const auto revision = read_at<std::uint8_t>(bytes, revision_at).value_or(0);
+    const auto xsdt = read_at<std::uint64_t>(bytes.size() >= rsdp_bytes ? bytes : Bytes{}, xsdt_at).value_or(0);
+    if (revision >= 2 && xsdt != 0) return Root{xsdt, 8};
+    return Root{read_at<std::uint32_t>(bytes, rsdt_at).value_or(0), 4};
 }
 
 void read_mcfg(Bytes table, Tables& tables) {
@@ -114,16 +115,13 @@ LoadResult<std::uint64_t> find_rsdp(PhysicalMemory memory) {
 }
 
 LoadResult<> read_tables(Bytes rsdp, PhysicalMemory memory, Tables& tables) {
-    const auto root = read_root(rsdp);
-    if (!root) return std::unexpected(root.error());
-    const auto mapped = map_table(root->address, memory);
-    if (!mapped) return std::unexpected(mapped.error());
-
+    TRY_ASSIGN(root, read_root(rsdp));
+    TRY_ASSIGN(mapped, map_table(root.address, memory));
     // The next call of `memory` may take the mapping away, so the addresses are copied first.
     Bounded<std::uint64_t, max_tables> addresses;
-    for (std::uint64_t at = sizeof(RawHeader); slice(*mapped, at, root->entry_bytes); at += root->entry_bytes)
-        addresses.push(root->entry_bytes == 8 ? read_at<std::uint64_t>(*mapped, at).value_or(0)
-                                              : read_at<std::uint32_t>(*mapped, at).value_or(0));
+    for (std::uint64_t at = sizeof(RawHeader); slice(mapped, at, root.entry_bytes); at += root.entry_bytes)
+        addresses.push(root.entry_bytes == 8 ? read_at<std::uint64_t>(mapped, at).value_or(0)
+                                             : read_at<std::uint32_t>(mapped, at).value_or(0));
     for (const auto address : addresses) add_table(address, memory, tables);
     read_s5(memory, tables);
     return {};

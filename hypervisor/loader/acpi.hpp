@@ -71,10 +71,6 @@ struct Fadt {
     [[nodiscard]] bool has_reset() const { return (flags >> 10 & 1) != 0 && reset.address != 0; }
 };
 
-struct Hpet {
-    std::uint64_t address = 0;
-};
-
 struct McfgEntry { ///< PCI configuration space in memory
     std::uint64_t address;
     std::uint16_t segment;
@@ -100,7 +96,7 @@ struct Tables {
     std::size_t damaged = 0;                   ///< tables with bad length or check sum
     std::optional<Madt> madt;
     std::optional<Fadt> fadt;
-    std::optional<Hpet> hpet;
+    std::optional<std::uint64_t> hpet; ///< its registers' address
     Bounded<McfgEntry, 8> mcfg;
     std::optional<SleepType> s5; ///< from the DSDT, else an SSDT
 };
@@ -118,7 +114,7 @@ struct Tables {
 // Single tables, whole (with header, check sum verified by the caller).
 [[nodiscard]] LoadResult<> parse_madt(Bytes table, Madt& madt);
 [[nodiscard]] LoadResult<Fadt> parse_fadt(Bytes table);
-[[nodiscard]] LoadResult<Hpet> parse_hpet(Bytes table);
+[[nodiscard]] LoadResult<std::uint64_t> parse_hpet(Bytes table);
 
 /// Finds `Name (_S5, Package ...)` in AML by its bytes.
 [[nodiscard]] std::optional<SleepType> find_s5(Bytes aml);

@@ -7,33 +7,10 @@
 // Layouts of the ACPI tables as firmware writes them (ACPI 6.4, section 5.2).
 namespace streak::loader::acpi {
 
-struct [[gnu::packed]] RawRsdp {
-    std::array<char, 8> signature;
-    std::uint8_t checksum;
-    std::array<char, 6> oem;
-    std::uint8_t revision;
-    std::uint32_t rsdt;
-};
-static_assert(sizeof(RawRsdp) == 20);
-
-struct [[gnu::packed]] RawRsdpExtension {
-    std::uint32_t length;
-    std::uint64_t xsdt;
-    std::uint8_t checksum;
-    std::array<std::uint8_t, 3> reserved;
-};
-static_assert(sizeof(RawRsdp) + sizeof(RawRsdpExtension) == 36);
-
 struct [[gnu::packed]] RawHeader {
     std::array<char, 4> signature;
     std::uint32_t length;
-    std::uint8_t revision;
-    std::uint8_t checksum;
-    std::array<char, 6> oem;
-    std::array<char, 8> oem_table;
-    std::uint32_t oem_revision;
-    std::uint32_t creator;
-    std::uint32_t creator_revision;
+    std::array<std::uint8_t, 28> revision_and_creator;
 };
 static_assert(sizeof(RawHeader) == 36);
 

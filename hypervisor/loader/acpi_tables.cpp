@@ -10,40 +10,21 @@ template <class T> T field(Bytes table, std::uint64_t offset) { return read_at<T
 
 // --- MADT (5.2.12) -------------------------------------------------------------------------------
 
-enum MadtType : std::uint8_t {
-    madt_lapic = 0,
-    madt_ioapic = 1,
-    madt_override = 2,
-    madt_lapic_address = 5,
-    madt_x2apic = 9
-};
+constexpr std::uint8_t madt_lapic = 0, madt_ioapic = 1, madt_override = 2, madt_lapic_address = 5, madt_x2apic = 9;
 
 LocalApic local_apic(std::uint32_t uid, std::uint32_t id, std::uint32_t flags) { return {uid, id, (flags & 1) != 0}; }
 
-/// One entry; a short one reads as zeros past its end and is dropped by the length check before.
+/// One entry; a short one is dropped.
 void take_entry(Bytes entry, Madt& madt) {
     const auto u8 = [&](std::uint64_t at) { return field<std::uint8_t>(entry, at); };
     const auto u16 = [&](std::uint64_t at) { return field<std::uint16_t>(entry, at); };
     const auto u32 = [&](std::uint64_t at) { return field<std::uint32_t>(entry, at); };
-    const auto holds = [&](std::size_t bytes) { return entry.size() >= bytes; };
-    switch (u8(0)) {
-    case madt_lapic:
-        if (holds(8)) madt.cpus.push(local_apic(u8(2), u8(3), u32(4)));
-        return;
-    case madt_x2apic:
-        if (holds(16)) madt.cpus.push(local_apic(u32(12), u32(4), u32(8)));
-        return;
-    case madt_ioapic:
-        if (holds(12)) madt.ioapics.push(IoApic{u8(2), u32(4), u32(8)});
-        return;
-    case madt_override:
-        if (holds(10)) madt.overrides.push(SourceOverride{u8(3), u32(4), IntiFlags{u16(8)}});
-        return;
-    case madt_lapic_address:
-        if (holds(12)) madt.lapic_address = field<std::uint64_t>(entry, 4);
-        return;
-    default: return;
-    }
+    const auto is = [&](std::uint8_t type, std::size_t bytes) { return u8(0) == type && entry.size() >= bytes; };
+    if (is(madt_lapic, 8)) madt.cpus.push(local_apic(u8(2), u8(3), u32(4)));
+    else if (is(madt_x2apic, 16)) madt.cpus.push(local_apic(u32(12), u32(4), u32(8)));
+    else if (is(madt_ioapic, 12)) madt.ioapics.push(IoApic{u8(2), u32(4), u32(8)});
+    else if (is(madt_override, 10)) madt.overrides.push(SourceOverride{u8(3), u32(4), IntiFlags{u16(8)}});
+    else if (is(madt_lapic_address, 12)) madt.lapic_address = field<std::uint64_t>(entry, 4);
 }
 
 // --- FADT (5.2.9) --------------------------------------------------------------------------------
@@ -62,55 +43,27 @@ Register either(Bytes table, std::uint64_t extended_at, std::uint64_t port_at, s
 
 // --- \_S5 ----------------------------------------------------------------------------------------
 
+// (The codes of zero and one are their values.)
 constexpr std::uint8_t aml_zero = 0x00, aml_one = 0x01, aml_name = 0x08, aml_byte = 0x0A, aml_word = 0x0B,
                        aml_dword = 0x0C, aml_package = 0x12, aml_root = '\\';
 
-/// Reads AML values front to back; fails for good at the first one it doesn't know.
-class AmlReader {
-public:
-    AmlReader(Bytes aml, std::size_t at) : aml_(aml), at_(at) {}
-
-    std::optional<std::uint8_t> byte() { return read_at<std::uint8_t>(aml_, at_++); }
-
-    /// A constant integer (20.2.3); only the low byte matters for a sleep type.
-    std::optional<std::uint8_t> integer() {
-        const auto code = byte();
-        if (!code) return std::nullopt;
-        switch (*code) {
-        case aml_zero: return std::uint8_t{0};
-        case aml_one: return std::uint8_t{1};
-        case aml_byte: return low_byte_of(1);
-        case aml_word: return low_byte_of(2);
-        case aml_dword: return low_byte_of(4);
-        default: return std::nullopt;
-        }
-    }
-
-    /// PkgLength (20.2.4): the two top bits of the first byte tell how many follow.
-    bool skip_package_length() {
-        const auto lead = byte();
-        at_ += lead.value_or(0) >> 6;
-        return lead.has_value();
-    }
-
-private:
-    std::optional<std::uint8_t> low_byte_of(std::size_t bytes) {
-        const auto value = read_at<std::uint8_t>(aml_, at_);
-        at_ += bytes;
-        return value;
-    }
-
-    Bytes aml_;
-    std::size_t at_;
-};
-
 std::optional<SleepType> read_s5_package(Bytes aml, std::size_t at) {
-    AmlReader reader(aml, at);
-    if (reader.byte() != aml_package || !reader.skip_package_length()) return std::nullopt;
-    const auto elements = reader.byte();
+    const auto byte = [&] { return read_at<std::uint8_t>(aml, at++); };
+    // A constant integer (20.2.3); only the low byte matters for a sleep type.
+    const auto integer = [&]() -> std::optional<std::uint8_t> {
+        const auto code = byte();
+        if (code == aml_zero || code == aml_one) return code;
+        if (code != aml_byte && code != aml_word && code != aml_dword) return std::nullopt;
+        const auto low = byte();
+        at += code == aml_word ? 1 : code == aml_dword ? 3 : 0;
+        return low;
+    };
+    if (byte() != aml_package) return std::nullopt;
+    at += byte().value_or(0) >> 6; // PkgLength (20.2.4): the two top bits tell how many bytes follow the first
+    const auto elements = byte();
     if (!elements || *elements == 0) return std::nullopt;
-    const auto pm1a = reader.integer();
-    const auto pm1b = *elements > 1 ? reader.integer() : pm1a;
+    const auto pm1a = integer();
+    const auto pm1b = *elements > 1 ? integer() : pm1a;
     if (!pm1a || !pm1b || *pm1a > 7 || *pm1b > 7) return std::nullopt;
     return SleepType{*pm1a, *pm1b};
 }
@@ -149,13 +102,13 @@ LoadResult<Fadt> parse_fadt(Bytes table) {
     return fadt;
 }
 
-LoadResult<Hpet> parse_hpet(Bytes table) {
+LoadResult<std::uint64_t> parse_hpet(Bytes table) {
     constexpr std::uint64_t register_at = 40, whole = 56; // IA-PC HPET specification 1.0a, 3.2.4
     if (table.size() < whole) return refuse(LoadErrc::bad_table, "HPET length", whole, table.size());
     const auto base = field<RawRegister>(table, register_at);
     if (Register::Space{base.space} != Register::Space::memory || base.address == 0)
         return refuse(LoadErrc::bad_table, "HPET address space", 0, base.space);
-    return Hpet{base.address};
+    return base.address;
 }
 
 std::optional<SleepType> find_s5(Bytes aml) {

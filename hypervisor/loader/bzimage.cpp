@@ -6,34 +6,27 @@ namespace streak::loader {
 namespace {
 
 // Linux setup header (Documentation/x86/boot.rst): offsets in the file.
-constexpr std::uint64_t setup_sects_at = 0x1F1;
-constexpr std::uint64_t boot_flag_at = 0x1FE;
-constexpr std::uint64_t header_magic_at = 0x202;
-constexpr std::uint64_t version_at = 0x206;
-constexpr std::uint64_t payload_offset_at = 0x248;
-constexpr std::uint64_t payload_length_at = 0x24C;
+constexpr std::uint64_t setup_sects_at = 0x1F1, boot_flag_at = 0x1FE, header_magic_at = 0x202, version_at = 0x206,
+                        payload_offset_at = 0x248, payload_length_at = 0x24C;
 constexpr std::uint32_t header_magic = 0x53726448; // "HdrS"
 constexpr std::uint16_t boot_flag = 0xAA55;
 constexpr std::uint16_t first_version_with_payload = 0x208;
 constexpr std::uint64_t sector = 512;
 constexpr std::uint64_t size_word = 4; // bytes, little endian, after every payload but gzip's own
 
-struct Magic {
+struct Known {
     Format format;
-    std::string_view bytes;
+    std::string_view name, magic;
 };
-
 using namespace std::string_view_literals;
-constexpr Magic magics[] = {{Format::elf, "\x7F"
-                                          "ELF"sv},
-                            {Format::gzip, "\x1F\x8B"sv},
-                            {Format::xz, "\xFD"
-                                         "7zXZ\0"sv},
-                            {Format::zstd, "\x28\xB5\x2F\xFD"sv},
-                            {Format::lz4, "\x02\x21\x4C\x18"sv}, // legacy frame
-                            {Format::lzo, "\x89LZO\0\r\n\x1A\n"sv},
-                            {Format::lzma, "\x5D\0\0"sv},
-                            {Format::bzip2, "BZh"sv}};
+constexpr Known known[] = {{Format::elf, "ELF", "\x7F\x45LF"},
+                           {Format::gzip, "gzip", "\x1F\x8B"},
+                           {Format::xz, "xz", "\xFD\x37zXZ\0"sv},
+                           {Format::zstd, "zstd", "\x28\xB5\x2F\xFD"},
+                           {Format::lz4, "lz4", "\x02\x21\x4C\x18"}, // legacy frame
+                           {Format::lzo, "lzo", "\x89LZO\0\r\n\x1A\n"sv},
+                           {Format::lzma, "lzma", "\x5D\0\0"sv},
+                           {Format::bzip2, "bzip2", "BZh"}};
 
 bool is_bzimage(Bytes file) {
     return read_at<std::uint16_t>(file, boot_flag_at) == boot_flag &&
@@ -71,34 +64,23 @@ LoadResult<KernelPayload> with_size(Format format, Bytes data) {
 } // namespace
 
 std::string_view name_of(Format format) {
-    switch (format) {
-    case Format::unknown: break;
-    case Format::elf: return "ELF";
-    case Format::gzip: return "gzip";
-    case Format::xz: return "xz";
-    case Format::zstd: return "zstd";
-    case Format::lz4: return "lz4";
-    case Format::lzo: return "lzo";
-    case Format::lzma: return "lzma";
-    case Format::bzip2: return "bzip2";
-    }
-    return "unknown";
+    const auto* const found = std::ranges::find(known, format, &Known::format);
+    return found != std::end(known) ? found->name : "unknown";
 }
 
 Format detect_format(Bytes data) {
-    for (const auto& magic : magics) {
-        const auto start = slice(data, 0, magic.bytes.size());
-        if (start && std::string_view(reinterpret_cast<const char*>(start->data()), start->size()) == magic.bytes)
-            return magic.format;
+    for (const Known& each : known) {
+        const auto start = slice(data, 0, each.magic.size());
+        if (start && std::string_view(reinterpret_cast<const char*>(start->data()), start->size()) == each.magic)
+            return each.format;
     }
     return Format::unknown;
 }
 
 LoadResult<KernelPayload> find_payload(Bytes file) {
     if (is_bzimage(file)) {
-        const auto payload = bzimage_payload(file);
-        if (!payload) return std::unexpected(payload.error());
-        return with_size(detect_format(*payload), *payload);
+        TRY_ASSIGN(payload, bzimage_payload(file));
+        return with_size(detect_format(payload), payload);
     }
     const auto format = detect_format(file);
     // Bare files: a kernel hook writes LZ4 with the size behind it, as a kernel's build does.

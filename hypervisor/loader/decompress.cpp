@@ -4,9 +4,7 @@
 #include <lzma.h>
 #include <zlib.h>
 
-#include "loader/lz4_block.hpp"
-#include "loader/lzop.hpp"
-#include "loader/zstd.hpp"
+#include "loader/decoders.hpp"
 
 namespace streak::loader {
 

@@ -26,16 +26,17 @@ bool walk_notes(Bytes table, FunctionRef<bool(const ElfNote&)> visit) {
 }
 
 LoadResult<> check_identity(const Elf64_Ehdr& header) {
-    if (header.e_ident[EI_CLASS] != ELFCLASS64)
-        return refuse(LoadErrc::wrong_elf_kind, "ELF class", ELFCLASS64, header.e_ident[EI_CLASS]);
-    if (header.e_ident[EI_DATA] != ELFDATA2LSB)
-        return refuse(LoadErrc::wrong_elf_kind, "ELF byte order", ELFDATA2LSB, header.e_ident[EI_DATA]);
-    if (header.e_machine != EM_X86_64)
-        return refuse(LoadErrc::wrong_elf_kind, "ELF machine", EM_X86_64, header.e_machine);
-    if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
-        return refuse(LoadErrc::wrong_elf_kind, "ELF type", ET_EXEC, header.e_type);
-    if (header.e_phentsize != sizeof(Elf64_Phdr))
-        return refuse(LoadErrc::wrong_elf_kind, "ELF program header size", sizeof(Elf64_Phdr), header.e_phentsize);
+    const Elf64_Half loadable = header.e_type == ET_DYN ? ET_DYN : ET_EXEC;
+    const struct {
+        std::string_view item;
+        std::uint64_t wanted, found;
+    } checks[] = {{"ELF class", ELFCLASS64, header.e_ident[EI_CLASS]},
+                  {"ELF byte order", ELFDATA2LSB, header.e_ident[EI_DATA]},
+                  {"ELF machine", EM_X86_64, header.e_machine},
+                  {"ELF type", loadable, header.e_type},
+                  {"ELF program header size", sizeof(Elf64_Phdr), header.e_phentsize}};
+    for (const auto& [item, wanted, found] : checks)
+        if (found != wanted) return refuse(LoadErrc::wrong_elf_kind, item, wanted, found);
     return {};
 }
 
@@ -61,7 +62,7 @@ LoadResult<ElfImage> ElfImage::parse(Bytes file) {
         return refuse(LoadErrc::not_elf, "ELF magic", 0x464C457F, read_at<std::uint32_t>(file, 0).value_or(0));
     const auto header = read_at<Elf64_Ehdr>(file, 0);
     if (!header) return refuse(LoadErrc::truncated, "ELF header", sizeof(Elf64_Ehdr), file.size());
-    if (auto checked = check_identity(*header); !checked) return std::unexpected(checked.error());
+    TRY(check_identity(*header));
 
     const std::uint64_t headers_size = std::uint64_t{header->e_phnum} * sizeof(Elf64_Phdr);
     const auto headers = slice(file, header->e_phoff, headers_size);
@@ -73,7 +74,7 @@ LoadResult<ElfImage> ElfImage::parse(Bytes file) {
     image.program_headers_ = *headers;
     for (std::size_t i = 0; const auto program = image.program_header(i); ++i) {
         if (program->p_type != PT_LOAD || program->p_memsz == 0) continue;
-        if (auto checked = check_segment(file, *program); !checked) return std::unexpected(checked.error());
+        TRY(check_segment(file, *program));
         ++image.segments_;
     }
     if (image.segments_ == 0) return refuse(LoadErrc::no_segments, "PT_LOAD", 1, 0);

@@ -7,39 +7,37 @@ namespace streak::loader {
 
 namespace {
 
-struct FeatureName {
-    std::string_view name;
-    unsigned bit;
-};
-
-#define FEATURE(name)                                                                                                  \
-    FeatureName { #name, XENFEAT_##name }
-constexpr FeatureName feature_names[] = {FEATURE(writable_page_tables),
-                                         FEATURE(writable_descriptor_tables),
-                                         FEATURE(auto_translated_physmap),
-                                         FEATURE(supervisor_mode_kernel),
-                                         FEATURE(pae_pgdir_above_4gb),
-                                         FEATURE(mmu_pt_update_preserve_ad),
-                                         FEATURE(highmem_assist),
-                                         FEATURE(gnttab_map_avail_bits),
-                                         FEATURE(hvm_callback_vector),
-                                         FEATURE(hvm_safe_pvclock),
-                                         FEATURE(hvm_pirqs),
-                                         FEATURE(dom0),
-                                         FEATURE(memory_op_vnode_supported),
-                                         FEATURE(ARM_SMCCC_supported),
-                                         FEATURE(linux_rsdp_unrestricted),
-                                         FEATURE(not_direct_mapped),
-                                         FEATURE(direct_mapped)};
-#undef FEATURE
+/// By number, XENFEAT_*.
+constexpr std::string_view feature_names[] = {"writable_page_tables",
+                                              "writable_descriptor_tables",
+                                              "auto_translated_physmap",
+                                              "supervisor_mode_kernel",
+                                              "pae_pgdir_above_4gb",
+                                              "mmu_pt_update_preserve_ad",
+                                              "highmem_assist",
+                                              "gnttab_map_avail_bits",
+                                              "hvm_callback_vector",
+                                              "hvm_safe_pvclock",
+                                              "hvm_pirqs",
+                                              "dom0",
+                                              "",
+                                              "memory_op_vnode_supported",
+                                              "ARM_SMCCC_supported",
+                                              "linux_rsdp_unrestricted",
+                                              "not_direct_mapped",
+                                              "direct_mapped"};
+static_assert(feature_names[XENFEAT_writable_page_tables] == "writable_page_tables" &&
+              feature_names[XENFEAT_gnttab_map_avail_bits] == "gnttab_map_avail_bits" &&
+              feature_names[XENFEAT_dom0] == "dom0" && feature_names[XENFEAT_direct_mapped] == "direct_mapped");
 
 void read_feature(std::string_view word, XenNotes& notes) {
     const bool required = word.starts_with('!');
     if (required) word.remove_prefix(1);
-    for (const auto& feature : feature_names) {
-        if (feature.name != word) continue;
-        notes.supported |= 1ull << feature.bit;
-        if (required) notes.required |= 1ull << feature.bit;
+    const auto* const known = std::ranges::find(feature_names, word);
+    if (known != std::end(feature_names) && !word.empty()) {
+        const std::uint64_t bit = 1ull << (known - feature_names);
+        notes.supported |= bit;
+        if (required) notes.required |= bit;
         return;
     }
     if (!required || word.empty()) return;
@@ -70,10 +68,9 @@ std::string_view text(const ElfNote& note) {
 
 /// Stores the number of a note into `to` (an optional or a flag).
 template <class To> LoadResult<> take_number(const ElfNote& note, std::string_view item, To& to) {
-    const auto value = number(note, item);
-    if (!value) return std::unexpected(value.error());
-    if constexpr (std::is_same_v<To, bool>) to = *value != 0;
-    else to = *value;
+    TRY_ASSIGN(value, number(note, item));
+    if constexpr (std::is_same_v<To, bool>) to = value != 0;
+    else to = value;
     return {};
 }
 
@@ -93,9 +90,8 @@ LoadResult<> take_note(const ElfNote& note, XenNotes& notes) {
     case XEN_ELFNOTE_LOADER: notes.loader = text(note); return {};
     case XEN_ELFNOTE_FEATURES: read_features(text(note), notes); return {};
     case XEN_ELFNOTE_SUPPORTED_FEATURES: {
-        const auto bits = number(note, "SUPPORTED_FEATURES");
-        if (!bits) return std::unexpected(bits.error());
-        notes.supported |= *bits;
+        TRY_ASSIGN(bits, number(note, "SUPPORTED_FEATURES"));
+        notes.supported |= bits;
         notes.has_supported_features = true;
         return {};
     }
@@ -170,7 +166,7 @@ LoadResult<XenNotes> read_xen_notes(const ElfImage& image) {
     };
     image.for_each_note(NoteSource::segments, take);
     if (!found) image.for_each_note(NoteSource::sections, take);
-    if (!state) return std::unexpected(state.error());
+    TRY(state);
     if (!found && image.has_section("__xen_guest"))
         return refuse_text(LoadErrc::legacy_notes, "notes", "ELF notes of owner Xen", "section __xen_guest");
     if (!found) return refuse_text(LoadErrc::no_xen_notes, "notes", "ELF notes of owner Xen", "none");
@@ -178,17 +174,14 @@ LoadResult<XenNotes> read_xen_notes(const ElfImage& image) {
 }
 
 LoadResult<PvKernel> read_pv_kernel(Bytes file, StartAs start_as) {
-    auto image = ElfImage::parse(file);
-    if (!image) return std::unexpected(image.error());
-    auto notes = read_xen_notes(*image);
-    if (!notes) return std::unexpected(notes.error());
-    if (auto checked = check_values(*notes, start_as); !checked) return std::unexpected(checked.error());
-
-    PvKernel kernel{{*notes, notes->virt_base.value_or(0), notes->paddr_offset.value_or(0),
-                     notes->entry.value_or(image->entry()), 0, 0},
-                    *image};
-    if (auto found = find_extent(kernel); !found) return std::unexpected(found.error());
-    if (auto checked = check_addresses(kernel); !checked) return std::unexpected(checked.error());
+    TRY_ASSIGN(image, ElfImage::parse(file));
+    TRY_ASSIGN(notes, read_xen_notes(image));
+    TRY(check_values(notes, start_as));
+    PvKernel kernel{
+        {notes, notes.virt_base.value_or(0), notes.paddr_offset.value_or(0), notes.entry.value_or(image.entry()), 0, 0},
+        image};
+    TRY(find_extent(kernel));
+    TRY(check_addresses(kernel));
     return kernel;
 }
 

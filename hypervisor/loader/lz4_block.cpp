@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "loader/lz4_block.hpp"
+#include "loader/decoders.hpp"
 
 #include "loader/copy.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "loader/lzop.hpp"
+#include "loader/decoders.hpp"
 
 #include <lzo/lzo1x.h>
 #include <zlib.h>

@@ -5,18 +5,9 @@ namespace streak::loader {
 
 namespace {
 
-enum Tag : std::uint32_t { // Multiboot2 specification 2.0, 3.6.x
-    tag_end = 0,
-    tag_command_line = 1,
-    tag_module = 3,
-    tag_memory_map = 6,
-    tag_framebuffer = 8,
-    tag_efi64_system_table = 12,
-    tag_acpi_old = 14,
-    tag_acpi_new = 15,
-    tag_efi_memory_map = 17
-};
-
+// Multiboot2 specification 2.0, 3.6.x
+constexpr std::uint32_t tag_end = 0, tag_command_line = 1, tag_module = 3, tag_memory_map = 6, tag_framebuffer = 8,
+                        tag_efi64_system_table = 12, tag_acpi_old = 14, tag_acpi_new = 15, tag_efi_memory_map = 17;
 constexpr std::uint32_t header_bytes = 8; // of the information, and of every tag
 constexpr std::uint32_t largest_info = 16u << 20;
 
@@ -47,10 +38,9 @@ LoadResult<std::uint32_t> boot_info_size(Bytes start) {
 }
 
 LoadResult<BootInfo> BootInfo::parse(Bytes info) {
-    const auto size = boot_info_size(info);
-    if (!size) return std::unexpected(size.error());
-    if (*size > info.size()) return refuse(LoadErrc::bad_boot_info, "total size", info.size(), *size);
-    const Bytes all = info.first(*size);
+    TRY_ASSIGN(size, boot_info_size(info));
+    if (size > info.size()) return refuse(LoadErrc::bad_boot_info, "total size", info.size(), size);
+    const Bytes all = info.first(size);
 
     BootInfo result;
     // Every step is at least a header long, so this ends after total size / 8 tags.
@@ -61,8 +51,7 @@ LoadResult<BootInfo> BootInfo::parse(Bytes info) {
         const auto whole = slice(all, at, tag->size);
         if (tag->size < sizeof(TagHeader) || !whole)
             return refuse(LoadErrc::bad_boot_info, "tag size", all.size() - at, tag->size);
-        if (auto taken = result.take_tag(tag->type, whole->subspan(sizeof(TagHeader))); !taken)
-            return std::unexpected(taken.error());
+        TRY(result.take_tag(tag->type, whole->subspan(sizeof(TagHeader))));
         at += (std::uint64_t{tag->size} + 7) & ~7ull;
     }
 }

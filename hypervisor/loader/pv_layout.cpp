@@ -139,7 +139,7 @@ LoadResult<PvLayout> plan_layout(const PvStart& kernel, const LayoutRequest& req
     layout.stack_top = layout.stack.end();
 
     place_unmapped(layout, kernel, request);
-    if (auto checked = check_fit(layout, kernel, request); !checked) return std::unexpected(checked.error());
+    TRY(check_fit(layout, kernel, request));
     layout.mod_start = layout.initrd_by_pfn ? layout.initrd.pfn.raw() : layout.initrd.address;
     return layout;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "loader/zstd.hpp"
+#include "loader/decoders.hpp"
 
 #include <bit>
 #include <new>
@@ -125,19 +125,200 @@ std::unexpected<LoadError> cut(std::string_view item) { return refuse(LoadErrc::
 /// Decodes one frame after the other; what one frame leaves is forgotten before the next.
 class Decoder {
 public:
-    LoadResult<std::size_t> frame(Reader& in, std::span<std::byte> out);
+    /// One frame behind its magic number (RFC 8878 3.1.1).
+    LoadResult<std::size_t> frame(Reader& in, std::span<std::byte> out) {
+        constexpr unsigned dictionary_bytes[] = {0, 1, 2, 4}, size_bytes[] = {0, 2, 4, 8};
+        const auto flags = in.number(1);
+        if (!flags) return cut("zstd frame");
+        const bool single = *flags & 0x20, checked = *flags & 4;
+        const unsigned size_field = *flags >> 6 == 0 && single ? 1 : size_bytes[*flags >> 6];
+        if (*flags & 8) return damaged("zstd frame", 0, *flags);
+        const auto window = in.number(single ? 0 : 1), dictionary = in.number(dictionary_bytes[*flags & 3]);
+        const auto field = in.number(size_field);
+        if (!window || !dictionary || !field) return cut("zstd frame");
+        if (*dictionary != 0) return refuse(LoadErrc::unsupported_compression, "zstd dictionary", 0, *dictionary);
+        const std::uint64_t size = *field + (size_field == 2 ? 256 : 0);
+        if (size > out.size()) return refuse(LoadErrc::output_too_small, "zstd", out.size(), size);
+
+        out_ = out;
+        written_ = 0;
+        recent_[0] = 1, recent_[1] = 4, recent_[2] = 8;
+        have_huffman_ = have_[0] = have_[1] = have_[2] = false;
+        TRY(blocks(in));
+        if (size_field != 0 && written_ != size) return damaged("zstd size", size, written_);
+        const auto stored = in.number(checked ? 4 : 0);
+        if (!stored) return cut("zstd check sum");
+        const auto sum = checked ? static_cast<std::uint32_t>(Xxh64::of(out.first(written_))) : 0;
+        if (sum != *stored) return damaged("zstd check sum", *stored, sum);
+        return written_;
+    }
 
 private:
-    LoadResult<> blocks(Reader& in);
-    LoadResult<> compressed_block(Bytes in);
-    LoadResult<> read_literals(Reader& in);
-    LoadResult<> coded_literals(Reader& in, unsigned kind, unsigned size_format);
-    LoadResult<> sequences(Reader& in, unsigned count);
-    bool read_codes(Reader& in, Kind kind, unsigned mode);
-    bool sequence(std::size_t literals, std::size_t distance, std::size_t match);
-    std::size_t distance(std::uint64_t value, bool no_literals);
-    LoadResult<> room_for(std::size_t bytes) const;
-    bool append_literals(std::size_t bytes);
+    LoadResult<> room_for(std::size_t bytes) const {
+        if (bytes > out_.size() - written_)
+            return refuse(LoadErrc::output_too_small, "zstd", out_.size(), written_ + bytes);
+        return {};
+    }
+
+    LoadResult<> coded_literals(Reader& in, unsigned kind, unsigned size_format) {
+        constexpr unsigned size_bits[] = {10, 10, 14, 18}, header_bytes[] = {3, 3, 4, 5};
+        const auto header = in.number(header_bytes[size_format]);
+        if (!header) return cut("zstd literals");
+        const unsigned width = size_bits[size_format];
+        literal_count_ = *header >> 4 & ((1u << width) - 1);
+        auto body = in.take(*header >> (4 + width) & ((1u << width) - 1));
+        if (!body || literal_count_ > max_block) return damaged("zstd literals", max_block, literal_count_);
+        if (kind == 2) {
+            const auto table = huffman_.read(*body, scratch_);
+            have_huffman_ = table.has_value();
+            body = body->subspan(table.value_or(0));
+        }
+        if (!have_huffman_) return damaged("zstd Huffman table");
+        if (!huffman_.decode(*body, size_format == 0 ? 1 : 4, std::span(literals_).first(literal_count_)))
+            return damaged("zstd literals");
+        return {};
+    }
+
+    /// The literals section (RFC 8878 3.1.1.3.1), into `literals_`.
+    LoadResult<> read_literals(Reader& in) {
+        const auto first = read_at<std::uint8_t>(in.rest(), 0);
+        if (!first) return cut("zstd literals");
+        const unsigned kind = *first & 3, size_format = *first >> 2 & 3;
+        literals_used_ = 0;
+        if (kind >= 2) return coded_literals(in, kind, size_format);
+        constexpr unsigned header_bytes[] = {1, 2, 1, 3};
+        const auto header = in.number(header_bytes[size_format]);
+        if (!header) return cut("zstd literals");
+        literal_count_ = *header >> (size_format % 2 == 0 ? 3 : 4);
+        const auto body = in.take(kind == 0 ? literal_count_ : 1);
+        if (!body || literal_count_ > max_block) return damaged("zstd literals", max_block, literal_count_);
+        if (kind == 0) std::copy(body->begin(), body->end(), literals_);
+        else std::fill_n(literals_, literal_count_, body->front());
+        return {};
+    }
+
+    bool read_codes(Reader& in, Kind kind, unsigned mode) {
+        enum : unsigned { predefined, single, described, repeated };
+        const CodeKind& known = code_kinds[kind];
+        FseTable& table = fse_[kind];
+        if (mode == repeated) return have_[kind];
+        have_[kind] = true;
+        if (mode == predefined) {
+            table.log = known.default_log;
+            table.build(known.default_counts);
+        } else if (mode == single) {
+            const auto symbol = in.number(1);
+            if (!symbol || *symbol >= known.symbols) return have_[kind] = false;
+            table.build_single(static_cast<std::uint8_t>(*symbol));
+        } else {
+            const auto bytes = table.read(in.rest(), known.log_limit, known.symbols);
+            have_[kind] = bytes && in.take(*bytes);
+        }
+        return have_[kind];
+    }
+
+    /// The distance that an offset's value stands for: one to three are those used last (RFC 8878 3.1.1.5).
+    std::size_t distance(std::uint64_t value, bool no_literals) {
+        const std::uint64_t which = value + (no_literals && value <= 3) - 1;
+        if (value <= 3 && which == 0) return recent_[0];
+        const std::size_t found = value > 3 ? value - 3 : which == 3 ? recent_[0] - 1 : recent_[which];
+        if (value > 3 || which != 1) recent_[2] = recent_[1];
+        recent_[1] = recent_[0];
+        return recent_[0] = found;
+    }
+
+    bool append_literals(std::size_t bytes) {
+        if (bytes > literal_count_ - literals_used_) return false;
+        const std::byte* const from = literals_ + literals_used_;
+        if (out_.size() - written_ >= bytes + slack) copy_eights(out_.data() + written_, from, bytes);
+        else std::copy_n(from, bytes, out_.data() + written_);
+        literals_used_ += bytes;
+        written_ += bytes;
+        return true;
+    }
+
+    bool sequence(std::size_t literals, std::size_t distance, std::size_t match) {
+        if (!append_literals(literals) || distance - 1 >= written_) return false;
+        copy_match(out_.data() + written_, distance, match, out_.size() - written_ >= match + slack);
+        written_ += match;
+        return true;
+    }
+
+    LoadResult<> sequences(Reader& in, unsigned count) {
+        const auto modes = in.number(1);
+        if (!modes || *modes % 4 != 0) return damaged("zstd sequence codes");
+        for (const Kind kind : {literal_length, offset_code, match_length})
+            if (!read_codes(in, kind, *modes >> (6 - 2 * kind) & 3)) return damaged("zstd sequence codes");
+        BackwardBits bits;
+        if (!bits.open(in.rest())) return damaged("zstd sequences");
+        const FseTable::State* now[kinds];
+        for (const Kind kind : {literal_length, offset_code, match_length})
+            now[kind] = &fse_[kind].state[bits.take(fse_[kind].log)];
+        for (; count != 0; --count) {
+            const LengthCode literals = literal_codes[now[literal_length]->symbol];
+            const LengthCode match = match_codes[now[match_length]->symbol];
+            const unsigned offset_bits = now[offset_code]->symbol;
+            bits.refill();
+            const std::uint64_t offset = (1ull << offset_bits) + bits.take(offset_bits);
+            const std::size_t match_bytes = match.base + bits.take(match.extra);
+            bits.refill();
+            const std::size_t literal_bytes = literals.base + bits.take(literals.extra);
+            if (count != 1)
+                for (const Kind kind : {literal_length, match_length, offset_code})
+                    now[kind] = &fse_[kind].state[now[kind]->next + bits.take(now[kind]->bits)];
+            TRY(room_for(literal_bytes + match_bytes));
+            if (!sequence(literal_bytes, distance(offset, literal_bytes == 0), match_bytes))
+                return damaged("zstd sequence", written_, recent_[0]);
+        }
+        if (bits.left() != 0) return damaged("zstd sequences");
+        return {};
+    }
+
+    LoadResult<> compressed_block(Bytes block) {
+        Reader in(block);
+        TRY(read_literals(in));
+        auto count = in.number(1);
+        if (count && *count >= 128) {
+            const bool longest = *count == 255;
+            const auto more = in.number(longest ? 2 : 1);
+            if (more) *count = longest ? *more + 0x7F00 : ((*count - 128) << 8) + *more;
+            if (!more) count.reset();
+        }
+        if (!count) return cut("zstd sequences");
+        if (*count != 0) {
+            TRY(sequences(in, static_cast<unsigned>(*count)));
+        } else if (!in.rest().empty()) {
+            return damaged("zstd block", 0, in.rest().size());
+        }
+        const std::size_t last = literal_count_ - literals_used_;
+        TRY(room_for(last));
+        append_literals(last);
+        return {};
+    }
+
+    LoadResult<> blocks(Reader& in) {
+        enum : unsigned { raw, repeated, compressed };
+        for (bool last = false; !last;) {
+            const auto header = in.number(3);
+            if (!header) return cut("zstd block");
+            last = *header & 1;
+            const unsigned kind = *header >> 1 & 3;
+            const std::size_t size = *header >> 3, before = written_;
+            if (kind > compressed || size > max_block) return damaged("zstd block", max_block, size);
+            const auto body = in.take(kind == repeated ? 1 : size);
+            if (!body) return cut("zstd block");
+            if (kind == compressed) {
+                TRY(compressed_block(*body));
+                if (written_ - before > max_block) return damaged("zstd block", max_block, written_ - before);
+                continue;
+            }
+            TRY(room_for(size));
+            if (kind == raw) std::copy(body->begin(), body->end(), out_.data() + written_);
+            else std::fill_n(out_.data() + written_, size, body->front());
+            written_ += size;
+        }
+        return {};
+    }
 
     std::span<std::byte> out_{};
     std::size_t written_ = 0;
@@ -148,200 +329,6 @@ private:
     HuffmanTable huffman_;
     std::byte literals_[max_block + slack];
 };
-
-LoadResult<> Decoder::room_for(std::size_t bytes) const {
-    if (bytes > out_.size() - written_)
-        return refuse(LoadErrc::output_too_small, "zstd", out_.size(), written_ + bytes);
-    return {};
-}
-
-LoadResult<> Decoder::coded_literals(Reader& in, unsigned kind, unsigned size_format) {
-    constexpr unsigned size_bits[] = {10, 10, 14, 18}, header_bytes[] = {3, 3, 4, 5};
-    const auto header = in.number(header_bytes[size_format]);
-    if (!header) return cut("zstd literals");
-    const unsigned width = size_bits[size_format];
-    literal_count_ = *header >> 4 & ((1u << width) - 1);
-    auto body = in.take(*header >> (4 + width) & ((1u << width) - 1));
-    if (!body || literal_count_ > max_block) return damaged("zstd literals", max_block, literal_count_);
-    if (kind == 2) {
-        const auto table = huffman_.read(*body, scratch_);
-        have_huffman_ = table.has_value();
-        body = body->subspan(table.value_or(0));
-    }
-    if (!have_huffman_) return damaged("zstd Huffman table");
-    if (!huffman_.decode(*body, size_format == 0 ? 1 : 4, std::span(literals_).first(literal_count_)))
-        return damaged("zstd literals");
-    return {};
-}
-
-/// The literals section (RFC 8878 3.1.1.3.1), into `literals_`.
-LoadResult<> Decoder::read_literals(Reader& in) {
-    const auto first = read_at<std::uint8_t>(in.rest(), 0);
-    if (!first) return cut("zstd literals");
-    const unsigned kind = *first & 3, size_format = *first >> 2 & 3;
-    literals_used_ = 0;
-    if (kind >= 2) return coded_literals(in, kind, size_format);
-    constexpr unsigned header_bytes[] = {1, 2, 1, 3};
-    const auto header = in.number(header_bytes[size_format]);
-    if (!header) return cut("zstd literals");
-    literal_count_ = *header >> (size_format % 2 == 0 ? 3 : 4);
-    const auto body = in.take(kind == 0 ? literal_count_ : 1);
-    if (!body || literal_count_ > max_block) return damaged("zstd literals", max_block, literal_count_);
-    if (kind == 0) std::copy(body->begin(), body->end(), literals_);
-    else std::fill_n(literals_, literal_count_, body->front());
-    return {};
-}
-
-bool Decoder::read_codes(Reader& in, Kind kind, unsigned mode) {
-    enum : unsigned { predefined, single, described, repeated };
-    const CodeKind& known = code_kinds[kind];
-    FseTable& table = fse_[kind];
-    if (mode == repeated) return have_[kind];
-    have_[kind] = true;
-    if (mode == predefined) {
-        table.log = known.default_log;
-        table.build(known.default_counts);
-    } else if (mode == single) {
-        const auto symbol = in.number(1);
-        if (!symbol || *symbol >= known.symbols) return have_[kind] = false;
-        table.build_single(static_cast<std::uint8_t>(*symbol));
-    } else {
-        const auto bytes = table.read(in.rest(), known.log_limit, known.symbols);
-        have_[kind] = bytes && in.take(*bytes);
-    }
-    return have_[kind];
-}
-
-/// The distance that an offset's value stands for: one to three are those used last (RFC 8878 3.1.1.5).
-inline std::size_t Decoder::distance(std::uint64_t value, bool no_literals) {
-    const std::uint64_t which = value + (no_literals && value <= 3) - 1;
-    if (value <= 3 && which == 0) return recent_[0];
-    const std::size_t found = value > 3 ? value - 3 : which == 3 ? recent_[0] - 1 : recent_[which];
-    if (value > 3 || which != 1) recent_[2] = recent_[1];
-    recent_[1] = recent_[0];
-    return recent_[0] = found;
-}
-
-inline bool Decoder::append_literals(std::size_t bytes) {
-    if (bytes > literal_count_ - literals_used_) return false;
-    const std::byte* const from = literals_ + literals_used_;
-    if (out_.size() - written_ >= bytes + slack) copy_eights(out_.data() + written_, from, bytes);
-    else std::copy_n(from, bytes, out_.data() + written_);
-    literals_used_ += bytes;
-    written_ += bytes;
-    return true;
-}
-
-inline bool Decoder::sequence(std::size_t literals, std::size_t distance, std::size_t match) {
-    if (!append_literals(literals) || distance - 1 >= written_) return false;
-    copy_match(out_.data() + written_, distance, match, out_.size() - written_ >= match + slack);
-    written_ += match;
-    return true;
-}
-
-LoadResult<> Decoder::sequences(Reader& in, unsigned count) {
-    const auto modes = in.number(1);
-    if (!modes || *modes % 4 != 0) return damaged("zstd sequence codes");
-    for (const Kind kind : {literal_length, offset_code, match_length})
-        if (!read_codes(in, kind, *modes >> (6 - 2 * kind) & 3)) return damaged("zstd sequence codes");
-    BackwardBits bits;
-    if (!bits.open(in.rest())) return damaged("zstd sequences");
-    const FseTable::State* now[kinds];
-    for (const Kind kind : {literal_length, offset_code, match_length})
-        now[kind] = &fse_[kind].state[bits.take(fse_[kind].log)];
-    for (; count != 0; --count) {
-        const LengthCode literals = literal_codes[now[literal_length]->symbol];
-        const LengthCode match = match_codes[now[match_length]->symbol];
-        const unsigned offset_bits = now[offset_code]->symbol;
-        bits.refill();
-        const std::uint64_t offset = (1ull << offset_bits) + bits.take(offset_bits);
-        const std::size_t match_bytes = match.base + bits.take(match.extra);
-        bits.refill();
-        const std::size_t literal_bytes = literals.base + bits.take(literals.extra);
-        if (count != 1)
-            for (const Kind kind : {literal_length, match_length, offset_code})
-                now[kind] = &fse_[kind].state[now[kind]->next + bits.take(now[kind]->bits)];
-        if (const auto room = room_for(literal_bytes + match_bytes); !room) return room;
-        if (!sequence(literal_bytes, distance(offset, literal_bytes == 0), match_bytes))
-            return damaged("zstd sequence", written_, recent_[0]);
-    }
-    if (bits.left() != 0) return damaged("zstd sequences");
-    return {};
-}
-
-LoadResult<> Decoder::compressed_block(Bytes block) {
-    Reader in(block);
-    if (const auto literals = read_literals(in); !literals) return literals;
-    auto count = in.number(1);
-    if (count && *count >= 128) {
-        const bool longest = *count == 255;
-        const auto more = in.number(longest ? 2 : 1);
-        if (more) *count = longest ? *more + 0x7F00 : ((*count - 128) << 8) + *more;
-        if (!more) count.reset();
-    }
-    if (!count) return cut("zstd sequences");
-    if (*count != 0) {
-        if (const auto done = sequences(in, static_cast<unsigned>(*count)); !done) return done;
-    } else if (!in.rest().empty()) {
-        return damaged("zstd block", 0, in.rest().size());
-    }
-    const std::size_t last = literal_count_ - literals_used_;
-    if (const auto room = room_for(last); !room) return room;
-    append_literals(last);
-    return {};
-}
-
-LoadResult<> Decoder::blocks(Reader& in) {
-    enum : unsigned { raw, repeated, compressed };
-    for (bool last = false; !last;) {
-        const auto header = in.number(3);
-        if (!header) return cut("zstd block");
-        last = *header & 1;
-        const unsigned kind = *header >> 1 & 3;
-        const std::size_t size = *header >> 3, before = written_;
-        if (kind > compressed || size > max_block) return damaged("zstd block", max_block, size);
-        const auto body = in.take(kind == repeated ? 1 : size);
-        if (!body) return cut("zstd block");
-        if (kind == compressed) {
-            if (const auto done = compressed_block(*body); !done) return done;
-            if (written_ - before > max_block) return damaged("zstd block", max_block, written_ - before);
-            continue;
-        }
-        if (const auto room = room_for(size); !room) return room;
-        if (kind == raw) std::copy(body->begin(), body->end(), out_.data() + written_);
-        else std::fill_n(out_.data() + written_, size, body->front());
-        written_ += size;
-    }
-    return {};
-}
-
-/// One frame behind its magic number (RFC 8878 3.1.1).
-LoadResult<std::size_t> Decoder::frame(Reader& in, std::span<std::byte> out) {
-    constexpr unsigned dictionary_bytes[] = {0, 1, 2, 4}, size_bytes[] = {0, 2, 4, 8};
-    const auto flags = in.number(1);
-    if (!flags) return cut("zstd frame");
-    const bool single = *flags & 0x20, checked = *flags & 4;
-    const unsigned size_field = *flags >> 6 == 0 && single ? 1 : size_bytes[*flags >> 6];
-    if (*flags & 8) return damaged("zstd frame", 0, *flags);
-    const auto window = in.number(single ? 0 : 1), dictionary = in.number(dictionary_bytes[*flags & 3]);
-    const auto field = in.number(size_field);
-    if (!window || !dictionary || !field) return cut("zstd frame");
-    if (*dictionary != 0) return refuse(LoadErrc::unsupported_compression, "zstd dictionary", 0, *dictionary);
-    const std::uint64_t size = *field + (size_field == 2 ? 256 : 0);
-    if (size > out.size()) return refuse(LoadErrc::output_too_small, "zstd", out.size(), size);
-
-    out_ = out;
-    written_ = 0;
-    recent_[0] = 1, recent_[1] = 4, recent_[2] = 8;
-    have_huffman_ = have_[0] = have_[1] = have_[2] = false;
-    if (const auto done = blocks(in); !done) return std::unexpected(done.error());
-    if (size_field != 0 && written_ != size) return damaged("zstd size", size, written_);
-    const auto stored = in.number(checked ? 4 : 0);
-    if (!stored) return cut("zstd check sum");
-    const auto sum = checked ? static_cast<std::uint32_t>(Xxh64::of(out.first(written_))) : 0;
-    if (sum != *stored) return damaged("zstd check sum", *stored, sum);
-    return written_;
-}
 
 } // namespace
 
@@ -365,9 +352,8 @@ LoadResult<std::size_t> decompress_zstd(Bytes data, std::span<std::byte> out, Ar
             if (!size || !in.take(*size)) return cut("zstd skippable frame");
             continue;
         }
-        const auto done = decoder.frame(in, out.subspan(written));
-        if (!done) return done;
-        written += *done;
+        TRY_ASSIGN(bytes, decoder.frame(in, out.subspan(written)));
+        written += bytes;
     }
 }
 

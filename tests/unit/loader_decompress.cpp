@@ -6,9 +6,9 @@
 #include <iterator>
 #include <random>
 
+#include "loader/decoders.hpp"
 #include "loader/decompress.hpp"
 #include "loader/elf_notes.hpp"
-#include "loader/lz4_block.hpp"
 #include "loader_test_pack.hpp"
 
 using namespace streak::loader;

@@ -4,7 +4,7 @@
 #include <vector>
 #include <zstd.h>
 
-#include "loader/zstd.hpp"
+#include "loader/decoders.hpp"
 
 // The decoder against what libzstd packs.
 
