@@ -46,24 +46,28 @@ HV_LIBS    :=
 # What no guest waits for is built for size.
 HV_COLD := $(foreach folder,loader init console lib arch/boot,hypervisor/$(folder)/%) \
            $(patsubst %,hypervisor/arch/%.cpp,acpi clock cmos cpu descriptor efi font ioapic irq lapic machine msi \
-             panic pci percpu pic smp speculation uart vga) \
+             nmi panic pci percpu pic smp speculation uart vga) \
            $(patsubst %,hypervisor/domain/%.cpp,affinity event_ports grants lifecycle log_dirty memory_teardown pirq registry shutdown \
              vcpu_info) \
            $(patsubst %,hypervisor/mm/%.cpp,boot_memory heap host_page_table memory_map) \
            $(patsubst %,hypervisor/pv/%.cpp,context debug_registers guest_cpuid hypercall_page) \
            $(patsubst %,hypervisor/hypercall/%.cpp,callback_op console_io cpu_bitmap cpu_policy domctl domctl_context \
-             domctl_info domctl_life domctl_log domctl_sched event_channel_fifo grant_setup grant_transfer machine_check memory_op \
+             domctl_devices domctl_info domctl_life domctl_log domctl_memory domctl_sched event_channel_fifo grant_setup grant_transfer machine_check memory_op \
              memory_exchange memory_reservation physdev_op platform_info platform_op set_debugreg set_trap_table sysctl sysctl_info unsupported vcpu_op \
              vm_assist xen_version)
 HV_COLD := $(filter-out hypervisor/lib/string.cpp hypervisor/loader/lz4_block.cpp hypervisor/loader/zstd%, \
              $(filter $(HV_COLD), $(HV_SRCS)))
+
+# Instructions in the order they are written in compress better than scheduled ones.
+HV_SMALL := -Os -fno-schedule-insns2
 
 HV_INCLUDES := -Ihypervisor -I. -I$(OUT)
 PREFIX_MAP  := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(abspath $(OUT))=build
 HV_CXXFLAGS := -std=c++23 -ffreestanding -fno-exceptions -fno-rtti -mgeneral-regs-only -mno-red-zone \
                -fPIE -fvisibility=hidden -fno-stack-protector -fno-asynchronous-unwind-tables \
                -fno-threadsafe-statics -D_GLIBCXX_ASSERTIONS -fcf-protection=none -Wall -Wextra -Werror \
-               -mindirect-branch=thunk-extern -mindirect-branch-register -O2 -g -fno-omit-frame-pointer $(HV_INCLUDES) $(PREFIX_MAP) \
+               -mindirect-branch=thunk-extern -mindirect-branch-register -O2 -falign-loops=1 -falign-jumps=1 -g \
+               -fno-omit-frame-pointer $(HV_INCLUDES) $(PREFIX_MAP) \
                -include lib/library_assert.hpp
 HV_ASFLAGS  := -D__ASSEMBLY__ -g -Wa,--fatal-warnings -Wa,--noexecstack $(HV_INCLUDES) $(PREFIX_MAP)
 HV_LDFLAGS  := -static -nostdlib -no-pie -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
@@ -90,7 +94,7 @@ hypervisor: $(OUT)/streak.gz $(OUT)/compile_commands.json  ## build/streak.gz (f
 $(OUT)/obj/%.cpp.o: %.cpp Makefile
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(HV_CXXFLAGS) $(if $(filter $(HV_COLD),$<),-Os) -MMD -MP -c -o $@ $<
+	$(Q)$(CXX) $(HV_CXXFLAGS) $(if $(filter $(HV_COLD),$<),$(HV_SMALL)) -MMD -MP -c -o $@ $<
 
 $(OUT)/obj/%.S.o: %.S $(OUT)/asm_offsets.h
 	$(call say,AS,$<)

@@ -21,6 +21,10 @@ extern "C" {
 std::uint32_t lzma_crc32(const std::uint8_t* data, std::size_t size, std::uint32_t crc);
 std::uint64_t lzma_crc64(const std::uint8_t* data, std::size_t size, std::uint64_t crc);
 unsigned long crc32(unsigned long crc, const unsigned char* data, unsigned size);
+unsigned long adler32(unsigned long adler, const unsigned char* data, unsigned size);
+void lzma_sha256_init(std::uint64_t* state);
+void lzma_sha256_update(const std::uint8_t* data, std::size_t size, std::uint64_t* state);
+void lzma_sha256_finish(std::uint64_t* state);
 
 } // extern "C"
 
@@ -81,6 +85,29 @@ std::uint64_t lzma_crc64(const std::uint8_t* data, std::size_t size, std::uint64
 unsigned long crc32(unsigned long crc, const unsigned char* data, unsigned size) {
     return data == nullptr ? 0 : lzma_crc32(data, size, static_cast<std::uint32_t>(crc));
 }
+
+/// zlib's takes sixteen bytes at a time, which is 900 bytes more. (RFC 1950, 8.2)
+unsigned long adler32(unsigned long adler, const unsigned char* data, unsigned size) {
+    constexpr unsigned base = 65521;
+    unsigned low = adler & 0xFFFF, high = adler >> 16 & 0xFFFF;
+    if (data == nullptr) return 1;
+    for (; size != 0; --size) {
+        low += *data++;
+        low -= low >= base ? base : 0;
+        high += low;
+        high -= high >= base ? base : 0;
+    }
+    return high << 16 | low;
+}
+
+// SHA-256 is 3 KiB that no kernel needs: its own decoder could not check it (decompress() refuses such streams). But
+// liblzma also compares the list of block sizes it has seen with the stored one by way of its best check sum. That
+// stays inside the library, and a CRC in the first of the eight words does as well.
+void lzma_sha256_init(std::uint64_t* state) { __builtin_memset(state, 0, 8 * sizeof *state); }
+void lzma_sha256_update(const std::uint8_t* data, std::size_t size, std::uint64_t* state) {
+    *state = lzma_crc64(data, size, *state);
+}
+void lzma_sha256_finish(std::uint64_t*) {}
 
 // xz filters that no x86 kernel is packed with. They are only reached through a table, where this
 // answer, LZMA_OPTIONS_ERROR, means that the filter isn't there.

@@ -28,6 +28,11 @@ void* xz_allocate(void* arena, std::size_t count, std::size_t size) {
 void xz_free(void*, void*) {}
 
 LoadResult<std::size_t> decompress_xz(Bytes in, Out out, Arena& arena) {
+#if !__STDC_HOSTED__                      // decoder_shims.cpp
+    constexpr std::uint64_t check_at = 7; // the second of the stream's flags (xz-file-format.txt 2.1.1.2)
+    if (read_at<std::uint8_t>(in, check_at) == LZMA_CHECK_SHA256)
+        return refuse(LoadErrc::unsupported_compression, "xz check", LZMA_CHECK_CRC64, LZMA_CHECK_SHA256);
+#endif
     const lzma_allocator allocator{xz_allocate, xz_free, &arena};
     std::uint64_t memory_limit = ~0ull; // the arena is the limit
     std::size_t consumed = 0, written = 0;
