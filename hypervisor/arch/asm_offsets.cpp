@@ -62,7 +62,6 @@ static_assert(offsetof(vcpu_info_t, evtchn_upcall_pending) == 0 && offsetof(vcpu
     DEFINE(REGS_RDX, offsetof(Registers, rdx));
     DEFINE(REGS_RSI, offsetof(Registers, rsi));
     DEFINE(REGS_RDI, offsetof(Registers, rdi));
-    DEFINE(REGS_ERROR_CODE, offsetof(Registers, error_code));
     DEFINE(REGS_VECTOR, offsetof(Registers, vector));
     DEFINE(REGS_RIP, offsetof(Registers, rip));
     DEFINE(REGS_CS, offsetof(Registers, cs));

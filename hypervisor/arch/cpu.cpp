@@ -26,10 +26,10 @@ constexpr u64 xcr0_known = 0xe7; ///< x87, SSE, AVX, AVX-512: what guests get sw
 [[nodiscard]] bool bit(u32 word, unsigned number) { return (word >> number) & 1; }
 
 CpuVendor find_vendor() {
-    const CpuidLeaf leaf = cpuid(0);
-    const u32 name[3] = {leaf.ebx, leaf.edx, leaf.ecx};
-    if (std::memcmp(name, "GenuineIntel", 12) == 0) return CpuVendor::intel;
-    if (std::memcmp(name, "AuthenticAMD", 12) == 0 || std::memcmp(name, "HygonGenuine", 12) == 0) return CpuVendor::amd;
+    const auto text = cpu_vendor_name();
+    const std::string_view name(text.data(), text.size());
+    if (name == "GenuineIntel") return CpuVendor::intel;
+    if (name == "AuthenticAMD" || name == "HygonGenuine") return CpuVendor::amd;
     return CpuVendor::other;
 }
 

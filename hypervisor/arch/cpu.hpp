@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <array>
+#include <bit>
+
 #include "lib/types.hpp"
 
 namespace streak::arch {
@@ -13,6 +16,12 @@ struct CpuidLeaf {
     CpuidLeaf out;
     asm volatile("cpuid" : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx) : "a"(leaf), "c"(subleaf));
     return out;
+}
+
+/// The vendor's name as CPUID gives it.
+[[nodiscard]] inline std::array<char, 12> cpu_vendor_name() {
+    const CpuidLeaf leaf = cpuid(0);
+    return std::bit_cast<std::array<char, 12>>(std::array{leaf.ebx, leaf.edx, leaf.ecx});
 }
 
 enum class CpuVendor : u8 { intel, amd, other };

@@ -49,6 +49,15 @@ STREAK_DEBUG_REGISTER(7)
 /// Drops the TLB entries of one page, global or not.
 inline void invlpg(u64 va) { asm volatile("invlpg (%0)" ::"r"(va) : "memory"); }
 
+/// Writes a range back to memory and drops it from all caches (CLFLUSH, Intel SDM 2A).
+inline void flush_cache_lines(const void* from, u64 bytes) {
+    constexpr u64 line = 64; // the smallest line of any x86-64 processor
+    const u64 end = reinterpret_cast<u64>(from) + bytes;
+    for (u64 at = reinterpret_cast<u64>(from) & ~(line - 1); at < end; at += line)
+        asm volatile("clflush (%0)" ::"r"(at) : "memory");
+    asm volatile("mfence" ::: "memory");
+}
+
 /// Writes modified cache lines back and empties the caches of this CPU.
 inline void write_back_caches() { asm volatile("wbinvd" ::: "memory"); }
 

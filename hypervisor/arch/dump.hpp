@@ -2,6 +2,7 @@
 #pragma once
 
 #include "arch/registers.hpp"
+#include "lib/log.hpp"
 
 // What a CPU was doing, as text.
 
@@ -10,6 +11,8 @@ namespace streak::arch {
 /// Registers with control registers and, for the hypervisor's own frames, a symbolised backtrace.
 void dump_registers(const Registers& regs);
 
+/// The general registers but rip and rsp.
+void log_general_registers(LogLevel level, const Registers& regs);
 /// Return addresses of the frames from `rbp` on; stops at whatever is no frame.
 void dump_backtrace(u64 rip, u64 rbp);
 

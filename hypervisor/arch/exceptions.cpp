@@ -40,13 +40,13 @@ extern "C" const Entry __extable_start[], __extable_end[];
     return true;
 }
 
-} // namespace
-
 u64 find_fixup(u64 rip) {
     for (const Entry* entry = __extable_start; entry != __extable_end; ++entry)
         if (address(entry->from) == rip) return address(entry->to);
     return 0;
 }
+
+} // namespace
 
 } // namespace streak::arch
 

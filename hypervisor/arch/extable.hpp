@@ -15,9 +15,6 @@
 
 namespace streak::arch {
 
-/// The fix-up address of the instruction at `rip`, or 0.
-[[nodiscard]] u64 find_fixup(u64 rip);
-
 /// Reads a word of the hypervisor's memory that may not be mapped (backtraces).
 [[nodiscard]] inline bool read_safe(const u64* at, u64& value) {
     u64 word;

@@ -22,19 +22,15 @@ alignas(64) constinit u8 initial_area[page_size]{};
 
 void load_xcr0(u64 value) {
     u64& held = this_cpu().xcr0;
-    if (held == value || !cpu_features.xsave)
-        return;
+    if (held == value || !cpu_features.xsave) return;
     write_xcr0(value);
     held = value;
 }
 
 void save_registers(void* area) {
-    if (!cpu_features.xsave)
-        asm volatile("fxsave64 (%0)" ::"r"(area) : "memory");
-    else if (cpu_features.xsaveopt)
-        asm volatile("xsaveopt64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
-    else
-        asm volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
+    if (!cpu_features.xsave) asm volatile("fxsave64 (%0)" ::"r"(area) : "memory");
+    else if (cpu_features.xsaveopt) asm volatile("xsaveopt64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
+    else asm volatile("xsave64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");
 }
 
 /// False when the processor refuses the area.
@@ -73,8 +69,7 @@ void fpu_export(const void* area, void* image) {
     const u8* from = static_cast<const u8*>(area);
     u8* to = static_cast<u8*>(image);
     std::memcpy(to, from, fxsave_bytes);
-    if (!cpu_features.xsave)
-        return;
+    if (!cpu_features.xsave) return;
     u64 present;
     std::memcpy(&present, from + header_offset, sizeof present);
     if (!(present & 1)) {
@@ -82,22 +77,19 @@ void fpu_export(const void* area, void* image) {
         std::memset(to + st_offset, 0, xmm_offset - st_offset);
         std::memcpy(to + fcw_offset, &initial_fcw, sizeof initial_fcw);
     }
-    if (!(present & 2))
-        std::memset(to + xmm_offset, 0, xmm_bytes);
+    if (!(present & 2)) std::memset(to + xmm_offset, 0, xmm_bytes);
 }
 
 void fpu_switch(void* save, void* restore, u64 guest_xcr0) {
     clear_ts();
     load_xcr0(cpu_features.xcr0);
-    if (save)
-        save_registers(save);
+    if (save) save_registers(save);
     if (restore && !restore_registers(restore)) {
         fpu_init_area(restore);
         fpu_init_area(initial_area);
         (void)restore_registers(initial_area);
     }
-    if (restore)
-        load_xcr0(guest_xcr0);
+    if (restore) load_xcr0(guest_xcr0);
 }
 
 bool xcr0_valid(u64 value) {

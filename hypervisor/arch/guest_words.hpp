@@ -18,27 +18,19 @@ namespace streak::arch {
 [[gnu::always_inline]] inline void close_guest_words() { asm volatile(STREAK_CLAC ::: "memory"); }
 
 /// Writes word `index` at `at`; false on a fault.
-template <unsigned index>
-[[nodiscard, gnu::always_inline]] inline bool put_guest_word(u64 at, u64 value) {
+template <unsigned index> [[nodiscard, gnu::always_inline]] inline bool put_guest_word(u64 at, u64 value) {
     asm volatile goto("1: movq %1, %c2(%0)\n" EXTABLE(1b, %l[fault])
-                      :
-                      : "r"(at), "r"(value), "i"(index * sizeof(u64))
-                      :
-                      : fault);
+                      : : "r"(at), "r"(value), "i"(index * sizeof(u64)) : : fault);
     return true;
 fault:
     return false;
 }
 
 /// Reads word `index` at `at`; false on a fault.
-template <unsigned index>
-[[nodiscard, gnu::always_inline]] inline bool get_guest_word(u64 at, u64& value) {
+template <unsigned index> [[nodiscard, gnu::always_inline]] inline bool get_guest_word(u64 at, u64& value) {
     u64 word;
     asm volatile goto("1: movq %c2(%1), %0\n" EXTABLE(1b, %l[fault])
-                      : "=r"(word)
-                      : "r"(at), "i"(index * sizeof(u64))
-                      :
-                      : fault);
+                      : "=r"(word) : "r"(at), "i"(index * sizeof(u64)) : : fault);
     asm("");
     value = word;
     return true;

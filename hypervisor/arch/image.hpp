@@ -19,23 +19,16 @@ extern char __data_start[], __data_end[];     // data and bss
 extern char __init_start[], __init_end[];
 extern char __init_text_start[], __init_text_end[]; // executable until boot ends
 extern char __init_rodata_start[], __init_rodata_end[];
-extern char __init_data_start[], __init_data_end[];   // data and bss of boot code
-extern const u8 __build_id_start[], __build_id_end[]; // the .note.gnu.build-id section
+extern char __init_data_start[], __init_data_end[]; // data and bss of boot code
 
 /// The first page tables: slot 0 and the direct map cover the low 4 GiB. Unused once mm has made its own,
 /// but for starting application processors (ap_root()).
 extern u64 boot_l4[512];
-/// image_load_address as a variable, for who must not know the layout.
-extern const u64 image_physical_start;
 }
 
 /// Machine address of something in the image.
 [[nodiscard]] inline Maddr image_maddr(const void* in_image) {
     return Maddr(reinterpret_cast<u64>(in_image) - image_base + image_load_address);
 }
-
-/// Sections for code and data that are given back after boot.
-#define STREAK_INIT      [[gnu::section(".init.text")]]
-#define STREAK_INIT_DATA [[gnu::section(".init.data")]]
 
 } // namespace streak::arch

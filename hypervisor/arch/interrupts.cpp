@@ -2,7 +2,6 @@
 #include "arch/handlers.hpp"
 #include "arch/irq.hpp"
 #include "arch/lapic.hpp"
-#include "arch/machine.hpp"
 #include "arch/percpu.hpp"
 #include "arch/tlb.hpp"
 #include "arch/vectors.hpp"
@@ -27,8 +26,6 @@ extern "C" void handle_interrupt(u32 vector, arch::Registers*) {
         log_warning("APIC error on CPU {}: {:#x}", arch::cpu_id(), lapic::error_status());
     } else if (v == arch::spurious_vector) {
         // Nothing is in service: no EOI.
-    } else if (v == arch::stop_vector) {
-        machine::halt_cpu();
     } else {
         irq::dispatch(v);
     }

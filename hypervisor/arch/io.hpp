@@ -5,21 +5,14 @@
 
 namespace streak::arch {
 
-[[nodiscard]] inline u8 in8(u16 port) {
-    u8 value;
-    asm volatile("inb %w1, %0" : "=a"(value) : "Nd"(port));
+template <class T> [[nodiscard]] inline T in(u16 port) {
+    T value;
+    asm volatile("in %w1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
-[[nodiscard]] inline u16 in16(u16 port) {
-    u16 value;
-    asm volatile("inw %w1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
-[[nodiscard]] inline u32 in32(u16 port) {
-    u32 value;
-    asm volatile("inl %w1, %0" : "=a"(value) : "Nd"(port));
-    return value;
-}
+[[nodiscard]] inline u8 in8(u16 port) { return in<u8>(port); }
+[[nodiscard]] inline u16 in16(u16 port) { return in<u16>(port); }
+[[nodiscard]] inline u32 in32(u16 port) { return in<u32>(port); }
 inline void out8(u16 port, u8 value) { asm volatile("outb %0, %w1" ::"a"(value), "Nd"(port)); }
 inline void out16(u16 port, u16 value) { asm volatile("outw %0, %w1" ::"a"(value), "Nd"(port)); }
 inline void out32(u16 port, u32 value) { asm volatile("outl %0, %w1" ::"a"(value), "Nd"(port)); }

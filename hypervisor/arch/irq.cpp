@@ -80,10 +80,6 @@ void program(Irq irq, const Descriptor& d) {
     if (!d.msi) ioapic::write(irq.raw(), {d.vector, apic_of(d.cpu), d.level, d.active_low, d.masked || d.in_service});
 }
 
-void wait_for_handlers(const Descriptor& d) {
-    while (d.running.load() != 0) spin_wait();
-}
-
 Result<> bind(Irq irq, Handler handler, void* context, bool guest) {
     Descriptor* d = find(irq);
     if (d == nullptr) return fail(Errno::ENODEV);
@@ -229,7 +225,7 @@ void unbind(Irq irq) {
             d->vector = Vector(0);
         }
     }
-    wait_for_handlers(*d);
+    while (d->running.load() != 0) spin_wait();
 }
 
 void route(Irq irq, CpuId cpu) {
@@ -247,15 +243,6 @@ void route(Irq irq, CpuId cpu) {
     void* context = d->hook_context;
     d->lock.unlock();
     if (d->msi && hook != nullptr) hook(irq, msi_message(irq), context);
-}
-
-void mask(Irq irq) {
-    Descriptor* d = find(irq);
-    if (d == nullptr) return;
-    LockGuard guard(d->lock);
-    if (!d->bound || d->masked) return;
-    d->masked = true;
-    if (!d->msi) ioapic::set_mask(irq.raw(), true);
 }
 
 void unmask(Irq irq) {
@@ -285,11 +272,6 @@ void guest_eoi(Irq irq) {
 bool needs_eoi(Irq irq) {
     const Descriptor* d = find(irq);
     return d != nullptr && !d->msi && d->level;
-}
-
-bool is_msi(Irq irq) {
-    const Descriptor* d = find(irq);
-    return d != nullptr && d->msi;
 }
 
 Info info(Irq irq) {

@@ -8,7 +8,7 @@
 // Device interrupts. An Irq below gsi_count() is the I/O APIC line of that number; Irqs above are MSI
 // slots, created on demand. Each bound Irq has one vector (the same on every CPU) and one target CPU.
 //
-// Life: gsi_to_irq / create_msi → bind_guest (masked) → unmask … mask → unbind → destroy_msi.
+// Life: gsi_to_irq / create_msi → bind_guest (masked) → unmask → unbind → destroy_msi.
 //
 // How an interrupt reaches a guest: the handler is called with interrupts off on the target CPU, without any
 // lock of this part held; it may take the event lock and kick a vCPU. Edge interrupts and MSIs are
@@ -61,14 +61,12 @@ void unbind(Irq irq);
 /// Chooses the CPU an Irq is sent to; CPUs whose APIC id a device can't name are replaced by CPU 0.
 void route(Irq irq, CpuId cpu);
 
-void mask(Irq irq); ///< keeps the line closed until unmask(), in service or not
 void unmask(Irq irq);
 /// The guest has handled a level-triggered interrupt: opens the line. No effect when none is in service.
 void guest_eoi(Irq irq);
 
 /// Must the guest report the end of each interrupt (XENIRQSTAT_needs_eoi)? Level-triggered lines only.
 [[nodiscard]] bool needs_eoi(Irq irq);
-[[nodiscard]] bool is_msi(Irq irq);
 
 /// For the debug keys.
 struct Info {

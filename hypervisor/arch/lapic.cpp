@@ -14,26 +14,10 @@ namespace streak::lapic {
 namespace {
 
 // Register offsets of xAPIC; x2APIC's MSR is 0x800 + offset / 16.
-enum Reg : u32 {
-    reg_id = 0x20,
-    reg_tpr = 0x80,
-    reg_eoi = 0xb0,
-    reg_spurious = 0xf0,
-    reg_error = 0x280,
-    reg_icr = 0x300,
-    reg_icr_high = 0x310,
-    reg_lvt_timer = 0x320,
-    reg_lvt_thermal = 0x330,
-    reg_lvt_perf = 0x340,
-    reg_lvt_lint0 = 0x350,
-    reg_lvt_lint1 = 0x360,
-    reg_lvt_error = 0x370,
-    reg_timer_initial = 0x380,
-    reg_timer_current = 0x390,
-    reg_timer_divide = 0x3e0,
-    reg_version = 0x30,
-    reg_dfr = 0xe0
-};
+constexpr u32 reg_id = 0x20, reg_version = 0x30, reg_tpr = 0x80, reg_eoi = 0xb0, reg_dfr = 0xe0, reg_spurious = 0xf0,
+              reg_in_service = 0x100, reg_error = 0x280, reg_icr = 0x300, reg_icr_high = 0x310, reg_lvt_timer = 0x320,
+              reg_lvt_thermal = 0x330, reg_lvt_perf = 0x340, reg_lvt_lint0 = 0x350, reg_lvt_lint1 = 0x360,
+              reg_lvt_error = 0x370, reg_timer_initial = 0x380, reg_timer_current = 0x390, reg_timer_divide = 0x3e0;
 
 constexpr u32 msr_apic_base = 0x1b, msr_tsc_deadline = 0x6e0;
 constexpr u64 base_x2apic = 1u << 10, base_enable = 1u << 11;
@@ -46,9 +30,9 @@ constinit bool x2apic_ = false;
 constinit bool tsc_deadline_ = false;
 constinit u64 timer_khz_ = 0;
 
-u32 read(Reg reg) { return x2apic_ ? static_cast<u32>(arch::read_msr(0x800 + reg / 16)) : registers_[reg / 4]; }
+u32 read(u32 reg) { return x2apic_ ? static_cast<u32>(arch::read_msr(0x800 + reg / 16)) : registers_[reg / 4]; }
 
-void write(Reg reg, u32 value) {
+void write(u32 reg, u32 value) {
     if (x2apic_) arch::write_msr(0x800 + reg / 16, value);
     else registers_[reg / 4] = value;
 }
@@ -65,7 +49,7 @@ void command(ApicId to, u32 low) {
     registers_[reg_icr / 4] = low;
 }
 
-bool has_local_vector(Reg reg) {
+bool has_local_vector(u32 reg) {
     const u32 highest = (read(reg_version) >> 16) & 0xff;
     return reg == reg_lvt_thermal ? highest >= 5 : reg == reg_lvt_perf ? highest >= 4 : true;
 }
@@ -103,7 +87,7 @@ void init_cpu() {
     // Interrupts in service that the firmware or a former life left behind.
     for (unsigned i = 0; i < 256; ++i) {
         u32 pending = 0;
-        for (u32 word = 0; word < 8; ++word) pending |= read(static_cast<Reg>(0x100 + word * 0x10));
+        for (u32 word = 0; word < 8; ++word) pending |= read(reg_in_service + word * 0x10);
         if (pending == 0) break;
         eoi();
     }
@@ -117,8 +101,6 @@ void init_cpu() {
     }
     set_timer(~0ull);
 }
-
-bool x2apic() { return x2apic_; }
 
 ApicId id() {
     const u32 raw = read(reg_id);

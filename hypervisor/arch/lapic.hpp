@@ -14,7 +14,6 @@ void init_boot(volatile u32* registers, bool need_x2apic);
 /// Enables the calling CPU's.
 void init_cpu();
 
-[[nodiscard]] bool x2apic();
 [[nodiscard]] ApicId id();
 void eoi();
 
@@ -29,7 +28,7 @@ void calibrate_timer();
 /// One timer interrupt at system time `deadline`, perhaps earlier when it is far away; ~0: none.
 void set_timer(u64 deadline);
 
-/// Does this CPU's APIC hold the vector in service or requested? (debug keys)
+/// Why an APIC error was reported.
 [[nodiscard]] u32 error_status();
 
 } // namespace streak::lapic

@@ -26,7 +26,6 @@ inline constexpr u64 m2p_base = 0xffff820000000000; ///< the same M2P, writable,
 inline constexpr u64 frame_table_base = 0xffff824000000000;
 inline constexpr u64 direct_map_base = 0xffff830000000000;
 #endif
-inline constexpr u64 direct_map_end = hypervisor_end;
 
 /// Where RAM (and ACPI tables) at a machine address can be read and written.
 template <class T = void> [[nodiscard]] inline T* direct_map(Maddr address) {

@@ -55,7 +55,8 @@ void halt_cpu() {
     for (;;) asm volatile("cli; hlt" ::: "memory");
 }
 
-void halt() {
+/// Stops all CPUs for ever.
+[[noreturn]] static void halt() {
     smp::stop_others();
     uart::finish_output();
     halt_cpu();

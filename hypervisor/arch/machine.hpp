@@ -24,9 +24,6 @@ void set_power_ports(const PowerPorts& ports);
 [[noreturn]] void power_off();
 /// ACPI reset register, port 0xcf9, keyboard controller, triple fault, in this order.
 [[noreturn]] void reboot();
-/// Stops all CPUs for ever.
-[[noreturn]] void halt();
-
 /// Stops this CPU for ever.
 [[noreturn]] void halt_cpu();
 

@@ -16,6 +16,7 @@ struct Source {
     u16 capability = 0;            ///< offset in configuration space; 0: not in use
     u16 entry = 0;                 ///< MSI-X: index in the table
     volatile u32* table = nullptr; ///< MSI-X: the entry's four words; nullptr: MSI
+    friend bool operator==(const Source&, const Source&) = default;
 };
 
 /// Finds the MSI capability. ENODEV. `messages`: how many are wanted; EINVAL when the device has fewer.

@@ -7,12 +7,12 @@
 #include "arch/cpu_area.hpp"
 #include "arch/cr.hpp"
 #include "arch/dump.hpp"
-#include "arch/image.hpp"
+#include "arch/layout.hpp"
 #include "arch/machine.hpp"
 #include "arch/msr.hpp"
 #include "arch/smp.hpp"
 #include "arch/uart.hpp"
-#include "arch/vga.hpp"
+#include "lib/build_info.hpp"
 #include "lib/symbols.hpp"
 
 namespace streak::arch {
@@ -31,15 +31,12 @@ void print_code_address(u64 address) {
 }
 
 void print_build_id() {
-    constexpr u64 note_header = 16, id_bytes = 20;
-    if (__build_id_end - __build_id_start < static_cast<i64>(note_header + id_bytes)) return;
-    char text[id_bytes * 2];
-    for (u64 i = 0; i < id_bytes; ++i) {
-        const u8 byte = __build_id_start[note_header + i];
-        text[i * 2] = "0123456789abcdef"[byte >> 4];
-        text[i * 2 + 1] = "0123456789abcdef"[byte & 15];
-    }
-    log_emergency("build id {}", std::string_view(text, sizeof text));
+    char text[40];
+    std::size_t length = 0;
+    for (const u8 byte : build_info::build_id())
+        for (const unsigned digit : {byte >> 4, byte & 15})
+            if (length < sizeof text) text[length++] = "0123456789abcdef"[digit];
+    log_emergency("build id {}", std::string_view(text, length));
 }
 
 // clang-format off: one line each otherwise
@@ -66,15 +63,19 @@ void dump_backtrace(u64 rip, u64 rbp) {
     }
 }
 
+void log_general_registers(LogLevel level, const Registers& r) {
+    log_at(level, "rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}", r.rax, r.rbx, r.rcx, r.rdx);
+    log_at(level, "rsi {:016x}  rdi {:016x}  rbp {:016x}  r8  {:016x}", r.rsi, r.rdi, r.rbp, r.r8);
+    log_at(level, "r9  {:016x}  r10 {:016x}  r11 {:016x}  r12 {:016x}", r.r9, r.r10, r.r11, r.r12);
+    log_at(level, "r13 {:016x}  r14 {:016x}  r15 {:016x}", r.r13, r.r14, r.r15);
+}
+
 void dump_registers(const Registers& regs) {
     log_emergency("rip {:04x}:{:016x}  rflags {:08x}  rsp {:04x}:{:016x}", regs.cs, regs.rip, regs.rflags, regs.ss,
                   regs.rsp);
-    log_emergency("rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}", regs.rax, regs.rbx, regs.rcx, regs.rdx);
-    log_emergency("rsi {:016x}  rdi {:016x}  rbp {:016x}  r8  {:016x}", regs.rsi, regs.rdi, regs.rbp, regs.r8);
-    log_emergency("r9  {:016x}  r10 {:016x}  r11 {:016x}  r12 {:016x}", regs.r9, regs.r10, regs.r11, regs.r12);
-    log_emergency("r13 {:016x}  r14 {:016x}  r15 {:016x}  gs  {:016x}", regs.r13, regs.r14, regs.r15,
-                  read_msr(msr::gs_base));
-    log_emergency("cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    log_general_registers(LogLevel::emergency, regs);
+    log_emergency("cr0 {:08x}  cr2 {:016x}  cr3 {:016x}  cr4 {:08x}  gs {:016x}", read_cr0(), read_cr2(), read_cr3(),
+                  read_cr4(), read_msr(msr::gs_base));
     if (regs.from_guest()) return;
     const auto* stack = reinterpret_cast<const u64*>(regs.rsp & ~7ull);
     u64 w[4]{};
@@ -113,7 +114,6 @@ void panic_machine() {
         for (;;) asm volatile("hlt");
     }
     uart::ensure_output();
-    vga::take_over();
     // From the caller on; its frame pointer is what this frame saved.
     dump_backtrace(reinterpret_cast<u64>(__builtin_return_address(0)), *static_cast<u64*>(__builtin_frame_address(0)));
     print_build_id();

@@ -17,7 +17,6 @@ struct Address {
     friend bool operator==(Address, Address) = default;
 };
 
-[[nodiscard]] u8 read8(Address at, unsigned reg);
 [[nodiscard]] u16 read16(Address at, unsigned reg);
 [[nodiscard]] u32 read32(Address at, unsigned reg);
 void write16(Address at, unsigned reg, u16 value);
@@ -27,7 +26,6 @@ void write32(Address at, unsigned reg, u32 value);
 [[nodiscard]] u32 read_data(u32 latch, unsigned offset, unsigned bytes);
 void write_data(u32 latch, unsigned offset, unsigned bytes, u32 value);
 
-[[nodiscard]] bool exists(Address at);
 /// Offset of a capability in the function's list; 0: it has none. (PCI 3.0, 6.7)
 [[nodiscard]] unsigned find_capability(Address at, u8 id);
 

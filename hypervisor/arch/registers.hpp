@@ -17,6 +17,15 @@ struct Registers {
 };
 static_assert(sizeof(Registers) == 21 * 8);
 
+/// A general register by the processor's number (0 = rax, 1 = rcx …).
+[[nodiscard]] inline u64& general_register(Registers& r, unsigned number) {
+    static constexpr u64 Registers::* order[] = {&Registers::rax, &Registers::rcx, &Registers::rdx, &Registers::rbx,
+                                                 &Registers::rsp, &Registers::rbp, &Registers::rsi, &Registers::rdi,
+                                                 &Registers::r8,  &Registers::r9,  &Registers::r10, &Registers::r11,
+                                                 &Registers::r12, &Registers::r13, &Registers::r14, &Registers::r15};
+    return r.*order[number & 15];
+}
+
 /// Entry vectors with a meaning of their own, stored in Registers::vector.
 inline constexpr u32 vector_syscall = 0x103;   ///< 64-bit SYSCALL: rcx/r11 are dead, cs and ss flat
 inline constexpr u32 vector_syscall32 = 0x101; ///< SYSCALL in compatibility mode (AMD)

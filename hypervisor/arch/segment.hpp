@@ -39,18 +39,15 @@ STREAK_SEGMENT(gs) // load_gs() alone destroys the hypervisor's GS base: use loa
 // FS base and the guest's active GS base; by instruction where there is one.
 
 [[nodiscard]] inline u64 read_fs_base() {
-    if (!cpu_features.fsgsbase)
-        return read_msr(msr::fs_base);
+    if (!cpu_features.fsgsbase) return read_msr(msr::fs_base);
     u64 base;
     asm volatile("rdfsbase %0" : "=r"(base));
     return base;
 }
 /// `base` must be canonical.
 inline void write_fs_base(u64 base) {
-    if (cpu_features.fsgsbase)
-        asm volatile("wrfsbase %0" ::"r"(base) : "memory");
-    else
-        write_msr(msr::fs_base, base);
+    if (cpu_features.fsgsbase) asm volatile("wrfsbase %0" ::"r"(base) : "memory");
+    else write_msr(msr::fs_base, base);
 }
 [[nodiscard]] inline u64 read_guest_gs_base() { return read_msr(msr::kernel_gs_base); }
 /// `base` must be canonical.

@@ -40,13 +40,6 @@ void divert(const char* from, const char* to) {
     patch_text(from, jump, sizeof jump);
 }
 
-void divert_entries() {
-    divert(common_entry, xpti_common_entry);
-    divert(ist_from_guest, xpti_from_guest);
-    divert(exit_by_sysret, xpti_exit_by_sysret);
-    divert(exit_by_iret, xpti_exit_by_iret);
-}
-
 /// Retpolines, unless something else was asked for. LFENCE makes a jump wait for its target, on AMD where the
 /// firmware has told it to.
 Thunk choose_thunk(Thunk wanted, bool amd) {
@@ -84,7 +77,12 @@ void choose_measures(const loader::Speculation& wanted) {
     m.verw = f.md_clear && choose(wanted.md_clear, mds);
     m.ibpb = f.ibpb && choose(wanted.ibpb, true);
     m.own_entries = m.xpti() || m.verw;
-    if (m.own_entries) divert_entries();
+    if (m.own_entries) {
+        divert(common_entry, xpti_common_entry);
+        divert(ist_from_guest, xpti_from_guest);
+        divert(exit_by_sysret, xpti_exit_by_sysret);
+        divert(exit_by_iret, xpti_exit_by_iret);
+    }
     const Thunk thunk = choose_thunk(wanted.thunk, amd);
     set_thunks(thunk);
     const auto absent = [](bool there) { return there ? "" : " (absent)"; };

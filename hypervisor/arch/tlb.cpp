@@ -99,8 +99,7 @@ void load_cr3(u64 cr3) {
 
 [[gnu::noinline]] static void flush_many(const CpuMask& cpus, Flush kind, Vaddr address) {
     const CpuId me = arch::cpu_id();
-    CpuMask others = cpus;
-    others &= smp::online();
+    CpuMask others = cpus & smp::online();
     others.clear(me);
     if (!others.empty()) request(others, kind, address, false);
     if (cpus.test(me)) flush_local(kind, address);
@@ -117,11 +116,9 @@ u32 stamp_now() {
     return clock.load();
 }
 
-bool needs_flush(u32 stamp, CpuId cpu) { return flushed[cpu.raw()].at.load() <= stamp; }
-
 void filter(CpuMask& cpus, u32 stamp) {
     cpus.for_each([&](CpuId cpu) {
-        if (!needs_flush(stamp, cpu)) cpus.clear(cpu);
+        if (flushed[cpu.raw()].at.load() > stamp) cpus.clear(cpu); // otherwise it may hold an entry made before
     });
 }
 

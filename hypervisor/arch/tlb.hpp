@@ -7,7 +7,7 @@
 //
 // Flush avoidance: a clock advances with flushes. A frame whose last type reference goes keeps
 // stamp_now(); when the frame gets another use, only those CPUs need a flush that have not flushed
-// since (needs_flush). With one CPU nothing of this costs more than a load.
+// since (filter). With one CPU nothing of this costs more than a load.
 
 namespace streak::tlb {
 
@@ -32,8 +32,6 @@ void load_cr3(u64 cr3);
 
 /// The time to put into PageInfo::tlb_stamp.
 [[nodiscard]] u32 stamp_now();
-/// May this CPU still hold an entry made before `stamp`?
-[[nodiscard]] bool needs_flush(u32 stamp, CpuId cpu);
 /// Removes from `cpus` those that have flushed since `stamp`.
 void filter(CpuMask& cpus, u32 stamp);
 

@@ -30,8 +30,7 @@ namespace streak::arch {
 namespace detail {
 
 /// One aligned-or-not word of guest memory, while it is open.
-template <class Word>
-[[nodiscard, gnu::always_inline]] inline bool read_word(Word& value, u64 at) {
+template <class Word> [[nodiscard, gnu::always_inline]] inline bool read_word(Word& value, u64 at) {
     u64 word;
     if constexpr (sizeof(Word) == 8)
         asm volatile goto("1: movq (%1), %0\n" EXTABLE(1b, %l[fault]) : "=r"(word) : "r"(at) : "memory" : fault);
@@ -49,8 +48,7 @@ fault:
     return false;
 }
 
-template <class Word>
-[[nodiscard, gnu::always_inline]] inline bool write_word(u64 at, Word value) {
+template <class Word> [[nodiscard, gnu::always_inline]] inline bool write_word(u64 at, Word value) {
     if constexpr (sizeof(Word) == 1)
         asm volatile goto("1: mov %b1, (%0)\n" EXTABLE(1b, %l[fault]) : : "r"(at), "r"(value) : "memory" : fault);
     else
@@ -60,8 +58,7 @@ fault:
     return false;
 }
 
-template <class Word, unsigned count>
-[[nodiscard, gnu::always_inline]] inline bool read_words(void* to, u64 from) {
+template <class Word> [[nodiscard, gnu::always_inline]] inline bool read_words(void* to, u64 from, unsigned count) {
     bool ok = true;
     asm volatile(STREAK_STAC ::: "memory");
 #pragma GCC unroll 4
@@ -74,8 +71,7 @@ template <class Word, unsigned count>
     return ok;
 }
 
-template <class Word, unsigned count>
-[[nodiscard, gnu::always_inline]] inline bool write_words(u64 to, const void* from) {
+template <class Word> [[nodiscard, gnu::always_inline]] inline bool write_words(u64 to, const void* from, unsigned count) {
     bool ok = true;
     asm volatile(STREAK_STAC ::: "memory");
 #pragma GCC unroll 4
@@ -93,16 +89,10 @@ template <class Word, unsigned count>
 [[nodiscard, gnu::always_inline]] inline bool copy_from_guest(void* to, Vaddr from, u64 bytes) {
     const u64 at = from.raw();
     if (__builtin_constant_p(bytes)) {
-        switch (bytes) {
-        case 1: return guest_range_ok(at, 1) && detail::read_words<u8, 1>(to, at);
-        case 2: return guest_range_ok(at, 2) && detail::read_words<u16, 1>(to, at);
-        case 4: return guest_range_ok(at, 4) && detail::read_words<u32, 1>(to, at);
-        case 8: return guest_range_ok(at, 8) && detail::read_words<u64, 1>(to, at);
-        case 16: return guest_range_ok(at, 16) && detail::read_words<u64, 2>(to, at);
-        case 24: return guest_range_ok(at, 24) && detail::read_words<u64, 3>(to, at);
-        case 32: return guest_range_ok(at, 32) && detail::read_words<u64, 4>(to, at);
-        default: break;
-        }
+        if (bytes == 1) return guest_range_ok(at, 1) && detail::read_words<u8>(to, at, 1);
+        if (bytes == 2) return guest_range_ok(at, 2) && detail::read_words<u16>(to, at, 1);
+        if (bytes == 4) return guest_range_ok(at, 4) && detail::read_words<u32>(to, at, 1);
+        if (bytes % 8 == 0 && bytes <= 32) return guest_range_ok(at, bytes) && detail::read_words<u64>(to, at, bytes / 8);
     }
     return copy_from_guest_slow(to, from, bytes);
 }
@@ -110,16 +100,10 @@ template <class Word, unsigned count>
 [[nodiscard, gnu::always_inline]] inline bool copy_to_guest(Vaddr to, const void* from, u64 bytes) {
     const u64 at = to.raw();
     if (__builtin_constant_p(bytes)) {
-        switch (bytes) {
-        case 1: return guest_range_ok(at, 1) && detail::write_words<u8, 1>(at, from);
-        case 2: return guest_range_ok(at, 2) && detail::write_words<u16, 1>(at, from);
-        case 4: return guest_range_ok(at, 4) && detail::write_words<u32, 1>(at, from);
-        case 8: return guest_range_ok(at, 8) && detail::write_words<u64, 1>(at, from);
-        case 16: return guest_range_ok(at, 16) && detail::write_words<u64, 2>(at, from);
-        case 24: return guest_range_ok(at, 24) && detail::write_words<u64, 3>(at, from);
-        case 32: return guest_range_ok(at, 32) && detail::write_words<u64, 4>(at, from);
-        default: break;
-        }
+        if (bytes == 1) return guest_range_ok(at, 1) && detail::write_words<u8>(at, from, 1);
+        if (bytes == 2) return guest_range_ok(at, 2) && detail::write_words<u16>(at, from, 1);
+        if (bytes == 4) return guest_range_ok(at, 4) && detail::write_words<u32>(at, from, 1);
+        if (bytes % 8 == 0 && bytes <= 32) return guest_range_ok(at, bytes) && detail::write_words<u64>(at, from, bytes / 8);
     }
     return copy_to_guest_slow(to, from, bytes);
 }

@@ -12,7 +12,6 @@ inline constexpr unsigned legacy_syscall_vector = 0x80, hypercall_vector = 0x82;
 
 inline constexpr Vector flush_vector{0xf0};        ///< serve the shoot-down mailbox
 inline constexpr Vector work_vector{0xf1};         ///< look at PerCpu::work
-inline constexpr Vector stop_vector{0xf2};         ///< halt for good
 inline constexpr Vector pic_spurious_vector{0x20}; ///< base of the 8259s: 0x20-0x27 are only ever stray
 inline constexpr Vector error_vector{0xfd};
 inline constexpr Vector timer_vector{0xfe};

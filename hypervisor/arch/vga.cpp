@@ -19,7 +19,6 @@ constexpr u32 grey = 0xaaaaaa;
 constexpr u32 max_columns = 256, max_rows = 96; ///< of a frame buffer; the rest of a larger one stays black
 
 constinit Mode mode = Mode::none;
-constinit bool released = false;
 constinit u32 columns = 80, rows = 25, column = 0, row = 0;
 constinit u8* memory = nullptr;
 constinit loader::Framebuffer screen{};
@@ -83,7 +82,7 @@ void put(char c) {
 }
 
 void write(std::string_view text) {
-    if (mode == Mode::none || released) return;
+    if (mode == Mode::none) return;
     for (const char c : text) put(c);
 }
 
@@ -131,12 +130,6 @@ void init(const std::optional<loader::Framebuffer>& found, void* pixels) {
         start_text(found->address, found->width, found->height);
     else if (found->type != rgb || !start_pixels(*found, pixels)) return;
     add_log_sink(sink);
-}
-
-void release() { released = true; }
-
-void take_over() {
-    if (mode == Mode::text) released = false;
 }
 
 } // namespace streak::vga

@@ -12,10 +12,4 @@ namespace streak::vga {
 /// frame buffer (type 1) is mapped.
 void init(const std::optional<loader::Framebuffer>& screen, void* pixels);
 
-/// The control domain's drivers get the screen: nothing is written any more.
-void release();
-
-/// A panic: writes again, text mode only once it was released.
-void take_over();
-
 } // namespace streak::vga

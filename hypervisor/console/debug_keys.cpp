@@ -22,10 +22,6 @@ struct DebugKey {
 };
 extern const std::array<DebugKey, 10> keys;
 
-template <class F> void for_each_domain(F&& visit) {
-    for (DomainRef d = next_domain(DomId(0)); d; d = next_domain(d->id + 1)) visit(*d);
-}
-
 void print_help() {
     for (const DebugKey& k : keys) log_info("key '{}': {}", k.key, k.meaning);
 }

@@ -11,12 +11,6 @@ namespace streak::scheduler {
 
 namespace {
 
-bool any_online(const CpuMask& mask) {
-    CpuMask both = mask;
-    both &= smp::online();
-    return !both.empty();
-}
-
 /// The affinity has changed: the vCPU moves when it may not stay. Its queue is locked here, unlocked on return.
 void leave_if_forbidden(CpuQueue& q, Vcpu& vcpu) {
     const CpuId cpu(vcpu.sched.cpu.load());
@@ -38,7 +32,7 @@ u32 cap_of_vcpu(u32 cap_percent, u32 vcpus) {
 } // namespace
 
 Result<> set_affinity(Vcpu& vcpu, const CpuMask* hard, const CpuMask* soft) {
-    if (hard != nullptr && !any_online(*hard)) return fail(Errno::EINVAL);
+    if (hard != nullptr && (*hard & smp::online()).empty()) return fail(Errno::EINVAL);
     CpuQueue& q = lock_queue(vcpu);
     VcpuSched& s = vcpu.sched;
     if (hard != nullptr && s.pinned_over) {
@@ -77,16 +71,14 @@ Result<> set_share(Domain& domain, u32 weight, u32 cap_percent) {
     if (weight < 1 || weight > 65535 || cap_percent > domain.max_vcpus * 100) return fail(Errno::EINVAL);
     domain.sched.weight = weight;
     domain.sched.cap_percent = cap_percent;
-    for (u32 i = 0; i < domain.max_vcpus; ++i) {
-        Vcpu* v = domain.vcpus[i];
-        if (v == nullptr) continue;
-        CpuQueue& q = lock_queue(*v);
-        v->sched.weight = weight;
-        v->sched.cap = cap_of_vcpu(cap_percent, domain.max_vcpus);
-        const bool runs = q.running == v; // alone, maybe, with nothing that would end its turn
+    domain.for_each_vcpu([&](Vcpu& v) {
+        CpuQueue& q = lock_queue(v);
+        v.sched.weight = weight;
+        v.sched.cap = cap_of_vcpu(cap_percent, domain.max_vcpus);
+        const bool runs = q.running == &v; // alone, maybe, with nothing that would end its turn
         q.lock.unlock();
-        if (runs) arch::raise_work(CpuId(v->sched.cpu.load()), arch::Work::schedule);
-    }
+        if (runs) arch::raise_work(CpuId(v.sched.cpu.load()), arch::Work::schedule);
+    });
     return {};
 }
 
@@ -101,8 +93,8 @@ RunStateTimes runstate_now(Vcpu& vcpu) {
 
 u64 cpu_time(Domain& domain) {
     u64 sum = 0;
-    for (u32 i = 0; i < domain.max_vcpus; ++i)
-        if (Vcpu* v = domain.vcpus[i]) sum += runstate_now(*v).total[static_cast<unsigned>(sched::RunState::running)];
+    domain.for_each_vcpu(
+        [&](Vcpu& v) { sum += runstate_now(v).total[static_cast<unsigned>(sched::RunState::running)]; });
     return sum;
 }
 

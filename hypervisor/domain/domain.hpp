@@ -97,6 +97,10 @@ struct Domain {
     using MemoryMap = StaticVector<e820_entry, 128>;
     mm::Owned<MemoryMap> memory_map;
 
+    template <class F> void for_each_vcpu(F&& visit) const {
+        for (Vcpu* v : vcpus)
+            if (v) visit(*v);
+    }
     [[nodiscard]] bool may_use_ports(u32 first, u32 count) const {
         for (u32 p = first; p < first + count; ++p)
             if (!io_ports || p > 0xffff || !(((*io_ports)[p / 64] >> (p % 64)) & 1)) return false;
@@ -133,6 +137,9 @@ private:
 [[nodiscard]] Domain* dom0();
 /// Next domain with an id ≥ `from`, in id order; empty at the end.
 [[nodiscard]] DomainRef next_domain(DomId from);
+template <class F> void for_each_domain(F&& visit) {
+    for (DomainRef d = next_domain(dom0_id); d; d = next_domain(d->id + 1)) visit(*d);
+}
 
 /// Raises a virtual interrupt: per-vCPU ones (VIRQ_TIMER, VIRQ_DEBUG …) on `vcpu`. (domain/notify.cpp)
 void send_virq(Vcpu& vcpu, u32 virq);

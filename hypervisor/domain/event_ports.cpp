@@ -2,7 +2,7 @@
 #include "domain/notify.hpp"
 
 #include "domain/pirq.hpp"
-#include "mm/heap_source.hpp"
+#include "mm/heap.hpp"
 #include "mm/page_type.hpp"
 
 // The life of a domain's ports.

@@ -3,7 +3,7 @@
 
 #include "domain/grant_use.hpp"
 #include "lib/log.hpp"
-#include "mm/heap_source.hpp"
+#include "mm/heap.hpp"
 
 namespace streak::grants {
 

@@ -24,6 +24,8 @@ public:
 
     explicit operator bool() const { return page_ != nullptr; }
     template <class T> [[nodiscard]] T* memory() const { return mm::page_memory<T>(*page_); }
+    /// The same; the references are the caller's from now on.
+    [[nodiscard]] void* release() { return mm::page_memory(*std::exchange(page_, nullptr)); }
 
 private:
     mm::PageInfo* page_ = nullptr;

@@ -85,8 +85,7 @@ Result<> set_up(Domain& d, const NewDomain& wanted) {
 /// Returns what the domain holds, step by step. ERESTART: call again. Its vCPUs are stopped.
 Result<> relinquish(Domain& d) {
     log_dirty::stop(d);
-    for (Vcpu* v : d.vcpus)
-        if (v) unregister_vcpu_info(*v);
+    d.for_each_vcpu(unregister_vcpu_info);
     TRY(events::relinquish(d));
     TRY(grants::relinquish(d));
     TRY(pirqs::relinquish(d));
@@ -195,8 +194,7 @@ Result<> unpause(Domain& d) {
 
 void free_domain(Domain& d) {
     timers::stop(d.burial);
-    for (Vcpu* v : d.vcpus)
-        if (v) destroy_vcpu(*v);
+    d.for_each_vcpu(destroy_vcpu);
     pirqs::destroy(d);
     grants::destroy(d);
     events::destroy(d);

@@ -103,8 +103,7 @@ void take_tables(Vcpu& v) {
 }
 
 void drop(Domain& d, mm::Owned<DirtyLog> log) {
-    for (Vcpu* v : d.vcpus)
-        if (v) take_tables(*v);
+    d.for_each_vcpu(take_tables);
     mm::deallocate(log->memory(), DirtyLog::bytes_for(log->pfns()));
 }
 

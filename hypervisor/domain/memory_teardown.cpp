@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "domain/descriptor_frames.hpp"
 #include "domain/locked_tables.hpp"
 
 // The parts of mm/page_type.hpp that need a domain's lock and vCPUs.
@@ -7,6 +6,14 @@
 namespace streak::mm {
 
 namespace {
+
+/// Drops the references to the frames of a stopped vCPU's GDT and LDT, which no CPU's window shows.
+void release_descriptor_frames(PvState& pv) {
+    for (auto* frames : {&pv.gdt_frames, &pv.ldt_frames})
+        for (PageInfo*& frame : *frames)
+            if (PageInfo* page = std::exchange(frame, nullptr)) put_page_and_type(*page);
+    pv.gdt_frame_count = pv.gdt_entries = pv.ldt_entries = 0;
+}
 
 /// Drops the table a stopped vCPU's base pointer holds. ERESTART: what is left is owed.
 Result<> drop_base(Domain& domain, Vcpu& vcpu, u64& cr3) {
@@ -54,8 +61,7 @@ Result<> relinquish_memory(Domain& domain) {
     for (u32 i = 0; i < domain.max_vcpus; ++i) {
         Vcpu* vcpu = domain.vcpus[i];
         if (!vcpu) continue;
-        release_gdt_frames(*vcpu);
-        release_ldt_frames(*vcpu);
+        release_descriptor_frames(vcpu->pv);
         TRY(drop_base(domain, *vcpu, vcpu->cr3_kernel));
         TRY(drop_base(domain, *vcpu, vcpu->cr3_user));
     }

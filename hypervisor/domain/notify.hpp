@@ -82,7 +82,7 @@ void set_global_virq_handler(u32 virq, DomId domain);
 [[nodiscard]] bool is_busy(const Domain& domain, EvtchnPort number);
 
 /// Both domains' event locks in order, once when they are the same.
-class [[nodiscard]] BothLocks {
+class [[nodiscard]] BothLocks : NotCopyable {
 public:
     BothLocks(Domain& a, Domain& b) : first_(a.id < b.id ? a : b), second_(a.id < b.id ? b : a) {
         first_.event_lock.lock();
@@ -92,8 +92,6 @@ public:
         if (&first_ != &second_) second_.event_lock.unlock();
         first_.event_lock.unlock();
     }
-    BothLocks(const BothLocks&) = delete;
-    BothLocks& operator=(const BothLocks&) = delete;
 
 private:
     Domain& first_;

@@ -74,15 +74,9 @@ void set_eoi_bit(const DomainIrqs& irqs, u32 pirq, bool needs_eoi) {
     return Pirq(first);
 }
 
-[[nodiscard]] bool same_message(const PirqBinding& b, const msi::Source& s) {
-    return b.mapped && b.source.capability == s.capability && b.source.device == s.device &&
-           b.source.entry == s.entry && b.source.table == s.table;
-}
-
 [[nodiscard]] bool in_use(const DomainIrqs& irqs, const msi::Source& s) {
-    for (u32 i = 0; i < irqs.count; ++i)
-        if (same_message(irqs.bindings[i], s)) return true;
-    return false;
+    return std::ranges::any_of(std::span(irqs.bindings, irqs.count),
+                               [&](const PirqBinding& b) { return b.mapped && b.source == s; });
 }
 
 } // namespace

@@ -44,14 +44,11 @@ void pause(Vcpu& vcpu);
 void pause_nosync(Vcpu& vcpu);
 void unpause(Vcpu& vcpu);
 void pause(Domain& domain);
-void pause_nosync(Domain& domain);
 void unpause(Domain& domain);
 /// Keeps a domain off the CPUs, so that its registers are in memory.
-struct [[nodiscard]] Stopped {
+struct [[nodiscard]] Stopped : NotCopyable {
     explicit Stopped(Domain& d) : domain(d) { pause(domain); }
     ~Stopped() { unpause(domain); }
-    Stopped(const Stopped&) = delete;
-    Stopped& operator=(const Stopped&) = delete;
     Domain& domain;
 };
 /// Waits until no other CPU holds the vCPU's registers.

@@ -50,16 +50,14 @@ void shut_down(Domain& domain, u32 reason) {
     if (domain.shutting_down.exchange(true)) return;
     if (!domain.sched.code_latched) domain.shutdown_code = reason;
     if (domain.privileged) shut_down_machine(domain.shutdown_code);
-    for (u32 i = 0; i < domain.max_vcpus; ++i)
-        if (Vcpu* v = domain.vcpus[i]) scheduler::pause_nosync(*v);
+    domain.for_each_vcpu(scheduler::pause_nosync);
     send_global_virq(VIRQ_DOM_EXC);
 }
 
 bool resume(Domain& domain) {
     if (!domain.shutting_down.exchange(false)) return false;
     domain.sched.code_latched = false;
-    for (u32 i = 0; i < domain.max_vcpus; ++i)
-        if (Vcpu* v = domain.vcpus[i]) scheduler::unpause(*v);
+    domain.for_each_vcpu([](Vcpu& v) { scheduler::unpause(v); });
     return true;
 }
 

@@ -87,11 +87,7 @@ void update_wallclock(Domain& domain) {
     publish(shared.wc_version, version + 1);
 }
 
-void update_all_wallclocks() {
-    for (DomainRef domain = next_domain(DomId(0)); domain;
-         domain = next_domain(DomId(static_cast<u16>(domain->id.raw() + 1))))
-        update_wallclock(*domain);
-}
+void update_all_wallclocks() { for_each_domain(update_wallclock); }
 
 vcpu_runstate_info_t as_abi(const RunStateTimes& times) {
     vcpu_runstate_info_t info{};

@@ -67,7 +67,6 @@ struct PvState {
 enum class ExitWork : u8 {
     nmi = 1u << 0,     ///< an NMI callback is due
     crashed = 1u << 1, ///< the domain died: never return to the guest
-    mcheck = 1u << 2
 };
 
 /// A virtual processor. entry.S knows `regs`, `in_kernel`, `exit_work` and `info`.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arch/clock.hpp"
+#include "arch/cpu.hpp"
 #include "arch/lapic.hpp"
 #include "arch/percpu.hpp"
 #include "arch/smp.hpp"
@@ -158,16 +159,10 @@ void unpause(Vcpu& vcpu) {
     if (vcpu.sched.state.unpause()) wake(vcpu);
 }
 
-void pause_nosync(Domain& domain) {
-    domain.pause_count.fetch_add(1);
-    for (u32 i = 0; i < domain.max_vcpus; ++i)
-        if (Vcpu* v = domain.vcpus[i]) stop_running(*v);
-}
-
 void pause(Domain& domain) {
-    pause_nosync(domain);
-    for (u32 i = 0; i < domain.max_vcpus; ++i)
-        if (const Vcpu* v = domain.vcpus[i]) wait_off_cpu(*v);
+    domain.pause_count.fetch_add(1);
+    domain.for_each_vcpu(stop_running);
+    domain.for_each_vcpu(wait_off_cpu);
 }
 
 void unpause(Domain& domain) {
@@ -175,9 +170,7 @@ void unpause(Domain& domain) {
     do {
         if (now == 0) return;
     } while (!domain.pause_count.compare_exchange_weak(now, now - 1));
-    if (now == 1)
-        for (u32 i = 0; i < domain.max_vcpus; ++i)
-            if (Vcpu* v = domain.vcpus[i]) wake(*v);
+    if (now == 1) domain.for_each_vcpu(wake);
 }
 
 } // namespace streak::scheduler
@@ -197,3 +190,15 @@ void kick(Vcpu& vcpu) {
 }
 
 } // namespace streak
+
+namespace streak::hypercall {
+
+// Declared in hypercall/call.hpp, which is further up.
+bool preempt_pending() {
+    arch::interrupt_window();
+    if (arch::this_cpu().work.load(std::memory_order_relaxed) != 0) return true;
+    const Vcpu& v = current();
+    return !v.is_idle() && scheduler::event_pending(v);
+}
+
+} // namespace streak::hypercall

@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-namespace streak::evtchn {
+namespace streak::evtchn::two_level {
 
 namespace {
 
@@ -18,8 +18,6 @@ u64 bit(EvtchnPort port) { return 1ull << (port.raw() % word_bits); }
 
 } // namespace
 
-namespace two_level {
-
 Raised unmask(shared_info_t& shared, vcpu_info_t* info, EvtchnPort port) {
     const bool was_masked = mask_word(shared, port).fetch_and(~bit(port)) & bit(port);
     if (!was_masked || !(pending_word(shared, port).load() & bit(port))) return {};
@@ -32,6 +30,4 @@ bool is_pending(shared_info_t& shared, EvtchnPort port) { return pending_word(sh
 
 bool is_masked(shared_info_t& shared, EvtchnPort port) { return mask_word(shared, port).load() & bit(port); }
 
-} // namespace two_level
-
-} // namespace streak::evtchn
+} // namespace streak::evtchn::two_level

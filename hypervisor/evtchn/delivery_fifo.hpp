@@ -16,7 +16,7 @@
 
 namespace streak::evtchn {
 
-class Fifo {
+class Fifo : NotCopyable {
 public:
     static constexpr u32 words_per_page = page_size / sizeof(event_word_t);
     static constexpr u32 max_pages = EVTCHN_FIFO_NR_CHANNELS / words_per_page;
@@ -31,8 +31,6 @@ public:
 
     Fifo(MemorySource memory, u32 vcpus) : memory_(memory), vcpus_(vcpus) {}
     ~Fifo();
-    Fifo(const Fifo&) = delete;
-    Fifo& operator=(const Fifo&) = delete;
     /// ENOMEM. To be called once before anything else.
     [[nodiscard]] Result<> init();
 

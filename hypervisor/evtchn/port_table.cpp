@@ -59,22 +59,6 @@ Result<EvtchnPort> PortTable::take(const Port& as, Busy busy) {
     return fail(Errno::ENOSPC);
 }
 
-Result<EvtchnPort> PortTable::alloc_unbound(DomId remote, Busy busy) {
-    return take({.state = PortState::unbound, .remote_domain = remote}, busy);
-}
-
-Result<EvtchnPort> PortTable::bind_ipi(VcpuId vcpu, Busy busy) {
-    return take({.state = PortState::ipi, .vcpu = static_cast<u16>(vcpu.raw())}, busy);
-}
-
-Result<EvtchnPort> PortTable::bind_virq(u32 virq, VcpuId vcpu, Busy busy) {
-    return take({.state = PortState::virq, .vcpu = static_cast<u16>(vcpu.raw()), .detail = virq}, busy);
-}
-
-Result<EvtchnPort> PortTable::bind_pirq(u32 pirq, Busy busy) {
-    return take({.state = PortState::pirq, .detail = pirq}, busy);
-}
-
 Result<EvtchnPort> PortTable::connect(PortTable& local, DomId local_id, PortTable& remote, DomId remote_id,
                                       EvtchnPort remote_port, Busy busy) {
     Port* peer = remote.find(remote_port);

@@ -39,7 +39,7 @@ struct Closed {
     VcpuId vcpu;
 };
 
-class PortTable {
+class PortTable : NotCopyable {
 public:
     static constexpr u32 max_2level = EVTCHN_2L_NR_CHANNELS;
     static constexpr u32 max_fifo = EVTCHN_FIFO_NR_CHANNELS;
@@ -50,8 +50,6 @@ public:
     /// Ports 1 … `highest` may ever exist (0: as many as the ABI has).
     PortTable(MemorySource memory, u32 highest);
     ~PortTable();
-    PortTable(const PortTable&) = delete;
-    PortTable& operator=(const PortTable&) = delete;
 
     /// A port in use; nullptr for any other number.
     [[nodiscard]] Port* find(EvtchnPort port) const {
@@ -67,10 +65,18 @@ public:
     void use_fifo(bool fifo) { fifo_ = fifo; }
 
     // Each takes the lowest free port. ENOSPC, ENOMEM. `vcpu` exists, the caller has checked that.
-    [[nodiscard]] Result<EvtchnPort> alloc_unbound(DomId remote, Busy busy);
-    [[nodiscard]] Result<EvtchnPort> bind_ipi(VcpuId vcpu, Busy busy);
-    [[nodiscard]] Result<EvtchnPort> bind_virq(u32 virq, VcpuId vcpu, Busy busy);
-    [[nodiscard]] Result<EvtchnPort> bind_pirq(u32 pirq, Busy busy);
+    [[nodiscard]] Result<EvtchnPort> alloc_unbound(DomId remote, Busy busy) {
+        return take({.state = PortState::unbound, .remote_domain = remote}, busy);
+    }
+    [[nodiscard]] Result<EvtchnPort> bind_ipi(VcpuId vcpu, Busy busy) {
+        return take({.state = PortState::ipi, .vcpu = static_cast<u16>(vcpu.raw())}, busy);
+    }
+    [[nodiscard]] Result<EvtchnPort> bind_virq(u32 virq, VcpuId vcpu, Busy busy) {
+        return take({.state = PortState::virq, .vcpu = static_cast<u16>(vcpu.raw()), .detail = virq}, busy);
+    }
+    [[nodiscard]] Result<EvtchnPort> bind_pirq(u32 pirq, Busy busy) {
+        return take({.state = PortState::pirq, .detail = pirq}, busy);
+    }
 
     /// Connects a new port of `local` with an unbound port of `remote` (perhaps the same table). EINVAL: that
     /// port does not wait for `local_id`. The caller raises the local port: events may have been lost.

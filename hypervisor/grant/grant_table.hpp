@@ -56,7 +56,7 @@ struct Use {
     bool map = false; ///< whole page, no detour: neither sub-page nor transitive
 };
 
-class Table {
+class Table : NotCopyable {
 public:
     static constexpr u32 entries_v1 = page_size / sizeof(grant_entry_v1_t);
     static constexpr u32 entries_v2 = page_size / sizeof(grant_entry_v2_t);
@@ -66,8 +66,6 @@ public:
     /// `generation` tells this table from earlier ones of domains with the same id.
     Table(MemorySource memory, u32 max_frames, u32 generation);
     ~Table();
-    Table(const Table&) = delete;
-    Table& operator=(const Table&) = delete;
     /// ENOMEM. To be called once before anything else.
     [[nodiscard]] Result<> init();
 

@@ -21,15 +21,13 @@ struct Mapping {
 };
 static_assert(sizeof(Mapping) == 16);
 
-class Maptrack {
+class Maptrack : NotCopyable {
 public:
     static constexpr u16 kind_mask = GNTMAP_host_map | GNTMAP_device_map;
     static constexpr u32 per_frame = page_size / sizeof(Mapping);
 
     Maptrack(MemorySource memory, u32 max_frames) : memory_(memory), max_frames_(max_frames) {}
     ~Maptrack();
-    Maptrack(const Maptrack&) = delete;
-    Maptrack& operator=(const Maptrack&) = delete;
 
     /// A mapping, and those of its kinds (GNTMAP_host_map, GNTMAP_device_map) that nobody else may end or use.
     struct Claim {

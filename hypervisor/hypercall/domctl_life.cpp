@@ -7,7 +7,6 @@
 #include "domain/shutdown.hpp"
 #include "domain/time.hpp"
 #include "hypercall/domctl.hpp"
-#include "mm/page_type.hpp"
 #include "pv/hypercall_page.hpp"
 
 // DOMCTL: making, stopping and ending domains, and what is set once at their beginning.
@@ -111,11 +110,7 @@ Result<> domctl_get_address_size(Domain&, xen_domctl_t& op) {
 
 /// EACCES: not a frame that the domain may write.
 Result<> domctl_hypercall_init(Domain& d, xen_domctl_t& op) {
-    mm::PageInfo* page = mm::page_of(Mfn(op.u.hypercall_init.gmfn));
-    if (!page || !mm::get_page_and_type(*page, d.id, mm::PageType::writable)) return fail(Errno::EACCES);
-    pv::write_hypercall_page(mm::page_memory<u8>(*page));
-    mm::put_page_and_type(*page);
-    return {};
+    return pv::fill_hypercall_page(d, Mfn(op.u.hypercall_init.gmfn)) ? Result<>{} : fail(Errno::EACCES);
 }
 
 Result<> domctl_set_time_offset(Domain& d, xen_domctl_t& op) {

@@ -19,11 +19,6 @@ constexpr u32 both = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
     return d.vcpus[a.vcpu];
 }
 
-[[nodiscard]] CpuMask both_of(CpuMask a, const CpuMask& b) {
-    a &= b;
-    return a;
-}
-
 } // namespace
 
 /// Afterwards the bitmaps hold the affinity in effect. EBUSY: the guest has pinned the vCPU itself.
@@ -34,12 +29,12 @@ Result<> domctl_set_affinity(Domain& d, xen_domctl_t& op) {
     if (a.flags & XEN_VCPUAFFINITY_HARD) {
         TRY_ASSIGN(hard, read_bitmap(a.cpumap_hard));
         TRY(scheduler::set_affinity(*vcpu, &hard, nullptr));
-        TRY(write_bitmap(a.cpumap_hard, both_of(hard, smp::online())));
+        TRY(write_bitmap(a.cpumap_hard, hard & smp::online()));
     }
     if (a.flags & XEN_VCPUAFFINITY_SOFT) {
         TRY_ASSIGN(soft, read_bitmap(a.cpumap_soft));
         TRY(scheduler::set_affinity(*vcpu, nullptr, &soft));
-        TRY(write_bitmap(a.cpumap_soft, both_of(both_of(soft, vcpu->sched.hard), smp::online())));
+        TRY(write_bitmap(a.cpumap_soft, soft & vcpu->sched.hard & smp::online()));
     }
     return {};
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/event_channel_op.hpp"
 
+#include "domain/held_frame.hpp"
 #include "domain/notify.hpp"
-#include "mm/heap_source.hpp"
-#include "mm/page_type.hpp"
+#include "mm/heap.hpp"
 
 // The guest's side of FIFO delivery: it gives pages for control blocks and event words.
 
@@ -12,29 +12,6 @@ namespace streak::hypercall {
 namespace {
 
 using evtchn::Fifo;
-
-/// A frame of the guest that stays writable as long as the hypervisor uses it; returned when not released.
-class WritableFrame {
-public:
-    [[nodiscard]] Result<> take(Domain& domain, Mfn frame) {
-        mm::PageInfo* page = mm::page_of(frame);
-        if (!page) return fail(Errno::EINVAL);
-        TRY(mm::get_page_and_type(*page, domain.id, mm::PageType::writable));
-        page_ = page;
-        return {};
-    }
-    ~WritableFrame() {
-        if (page_) mm::put_page_and_type(*page_);
-    }
-    WritableFrame() = default;
-    WritableFrame(const WritableFrame&) = delete;
-    WritableFrame& operator=(const WritableFrame&) = delete;
-
-    [[nodiscard]] void* release() { return mm::page_memory(*std::exchange(page_, nullptr)); }
-
-private:
-    mm::PageInfo* page_ = nullptr;
-};
 
 /// The domain turns to FIFO delivery. Ports that are pending now are remembered until they have event words.
 [[nodiscard]] Result<> start_fifo(Domain& domain) {
@@ -70,8 +47,8 @@ Result<> fifo_init_control(evtchn_init_control_t& op) {
 
     LockGuard guard(d.event_lock);
     if (d.fifo && d.fifo->has_control(VcpuId(op.vcpu))) return fail(Errno::EINVAL);
-    WritableFrame frame;
-    TRY(frame.take(d, Mfn(op.control_gfn)));
+    HeldFrame frame(d, Mfn(op.control_gfn), true);
+    if (!frame) return fail(Errno::EINVAL);
     if (!d.fifo) TRY(start_fifo(d));
     d.fifo->set_control(VcpuId(op.vcpu), frame.release(), op.offset);
     return {};
@@ -83,8 +60,8 @@ Result<> fifo_expand_array(const evtchn_expand_array_t& op) {
     LockGuard guard(d.event_lock);
     if (!d.fifo) return fail(Errno::EOPNOTSUPP);
     if (d.fifo->array_full(d.ports->limit())) return fail(Errno::ENOSPC);
-    WritableFrame frame;
-    TRY(frame.take(d, Mfn(op.array_gfn)));
+    HeldFrame frame(d, Mfn(op.array_gfn), true);
+    if (!frame) return fail(Errno::EINVAL);
     const u32 index = d.fifo->page_count();
     d.fifo->add_page(frame.release());
     raise_early_ones(d, index);

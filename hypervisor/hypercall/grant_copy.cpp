@@ -18,7 +18,7 @@ using grant::Status;
 [[nodiscard]] auto refuse(Status s) { return std::unexpected(s); }
 
 /// A pin that ends with its scope.
-class Pin {
+class Pin : NotCopyable {
 public:
     [[nodiscard]] Outcome<const Granted*> begin(Domain& granter, GrantRef ref, DomId user, bool write) {
         auto granted = grants::pin(granter, ref, {.user = user, .write = write, .map = false});
@@ -34,9 +34,6 @@ public:
     ~Pin() {
         if (active_) grants::unpin(granter_, generation_, ref_, write_);
     }
-    Pin() = default;
-    Pin(const Pin&) = delete;
-    Pin& operator=(const Pin&) = delete;
 
 private:
     DomId granter_{};

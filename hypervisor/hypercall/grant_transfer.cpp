@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "hypercall/grant_table_op.hpp"
 
-#include "arch/cache.hpp"
+#include "arch/cr.hpp"
 #include "arch/smp.hpp"
 
 // GNTTABOP_transfer and GNTTABOP_cache_flush.

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <cstring>
-
 #include "arch/cpu.hpp"
 #include "hypercall/handlers.hpp"
 
@@ -31,9 +29,7 @@ namespace {
     c.mc_family = f.family;
     c.mc_model = f.model;
     c.mc_step = f.stepping;
-    const arch::CpuidLeaf name = arch::cpuid(0);
-    const u32 text[] = {name.ebx, name.edx, name.ecx};
-    std::memcpy(c.mc_vendorid, text, sizeof text);
+    std::ranges::copy(arch::cpu_vendor_name(), c.mc_vendorid);
     const arch::CpuidLeaf basic = arch::cpuid(1);
     c.mc_cpu_caps[MC_CAPS_STD_EDX] = basic.edx;
     c.mc_cpu_caps[MC_CAPS_STD_ECX] = basic.ecx;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "pv/vm_assist.hpp"
 #include "hypercall/handlers.hpp"
+#include "pv/context.hpp"
 
 namespace streak::hypercall {
 

@@ -15,11 +15,6 @@ namespace streak::init {
 
 namespace {
 
-[[noreturn]] void refuse_kernel(const loader::LoadError& error) {
-    panic("dom0's kernel: {} ({}): expected {}{:#x}, found {}{:#x}", loader::describe(error.code), error.item,
-          error.expected_text, error.expected, error.found_text, error.found);
-}
-
 void load_segments(const GuestFrames& frames, const loader::PvKernel& kernel, const loader::PvLayout& layout) {
     kernel.image.for_each_segment([&](const loader::Segment& s) {
         const u64 offset = kernel.address_of(s) - layout.virt_base;

@@ -4,15 +4,14 @@
 #include <cstring>
 
 #include "lib/panic.hpp"
+#include "mm/pte.hpp"
 
 namespace streak::init {
 
 namespace {
 
-constexpr u64 present = 1, writable = 2, user = 4, accessed = 0x20, dirty = 0x40;
+using namespace mm::pte;
 constexpr u64 table_flags = present | writable | user | accessed;
-
-unsigned order_for(u64 bytes) { return std::bit_width((std::max<u64>(bytes, 1) - 1) >> page_shift); }
 
 /// Calls `step(frame memory, bytes)` for each piece of [offset, offset + bytes) that lies in one frame.
 template <class Step> void for_each_piece(const GuestFrames& frames, Pfn first, u64 offset, u64 bytes, Step step) {
@@ -35,9 +34,8 @@ public:
 
     void map(u64 va, Pfn pfn, bool may_write) {
         u64* table = entries(l4_);
-        for (unsigned level = 4; level > 1; --level) table = descend(table[(va >> (12 + 9 * (level - 1))) & 511]);
-        table[(va >> 12) & 511] =
-            to_maddr(frames_.mfn(pfn)).raw() | present | user | accessed | dirty | (may_write ? writable : 0);
+        for (unsigned level = 4; level > 1; --level) table = descend(table[index(va, level)]);
+        table[index(va, 1)] = make(frames_.mfn(pfn), present | user | accessed | dirty | (may_write ? writable : 0));
     }
 
 private:
@@ -47,10 +45,10 @@ private:
         if (!(entry & present)) {
             ASSERT(next_ < end_);
             std::memset(frames_.memory(next_), 0, page_size);
-            entry = to_maddr(frames_.mfn(next_)).raw() | table_flags;
+            entry = make(frames_.mfn(next_), table_flags);
             ++next_;
         }
-        return arch::direct_map<u64>(Maddr(entry & 0x000ffffffffff000));
+        return arch::direct_map<u64>(Maddr(entry & address_mask));
     }
 
     const GuestFrames& frames_;
@@ -60,8 +58,8 @@ private:
 } // namespace
 
 GuestFrames::GuestFrames(Domain& domain, u64 count)
-    : table_(static_cast<u64*>(mm::alloc_zeroed_pages(order_for(count * 8)))), table_order_(order_for(count * 8)),
-      count_(count) {
+    : table_(static_cast<u64*>(mm::alloc_zeroed_pages(mm::order_for(count * 8)))),
+      table_order_(mm::order_for(count * 8)), count_(count) {
     if (!table_) panic("no memory for dom0's frame list ({} KiB)", count * 8 / 1024);
     unsigned order = mm::max_order;
     for (u64 pfn = 0; pfn < count;) {

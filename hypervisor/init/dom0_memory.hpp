@@ -7,14 +7,12 @@
 namespace streak::init {
 
 /// The frames a new domain consists of, by pseudo-physical number. Contents are reached through the direct map.
-class GuestFrames {
+class GuestFrames : NotCopyable {
 public:
     /// Takes `count` frames for `domain` in the largest pieces there are; nothing is cleared. Panics when
     /// memory is out: without dom0 there is no system.
     GuestFrames(Domain& domain, u64 count);
     ~GuestFrames();
-    GuestFrames(const GuestFrames&) = delete;
-    GuestFrames& operator=(const GuestFrames&) = delete;
 
     [[nodiscard]] u64 count() const { return count_; }
     [[nodiscard]] Mfn mfn(Pfn pfn) const { return Mfn(table_[pfn.raw()]); }

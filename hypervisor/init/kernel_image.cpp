@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "init/kernel_image.hpp"
 
-#include <bit>
-
 #include "arch/msr.hpp"
 #include "lib/panic.hpp"
-#include "loader/decompress.hpp"
 #include "mm/frame_allocator.hpp"
 
 namespace streak::init {
 
 namespace {
 
-unsigned order_for(u64 bytes) { return std::bit_width((bytes - 1) >> page_shift); }
-
 mm::PageInfo& room_for(u64 bytes, const char* what) {
-    if (order_for(bytes) <= mm::max_order)
-        if (mm::PageInfo* pages = mm::alloc_frames(order_for(bytes))) return *pages;
+    if (mm::order_for(bytes) <= mm::max_order)
+        if (mm::PageInfo* pages = mm::alloc_frames(mm::order_for(bytes))) return *pages;
     panic("{}: {} KiB in one piece expected, not found", what, bytes >> 10);
 }
 
@@ -32,12 +27,14 @@ private:
 
 } // namespace
 
+void refuse_kernel(const loader::LoadError& error) {
+    panic("dom0's kernel: {} ({}): expected {}{:#x}, found {}{:#x}", loader::describe(error.code), error.item,
+          error.expected_text, error.expected, error.found_text, error.found);
+}
+
 KernelImage::KernelImage(loader::Bytes file) {
     const auto payload = loader::find_payload(file);
-    if (!payload)
-        panic("dom0's kernel: {}: expected {}{:#x}, found {}{:#x}", loader::describe(payload.error().code),
-              payload.error().expected_text, payload.error().expected, payload.error().found_text,
-              payload.error().found);
+    if (!payload) refuse_kernel(payload.error());
     if (payload->format == loader::Format::elf) {
         elf_ = payload->data;
         return;
@@ -45,7 +42,7 @@ KernelImage::KernelImage(loader::Bytes file) {
     const u64 size = payload->decompressed_size;
     log_info("dom0's kernel: {} payload, {} KiB to {} KiB", loader::name_of(payload->format),
              payload->data.size() >> 10, size >> 10);
-    order_ = order_for(size);
+    order_ = mm::order_for(size);
     unpacked_ = &room_for(size, "unpacking dom0's kernel");
     const u64 work = loader::work_space(payload->format, payload->data);
     mm::PageInfo& work_pages = room_for(work, "work space of the decoder");
@@ -56,8 +53,8 @@ KernelImage::KernelImage(loader::Bytes file) {
         const DecoderFs fs;
         return loader::decompress(payload->format, payload->data, out, arena);
     }();
-    mm::free_frames(work_pages, order_for(work));
-    if (!written) panic("dom0's kernel: {} ({})", loader::describe(written.error().code), written.error().item);
+    mm::free_frames(work_pages, mm::order_for(work));
+    if (!written) refuse_kernel(written.error());
     elf_ = out.first(*written);
 }
 

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include "loader/bytes.hpp"
+#include "loader/decompress.hpp"
 #include "mm/page.hpp"
 
 namespace streak::init {
 
+/// Panics with what is wrong with dom0's kernel.
+[[noreturn]] void refuse_kernel(const loader::LoadError& error);
+
 /// dom0's kernel, unpacked when it was packed. Uses the decoders of the init segment.
-class KernelImage {
+class KernelImage : NotCopyable {
 public:
     /// Panics with the reason when the file holds no kernel or its payload is damaged.
     explicit KernelImage(loader::Bytes file);
     ~KernelImage();
-    KernelImage(const KernelImage&) = delete;
-    KernelImage& operator=(const KernelImage&) = delete;
 
     [[nodiscard]] loader::Bytes elf() const { return elf_; }
 

@@ -99,7 +99,7 @@ void set_power_ports() {
 }
 
 void* memory_for_cpu(u64 bytes) {
-    const unsigned order = std::bit_width((bytes - 1) >> page_shift);
+    const unsigned order = mm::order_for(bytes);
     mm::PageInfo* pages = mm::alloc_frames(order, 32);
     if (!pages) return nullptr;
     mm::clear_frames(*pages, order);

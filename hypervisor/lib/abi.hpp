@@ -32,7 +32,6 @@ extern "C" {
 #include <xen/sysctl.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
-#include <xen/xsm/flask_op.h>
 }
 
 #pragma pop_macro("__STRICT_ANSI__")

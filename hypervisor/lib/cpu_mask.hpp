@@ -43,9 +43,10 @@ public:
         for (unsigned i = 0; i < words; ++i) bits_[i].fetch_and(o.bits_[i].load());
         return *this;
     }
-    CpuMask& operator|=(const CpuMask& o) {
-        for (unsigned i = 0; i < words; ++i) bits_[i].fetch_or(o.bits_[i].load());
-        return *this;
+    friend CpuMask operator&(const CpuMask& a, const CpuMask& b) {
+        CpuMask both = a;
+        both &= b;
+        return both;
     }
 
     template <class F> void for_each(F&& f) const {

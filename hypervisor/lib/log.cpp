@@ -23,7 +23,7 @@ constinit std::atomic<u32> patience{1u << 24}; ///< tries to get the lock
 
 /// Waits for the lock, but not for ever: an NMI or a panic may have interrupted its holder, and a garbled
 /// line is better than none.
-class LogGuard {
+class LogGuard : NotCopyable {
 public:
     LogGuard() {
         for (u32 tries = 0; tries < patience.load(std::memory_order_relaxed); ++tries) {
@@ -37,8 +37,6 @@ public:
     ~LogGuard() {
         if (held_) lock.unlock();
     }
-    LogGuard(const LogGuard&) = delete;
-    LogGuard& operator=(const LogGuard&) = delete;
 
 private:
     bool held_ = false;

@@ -33,12 +33,10 @@ private:
 };
 
 /// Holds a lock for a scope.
-class [[nodiscard]] LockGuard {
+class [[nodiscard]] LockGuard : NotCopyable {
 public:
     explicit LockGuard(SpinLock& lock) : lock_(lock) { lock_.lock(); }
     ~LockGuard() { lock_.unlock(); }
-    LockGuard(const LockGuard&) = delete;
-    LockGuard& operator=(const LockGuard&) = delete;
 
 private:
     SpinLock& lock_;

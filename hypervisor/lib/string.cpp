@@ -12,43 +12,34 @@
 
 namespace {
 
-struct [[gnu::packed, gnu::may_alias]] Word64 {
-    std::uint64_t value;
+template <class T> struct [[gnu::packed, gnu::may_alias]] Word {
+    T value;
 };
-struct [[gnu::packed, gnu::may_alias]] Word32 {
-    std::uint32_t value;
-};
-struct [[gnu::packed, gnu::may_alias]] Word16 {
-    std::uint16_t value;
-};
+using Word64 = Word<std::uint64_t>;
 
 using Byte = unsigned char;
 
-template <class Word> [[gnu::always_inline]] inline auto load(const Byte* at) {
-    return reinterpret_cast<const Word*>(at)->value;
+template <class W> [[gnu::always_inline]] inline auto load(const Byte* at) {
+    return reinterpret_cast<const W*>(at)->value;
 }
 
-template <class Word, class Value> [[gnu::always_inline]] inline void store(Byte* at, Value value) {
-    reinterpret_cast<Word*>(at)->value = value;
+template <class W, class Value> [[gnu::always_inline]] inline void store(Byte* at, Value value) {
+    reinterpret_cast<W*>(at)->value = value;
+}
+
+/// Copies one to two words' bytes.
+template <class W> [[gnu::always_inline]] inline void move_ends(Byte* to, const Byte* from, std::size_t n) {
+    const auto first = load<W>(from), last = load<W>(from + n - sizeof(W));
+    store<W>(to, first);
+    store<W>(to + n - sizeof(W), last);
 }
 
 /// Copies up to 16 bytes; everything is read before anything is written, so overlap is fine.
 [[gnu::always_inline]] inline void move_short(Byte* to, const Byte* from, std::size_t n) {
-    if (n >= 8) {
-        const auto first = load<Word64>(from), last = load<Word64>(from + n - 8);
-        store<Word64>(to, first);
-        store<Word64>(to + n - 8, last);
-    } else if (n >= 4) {
-        const auto first = load<Word32>(from), last = load<Word32>(from + n - 4);
-        store<Word32>(to, first);
-        store<Word32>(to + n - 4, last);
-    } else if (n >= 2) {
-        const auto first = load<Word16>(from), last = load<Word16>(from + n - 2);
-        store<Word16>(to, first);
-        store<Word16>(to + n - 2, last);
-    } else if (n == 1) {
-        *to = *from;
-    }
+    if (n >= 8) move_ends<Word64>(to, from, n);
+    else if (n >= 4) move_ends<Word<std::uint32_t>>(to, from, n);
+    else if (n >= 2) move_ends<Word<std::uint16_t>>(to, from, n);
+    else if (n == 1) *to = *from;
 }
 
 constexpr std::size_t rep_threshold = 128; // below it the start-up cost of `rep` is the larger one

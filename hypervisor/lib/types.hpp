@@ -25,4 +25,11 @@ template <class T> [[gnu::always_inline]] constexpr bool unlikely(const T& condi
     return __builtin_expect(static_cast<bool>(condition), 0);
 }
 
+/// A base of classes whose objects stay where and what they are.
+struct NotCopyable {
+    NotCopyable() = default;
+    NotCopyable(const NotCopyable&) = delete;
+    NotCopyable& operator=(const NotCopyable&) = delete;
+};
+
 } // namespace streak

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "arch/cpu.hpp"
 #include "arch/image.hpp"
 #include "lib/panic.hpp"
 #include "mm/frame_allocator.hpp"
@@ -72,9 +73,7 @@ Maddr take_table() {
 bool mapped_directly(const MemoryRange& r) { return r.type == e820_ram || r.type == e820_acpi || r.type == e820_nvs; }
 
 void map_ram() {
-    u32 a, b, c, d;
-    asm("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(0x80000001u), "c"(0));
-    const bool gigabyte_pages = d & (1u << 26);
+    const bool gigabyte_pages = arch::cpuid(0x80000001).edx & (1u << 26);
     map_range(arch::direct_map_base, Maddr(0), low_limit, Access::read_write, false);
     for (const MemoryRange& r : map_) {
         const u64 start = std::max(down(r.start, page_size), low_limit), end = up(r.end, page_size);
@@ -95,7 +94,6 @@ void map_image() {
     map_section(__rodata_start, __rodata_end, Access::read);
     map_section(__data_start, __data_end, Access::read_write);
     map_section(__init_text_start, __init_text_end, Access::execute);
-    map_section(__init_rodata_start, __init_rodata_end, Access::read);
     map_section(__init_rodata_start, __init_rodata_end, Access::read);
     map_section(__init_data_start, __init_data_end, Access::read_write);
 }

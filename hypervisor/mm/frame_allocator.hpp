@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <algorithm>
+#include <bit>
+
 #include "lib/spinlock.hpp"
 #include "mm/page.hpp"
 
@@ -10,6 +13,11 @@
 namespace streak::mm {
 
 inline constexpr unsigned max_order = 18; ///< 1 GiB
+
+/// The order of the smallest block that holds so many bytes.
+[[nodiscard]] constexpr unsigned order_for(u64 bytes) {
+    return std::bit_width((std::max<u64>(bytes, 1) - 1) >> page_shift);
+}
 
 /// What a domain owns. Lock order: a DomainPages lock is taken after the domain's page lock.
 struct DomainPages {

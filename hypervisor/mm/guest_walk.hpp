@@ -36,6 +36,9 @@ struct L1Slot {
 }
 
 /// The entry's value now, or 0. The same rules.
-[[nodiscard]] u64 guest_l1_entry(u64 cr3, Vaddr address);
+[[nodiscard, gnu::noinline]] inline u64 guest_l1_entry(u64 cr3, Vaddr address) {
+    const L1Slot slot = find_l1_slot(cr3, address);
+    return slot ? __atomic_load_n(slot.entry, __ATOMIC_RELAXED) : 0;
+}
 
 } // namespace streak::mm

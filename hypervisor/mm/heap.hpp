@@ -4,13 +4,15 @@
 #include <new>
 #include <utility>
 
-#include "lib/types.hpp"
+#include "lib/memory_source.hpp"
 
 namespace streak::mm {
 
 /// Zeroed hypervisor memory of any size, 16-byte aligned (page-aligned from one page up); nullptr when out.
 [[nodiscard]] void* allocate(u64 bytes);
 void deallocate(void* memory, u64 bytes);
+/// The same for pure data structures.
+inline constexpr MemorySource heap_source{.allocate = allocate, .release = deallocate};
 
 /// An owned object on the hypervisor heap.
 template <class T> class Owned {

@@ -8,37 +8,30 @@
 #include "lib/panic.hpp"
 #include "mm/frame_allocator.hpp"
 #include "mm/host_page_table_build.hpp"
+#include "mm/pte.hpp"
 
 namespace streak::mm {
 
 namespace {
 
-constexpr u64 present = 1, writable = 2, user = 4, write_through = 8, cache_off = 0x10, large = 0x80, global = 0x100,
-              no_execute = 1ull << 63;
-constexpr u64 address_mask = 0x000ffffffffff000;
+using namespace pte;
 
 constinit u64* top_table = nullptr;
 constinit SpinLock table_lock;
 constinit u64 next_mmio = arch::mmio_base;
 constinit TableAllocator allocate_table = nullptr;
 
-u64 bits_of(Access access) {
-    switch (access) {
-    case Access::none: return 0;
-    case Access::read: return present | global | no_execute;
-    case Access::read_write: return present | writable | global | no_execute;
-    case Access::execute: return present | global;
-    case Access::guest_read: return present | user | global | no_execute;
-    case Access::device: return present | writable | cache_off | write_through | global | no_execute;
-    // PAT entry 4 (index bit 7 of a 4 KiB entry) is write-combining in Streak's PAT.
-    case Access::write_combining: return present | writable | 0x80 | global | no_execute;
-    }
-    return 0;
-}
+/// By Access. (PAT entry 4, index bit 7 of a 4 KiB entry, is write-combining in Streak's PAT.)
+constexpr u64 access_bits[] = {0,
+                               present | global | no_execute,
+                               present | writable | global | no_execute,
+                               present | global,
+                               present | user | global | no_execute,
+                               present | writable | cache_disable | write_through | global | no_execute,
+                               present | writable | pat | global | no_execute};
+u64 bits_of(Access access) { return access_bits[static_cast<unsigned>(access)]; }
 
 u64* table_at(u64 entry) { return arch::direct_map<u64>(Maddr(entry & address_mask)); }
-
-unsigned slot(u64 va, unsigned level) { return (va >> (12 + 9 * (level - 1))) & 511; }
 
 /// The table below `table[slot]`, made when missing.
 u64* descend(u64* table, unsigned index) {
@@ -53,8 +46,8 @@ u64* descend(u64* table, unsigned index) {
 }
 
 u64* entry_in(u64* table, u64 va, unsigned leaf_level) {
-    for (unsigned level = 4; level > leaf_level; --level) table = descend(table, slot(va, level));
-    return &table[slot(va, leaf_level)];
+    for (unsigned level = 4; level > leaf_level; --level) table = descend(table, index(va, level));
+    return &table[index(va, leaf_level)];
 }
 
 u64* entry_for(u64 va, unsigned leaf_level) { return entry_in(top_table, va, leaf_level); }
@@ -102,7 +95,7 @@ void check_write_xor_execute() {
 
 void use_heap_for_tables() { allocate_table = table_from_heap; }
 
-void prepare_slot(u64 va) { (void)descend(top_table, slot(va, 4)); }
+void prepare_slot(u64 va) { (void)descend(top_table, index(va, 4)); }
 
 void map_range(u64 va, Maddr address, u64 bytes, Access access, bool gigabyte_pages) {
     constexpr u64 size_2m = 1ull << 21, size_1g = 1ull << 30;

@@ -24,28 +24,17 @@ void HostEnv::last_reference_gone(PageInfo& page, u64 before) {
     free_domain_page(page);
 }
 
-Result<> get_page_type(PageInfo& page, PageType type) {
-    if (type != PageType::writable && type != PageType::segment_descriptor) return fail(Errno::EINVAL);
-    if (unlikely(!take_shared_type(host_env, page, type))) return fail(Errno::EINVAL);
-    return {};
-}
-
-void put_page_type(PageInfo& page) {
-    note_write(page); // what it was taken for
-    drop_shared_type(host_env, page);
-}
-
 Result<> get_page_and_type(PageInfo& page, DomId owner, PageType type) {
-    if (unlikely(!get_page(page, owner))) return fail(Errno::EINVAL);
-    if (auto typed = get_page_type(page, type); !typed) [[unlikely]] {
-        put_page(page);
-        return typed;
-    }
-    return {};
+    const bool shared = type == PageType::writable || type == PageType::segment_descriptor;
+    if (unlikely(!shared || !get_page(page, owner))) return fail(Errno::EINVAL);
+    if (likely(take_shared_type(host_env, page, type))) return {};
+    put_page(page);
+    return fail(Errno::EINVAL);
 }
 
 void put_page_and_type(PageInfo& page) {
-    put_page_type(page);
+    note_write(page); // what it was taken for
+    drop_shared_type(host_env, page);
     put_page(page);
 }
 

@@ -29,10 +29,6 @@ inline constexpr u64 linear_target = 1ull << 54; ///< another L4 has mapped this
 [[nodiscard]] Result<> get_page_and_type(PageInfo& page, DomId owner, PageType type);
 void put_page_and_type(PageInfo& page);
 
-/// The type reference alone; the caller holds a general one.
-[[nodiscard]] Result<> get_page_type(PageInfo& page, PageType type);
-void put_page_type(PageInfo& page);
-
 /// Drops the guest's pin of one of its page tables, if there is one, so that the frame can be given back. The
 /// caller holds a general reference. ERESTART: call again (after preempt_pending()). Takes the page lock.
 [[nodiscard]] Result<> unpin_if_pinned(Domain& domain, PageInfo& page);

@@ -10,18 +10,11 @@ namespace streak::mm::pte {
 
 inline constexpr unsigned entries = 512;
 
-inline constexpr u64 present = 1ull << 0;
-inline constexpr u64 writable = 1ull << 1;
-inline constexpr u64 user = 1ull << 2;
-inline constexpr u64 write_through = 1ull << 3;
-inline constexpr u64 cache_disable = 1ull << 4;
-inline constexpr u64 accessed = 1ull << 5;
-inline constexpr u64 dirty = 1ull << 6;
+inline constexpr u64 present = 1ull << 0, writable = 1ull << 1, user = 1ull << 2, write_through = 1ull << 3,
+                     cache_disable = 1ull << 4, accessed = 1ull << 5, dirty = 1ull << 6, global = 1ull << 8,
+                     available = 7ull << 9, no_execute = 1ull << 63;
 inline constexpr u64 pat = 1ull << 7;   ///< level 1: third cache-attribute bit
 inline constexpr u64 large = 1ull << 7; ///< levels 2 and 3: maps a superpage
-inline constexpr u64 global = 1ull << 8;
-inline constexpr u64 available = 7ull << 9;
-inline constexpr u64 no_execute = 1ull << 63;
 inline constexpr u64 address_mask = 0x000ffffffffff000;
 
 inline constexpr u64 cache_attributes = pat | write_through | cache_disable;

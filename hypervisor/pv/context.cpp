@@ -8,7 +8,6 @@
 #include "pv/control_registers.hpp"
 #include "pv/debug_registers.hpp"
 #include "pv/descriptor_tables.hpp"
-#include "pv/vm_assist.hpp"
 
 namespace streak::pv {
 

@@ -7,6 +7,13 @@
 
 namespace streak::pv {
 
+/// What may be chosen by HYPERVISOR_vm_assist and vcpu_guest_context::vm_assist (xen/xen.h). The 4-GiB
+/// segments are those of 32-bit guests: 64-bit kernels ask for them all the same.
+inline constexpr u64 valid_vm_assists = 1ull << VMASST_TYPE_4gb_segments | 1ull << VMASST_TYPE_4gb_segments_notify |
+                                        1ull << VMASST_TYPE_writable_pagetables | 1ull << VMASST_TYPE_pae_extended_cr3 |
+                                        1ull << VMASST_TYPE_architectural_iopl |
+                                        1ull << VMASST_TYPE_runstate_update_flag;
+
 /// Gives a vCPU its state (VCPUOP_initialise, DOMCTL_setvcpucontext). It doesn't run, is off its CPU, and
 /// Domain::context_lock is held. EINVAL: something in the context is not allowed; EOPNOTSUPP: an initialised
 /// vCPU can't get other page tables; nothing has changed then. ERESTART: call again with the same context.

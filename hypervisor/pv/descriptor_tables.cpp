@@ -23,10 +23,6 @@ mm::PageInfo* get_ldt_page(Vcpu& v, u32 index) {
     return page;
 }
 
-void show_ldt_if_current(const Vcpu& v) {
-    if (&v == &current()) show_ldt(v);
-}
-
 } // namespace
 
 Result<> set_gdt(Vcpu& v, std::span<const u64> frames, u32 entries) {
@@ -61,7 +57,7 @@ Result<> set_ldt(Vcpu& v, u64 base, u32 entries) {
     v.pv.ldt_entries = entries;
     v.pv.ldt_frames = {};
     for (u32 i = 0; i < pages_of(entries); ++i) v.pv.ldt_frames[i] = get_ldt_page(v, i);
-    show_ldt_if_current(v);
+    if (&v == &current()) show_ldt(v);
     for (mm::PageInfo* page : old)
         if (page) mm::put_page_and_type(*page);
     return {};

@@ -19,8 +19,7 @@ namespace {
 
 using arch::Trap;
 
-constexpr u32 pf_present = 1, pf_write = 2, pf_user = 4, pf_reserved = 8, pf_fetch = 16;
-constexpr u32 pf_protected_write = pf_present | pf_write | pf_user;
+constexpr u32 pf_present = 1, pf_write = 2, pf_user = 4, pf_protected_write = pf_present | pf_write | pf_user;
 constexpr u32 idt_error = 2;
 
 bool assists_page_tables(const Vcpu& v) { return v.domain->vm_assist & (1u << VMASST_TYPE_writable_pagetables); }

@@ -88,11 +88,7 @@ CpuidLeaf extended_leaf(u32 leaf, CpuidLeaf host) {
     switch (leaf) {
     case 0x80000000: host.eax = std::min(host.eax, last_extended_leaf); return host;
     case 0x80000001: return amd_features(host);
-    case 0x80000002:
-    case 0x80000003:
-    case 0x80000004:
-    case 0x80000005:
-    case 0x80000006: return host;
+    case 0x80000002 ... 0x80000006: return host;
     case 0x80000007: return {0, 0, 0, host.edx & mask::leaf80000007_edx_invariant_tsc};
     case 0x80000008: return {host.eax & 0xffff, host.ebx & mask::leaf80000008_ebx, 0, 0};
     case 0x80000021: return {host.eax & mask::leaf80000021_eax, 0, 0, 0};
@@ -128,19 +124,19 @@ CpuidLeaf hypervisor_leaf(const Vcpu& v, u32 index, u32 subleaf) {
 
 } // namespace
 
-constinit const std::array<FeatureWord, std::tuple_size_v<FeatureMask>> feature_words{
-    {{1, 0, FeatureWord::Register::edx},
-     {1, 0, FeatureWord::Register::ecx},
-     {0x80000001, 0, FeatureWord::Register::edx},
-     {0x80000001, 0, FeatureWord::Register::ecx},
-     {0xd, 1, FeatureWord::Register::eax},
-     {7, 0, FeatureWord::Register::ebx},
-     {7, 0, FeatureWord::Register::ecx},
-     {0x80000007, 0, FeatureWord::Register::edx},
-     {0x80000008, 0, FeatureWord::Register::ebx},
-     {7, 0, FeatureWord::Register::edx},
-     {7, 1, FeatureWord::Register::eax},
-     {0x80000021, 0, FeatureWord::Register::eax}}};
+using enum FeatureWord::Register;
+constinit const std::array<FeatureWord, std::tuple_size_v<FeatureMask>> feature_words{{{1, 0, edx},
+                                                                                       {1, 0, ecx},
+                                                                                       {0x80000001, 0, edx},
+                                                                                       {0x80000001, 0, ecx},
+                                                                                       {0xd, 1, eax},
+                                                                                       {7, 0, ebx},
+                                                                                       {7, 0, ecx},
+                                                                                       {0x80000007, 0, edx},
+                                                                                       {0x80000008, 0, ebx},
+                                                                                       {7, 0, edx},
+                                                                                       {7, 1, eax},
+                                                                                       {0x80000021, 0, eax}}};
 
 void mask_features(const FeatureMask& mask, u32 leaf, u32 subleaf, CpuidLeaf& values) {
     for (std::size_t i = 0; i < mask.size(); ++i)

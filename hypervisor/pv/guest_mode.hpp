@@ -25,7 +25,7 @@ namespace streak::pv {
 }
 
 /// Makes the kernel's address space current for a scope, whatever mode the guest is in.
-class [[nodiscard]] KernelView {
+class [[nodiscard]] KernelView : NotCopyable {
 public:
     explicit KernelView(Vcpu& v) : vcpu_(v), toggled_(!v.in_kernel) {
         if (toggled_) enter_kernel_mode(v);
@@ -33,8 +33,6 @@ public:
     ~KernelView() {
         if (toggled_) enter_user_mode(vcpu_);
     }
-    KernelView(const KernelView&) = delete;
-    KernelView& operator=(const KernelView&) = delete;
 
 private:
     Vcpu& vcpu_;

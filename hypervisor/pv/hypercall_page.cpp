@@ -4,8 +4,7 @@
 #include <array>
 #include <cstring>
 
-#include "lib/abi.hpp"
-#include "lib/ids.hpp"
+#include "domain/held_frame.hpp"
 
 namespace streak::pv {
 
@@ -32,6 +31,12 @@ void write_hypercall_page(u8* page) {
         if (n == __HYPERVISOR_iret) put(page + n * entry_bytes, iret_code, 5, n);
         else put(page + n * entry_bytes, call_code, 4, n);
     }
+}
+
+bool fill_hypercall_page(const Domain& owner, Mfn frame) {
+    const HeldFrame page(owner, frame, true);
+    if (page) write_hypercall_page(page.memory<u8>());
+    return static_cast<bool>(page);
 }
 
 } // namespace streak::pv

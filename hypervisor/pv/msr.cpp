@@ -3,8 +3,6 @@
 
 #include "arch/msr.hpp"
 #include "arch/segment.hpp"
-#include "domain/domain.hpp"
-#include "mm/page_type.hpp"
 #include "pv/hypercall_page.hpp"
 
 // Which model-specific registers a guest may see (Intel SDM 4, AMD APM 2 appendix A). Everything not named
@@ -107,16 +105,6 @@ bool write_tsc_aux(Vcpu& v, u64 value) {
     return true;
 }
 
-bool fill_hypercall_page(Vcpu& v, u64 value) {
-    if (value % page_size != 0) // the page number in the low bits: there is one page
-        return false;
-    mm::PageInfo* page = mm::page_of(to_mfn(Maddr(value)));
-    if (!page || !mm::get_page_and_type(*page, v.domain->id, mm::PageType::writable)) return false;
-    write_hypercall_page(mm::page_memory<u8>(*page));
-    mm::put_page_and_type(*page);
-    return true;
-}
-
 } // namespace
 
 bool read_guest_msr(Vcpu& v, u32 index, u64& value) {
@@ -154,7 +142,9 @@ bool write_guest_msr(Vcpu& v, u32 index, u64 value) {
     case msr::ucode_rev: return true; // Intel: written before the revision is read
     case msr::mcg_status:
     case msr::debug_ctl: return value == 0;
-    case hypercall_page_msr: return fill_hypercall_page(v, value);
+    case hypercall_page_msr:
+        // The page number in the low bits: there is one page.
+        return value % page_size == 0 && fill_hypercall_page(*v.domain, to_mfn(Maddr(value)));
     default: break;
     }
     if (is_bank_register(index)) return index % registers_per_bank == 0 || value == 0;

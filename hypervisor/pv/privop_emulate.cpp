@@ -204,14 +204,6 @@ Outcome carry_out(Vcpu& v, const Decoded& d) {
 
 } // namespace
 
-u64& general_register(Registers& r, unsigned number) {
-    static constexpr std::array<u64 Registers::*, 16> order{
-        &Registers::rax, &Registers::rcx, &Registers::rdx, &Registers::rbx, &Registers::rsp, &Registers::rbp,
-        &Registers::rsi, &Registers::rdi, &Registers::r8,  &Registers::r9,  &Registers::r10, &Registers::r11,
-        &Registers::r12, &Registers::r13, &Registers::r14, &Registers::r15};
-    return r.*order[number & 15];
-}
-
 bool emulate_privileged(Vcpu& v) {
     const Decoded d = decode_at_rip(v);
     switch (carry_out(v, d)) {

@@ -21,7 +21,4 @@ struct SoftwareInterrupt {
 };
 [[nodiscard]] SoftwareInterrupt decode_software_interrupt(const Vcpu& v);
 
-/// A general register by the processor's number (0 = rax, 1 = rcx …).
-[[nodiscard]] u64& general_register(arch::Registers& r, unsigned number);
-
 } // namespace streak::pv

@@ -21,26 +21,12 @@ std::optional<u8> read_modrm(CodeReader& code) {
     return static_cast<u8>(modrm >> 3 & 7);
 }
 
-/// The two-operand arithmetic whose opcodes are 8 × operation; reg field of the immediate forms.
-std::optional<PtwrKind> arithmetic(unsigned operation) {
-    switch (operation) {
-    case 0: return PtwrKind::add;
-    case 1: return PtwrKind::or_;
-    case 4: return PtwrKind::and_;
-    case 5: return PtwrKind::sub;
-    case 6: return PtwrKind::xor_;
-    default: return {};
-    }
-}
-
-std::optional<PtwrKind> bit_operation(unsigned operation) {
-    switch (operation) {
-    case 5: return PtwrKind::bts;
-    case 6: return PtwrKind::btr;
-    case 7: return PtwrKind::btc;
-    default: return {};
-    }
-}
+/// What the reg field of an immediate form chooses from.
+using Group = std::array<std::optional<PtwrKind>, 8>;
+/// The opcodes of the two-operand forms of these are 8 × index.
+constexpr Group arithmetic{PtwrKind::add, PtwrKind::or_, {}, {}, PtwrKind::and_, PtwrKind::sub, PtwrKind::xor_, {}};
+constexpr Group bit_operations{{{}, {}, {}, {}, {}, PtwrKind::bts, PtwrKind::btr, PtwrKind::btc}};
+constexpr Group only_mov{PtwrKind::mov};
 
 enum class Immediate : u8 { none, byte, full };
 
@@ -49,21 +35,21 @@ struct Form {
     std::optional<PtwrKind> kind{};
     bool byte_operand = false;
     Immediate immediate = Immediate::none;
-    enum class Group : u8 { none, arithmetic, bits, mov } group = Group::none;
+    const Group* group = nullptr;
 };
 
 Form one_byte_form(u8 op) {
-    if (op < 0x40 && (op & 7) <= 1) return {.kind = arithmetic(op >> 3), .byte_operand = !(op & 1)};
+    if (op < 0x40 && (op & 7) <= 1) return {.kind = arithmetic[op >> 3], .byte_operand = !(op & 1)};
     switch (op) {
-    case 0x80: return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::arithmetic};
-    case 0x81: return {.immediate = Immediate::full, .group = Form::Group::arithmetic};
-    case 0x83: return {.immediate = Immediate::byte, .group = Form::Group::arithmetic};
+    case 0x80: return {.byte_operand = true, .immediate = Immediate::byte, .group = &arithmetic};
+    case 0x81: return {.immediate = Immediate::full, .group = &arithmetic};
+    case 0x83: return {.immediate = Immediate::byte, .group = &arithmetic};
     case 0x86:
     case 0x87: return {.kind = PtwrKind::xchg, .byte_operand = op == 0x86};
     case 0x88:
     case 0x89: return {.kind = PtwrKind::mov, .byte_operand = op == 0x88};
-    case 0xc6: return {.byte_operand = true, .immediate = Immediate::byte, .group = Form::Group::mov};
-    case 0xc7: return {.immediate = Immediate::full, .group = Form::Group::mov};
+    case 0xc6: return {.byte_operand = true, .immediate = Immediate::byte, .group = &only_mov};
+    case 0xc7: return {.immediate = Immediate::full, .group = &only_mov};
     default: return {};
     }
 }
@@ -73,7 +59,7 @@ Form two_byte_form(u8 op) {
     case 0xab: return {.kind = PtwrKind::bts};
     case 0xb3: return {.kind = PtwrKind::btr};
     case 0xbb: return {.kind = PtwrKind::btc};
-    case 0xba: return {.immediate = Immediate::byte, .group = Form::Group::bits};
+    case 0xba: return {.immediate = Immediate::byte, .group = &bit_operations};
     case 0xb0:
     case 0xb1: return {.kind = PtwrKind::cmpxchg, .byte_operand = op == 0xb0};
     case 0xc0:
@@ -83,31 +69,17 @@ Form two_byte_form(u8 op) {
     }
 }
 
-std::optional<PtwrKind> group_member(Form::Group group, u8 reg) {
-    switch (group) {
-    case Form::Group::arithmetic: return arithmetic(reg);
-    case Form::Group::bits: return bit_operation(reg);
-    case Form::Group::mov: return reg == 0 ? std::optional(PtwrKind::mov) : std::nullopt;
-    case Form::Group::none: break;
-    }
-    return {};
-}
-
 u8 operand_bytes(const Prefixes& p, bool byte_operand) {
     return byte_operand ? 1 : (p.rex & 8) ? 8 : p.operand_size ? 2 : 4;
 }
 
-u64& gpr(arch::Registers& r, unsigned number) {
-    u64* const list[] = {&r.rax, &r.rcx, &r.rdx, &r.rbx, &r.rsp, &r.rbp, &r.rsi, &r.rdi,
-                         &r.r8,  &r.r9,  &r.r10, &r.r11, &r.r12, &r.r13, &r.r14, &r.r15};
-    return *list[number & 15];
-}
+using arch::general_register;
 
 u64 mask_of(unsigned bytes) { return bytes == 8 ? ~0ull : (1ull << (8 * bytes)) - 1; }
 
 /// Writes a register operand: 32-bit writes clear the upper half, narrower ones keep the rest.
 void set_gpr(arch::Registers& r, const PtwrInstruction& i, unsigned number, u64 value) {
-    u64& reg = gpr(r, i.high_byte ? number - 4 : number);
+    u64& reg = general_register(r, i.high_byte ? number - 4 : number);
     if (i.high_byte) reg = (reg & ~0xff00ull) | (value & 0xff) << 8;
     else if (i.bytes >= 4) reg = value & mask_of(i.bytes);
     else reg = (reg & ~mask_of(i.bytes)) | (value & mask_of(i.bytes));
@@ -116,7 +88,7 @@ void set_gpr(arch::Registers& r, const PtwrInstruction& i, unsigned number, u64 
 u64 operand(const PtwrInstruction& i, const arch::Registers& regs) {
     if (i.has_immediate) return i.immediate & mask_of(i.bytes);
     arch::Registers copy = regs;
-    const u64 value = gpr(copy, i.high_byte ? i.reg - 4u : i.reg);
+    const u64 value = general_register(copy, i.high_byte ? i.reg - 4u : i.reg);
     return (i.high_byte ? value >> 8 : value) & mask_of(i.bytes);
 }
 
@@ -209,10 +181,10 @@ std::optional<PtwrInstruction> decode_ptwr(std::span<const u8> bytes) {
         return code.ok() ? std::optional(i) : std::nullopt;
     }
     const Form form = op == 0x0f ? two_byte_form(code.next()) : one_byte_form(op);
-    if (!form.kind && form.group == Form::Group::none) return {};
+    if (!form.kind && !form.group) return {};
     const auto reg = read_modrm(code);
     if (!reg) return {};
-    const auto kind = form.kind ? form.kind : group_member(form.group, *reg);
+    const auto kind = form.kind ? form.kind : (*form.group)[*reg];
     if (!kind) return {};
     i.kind = *kind;
     i.bytes = operand_bytes(prefixes, form.byte_operand);

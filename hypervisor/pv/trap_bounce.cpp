@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pv/trap_bounce.hpp"
 
+#include "arch/dump.hpp"
 #include "arch/handlers.hpp"
-#include "lib/log.hpp"
 #include "pv/entry_frame.hpp"
 
 namespace streak::pv {
@@ -31,15 +31,11 @@ void cannot_push_frame(Vcpu& v) {
 
 void bounce(Vcpu& v, u64 address, bool masks_events) { push_frame<FrameExtra::none>(v, address, masks_events); }
 
-void bounce_with_error(Vcpu& v, u64 address, bool masks_events, u32 error_code) {
-    push_frame<FrameExtra::error_code>(v, address, masks_events, error_code);
-}
-
 void inject(Vcpu& v, arch::Trap trap, u32 error_code) {
     const unsigned vector = static_cast<unsigned>(trap);
     const TrapEntry& entry = v.pv.traps[vector];
     if (entry.address == 0) return no_handler(v, vector, error_code);
-    if (has_error_code(vector)) bounce_with_error(v, entry.address, entry.masks_events, error_code);
+    if (has_error_code(vector)) push_frame<FrameExtra::error_code>(v, entry.address, entry.masks_events, error_code);
     else bounce(v, entry.address, entry.masks_events);
 }
 
@@ -84,10 +80,7 @@ void log_guest_registers(const Vcpu& v) {
               v.in_kernel ? "kernel" : "user", r.vector, r.error_code, v.pv.cr2,
               v.in_kernel ? v.cr3_kernel : v.cr3_user);
     log_error("rip {:04x}:{:016x} rsp {:04x}:{:016x} flags {:08x}", r.cs, r.rip, r.ss, r.rsp, r.rflags);
-    log_error("rax {:016x} rbx {:016x} rcx {:016x} rdx {:016x}", r.rax, r.rbx, r.rcx, r.rdx);
-    log_error("rsi {:016x} rdi {:016x} rbp {:016x} r8  {:016x}", r.rsi, r.rdi, r.rbp, r.r8);
-    log_error("r9  {:016x} r10 {:016x} r11 {:016x} r12 {:016x}", r.r9, r.r10, r.r11, r.r12);
-    log_error("r13 {:016x} r14 {:016x} r15 {:016x}", r.r13, r.r14, r.r15);
+    arch::log_general_registers(LogLevel::error, r);
     u64 stack[8];
     if (arch::copy_from_guest(stack, Vaddr(r.rsp), sizeof stack))
         for (unsigned i = 0; i < 8; i += 4)

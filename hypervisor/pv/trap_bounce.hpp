@@ -17,9 +17,6 @@ namespace streak::pv {
 /// Enters the guest kernel at `address`, without an error code; `masks_events` sets the upcall mask.
 void bounce(Vcpu& v, u64 address, bool masks_events);
 
-/// The same with an error code.
-void bounce_with_error(Vcpu& v, u64 address, bool masks_events, u32 error_code);
-
 /// Raises an exception through the guest's trap table: with an error code where the vector has one. A
 /// guest without a handler is ended, with its registers in the log.
 void inject(Vcpu& v, arch::Trap trap, u32 error_code = 0);

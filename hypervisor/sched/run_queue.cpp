@@ -131,8 +131,7 @@ Entity* RunQueue::find(FunctionRef<bool(Entity&)> fits) const {
 }
 
 CpuId choose_cpu(CpuId previous, const CpuMask& allowed, const CpuMask& preferred, const CpuMask& online, LoadOf load) {
-    CpuMask candidates = allowed;
-    candidates &= online;
+    CpuMask candidates = allowed & online;
     if (candidates.empty()) candidates = online;
     if (candidates.test(previous) && preferred.test(previous) && load(previous) == 0) return previous;
 

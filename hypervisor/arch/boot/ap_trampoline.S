@@ -42,11 +42,9 @@ ap_trampoline_start:
     .code64
 ap_64:
     xor %eax, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
-    mov %eax, %fs
-    mov %eax, %gs
+    .irp segment, ds, es, ss, fs, gs
+    mov %eax, %\segment
+    .endr
     lldt %ax
     mov %ebx, %ebx
     lea HERE(ap_trampoline_data)(%rbx), %rbx

@@ -170,11 +170,9 @@ enter_64:
     movabs $1f, %rax
     jmp *%rax
 1:  xor %eax, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %ss
-    mov %eax, %fs
-    mov %eax, %gs
+    .irp segment, ds, es, ss, fs, gs
+    mov %eax, %\segment
+    .endr
     lldt %ax
     mov %esi, %r13d
     mov %ebp, %r12d
@@ -209,18 +207,9 @@ early_gdtr:
     .short . - early_gdt - 1
     .long PHYSICAL(early_gdt)
 
-    .section .rodata, "a", @progbits
-    .balign 8
-    .global image_physical_start
-image_physical_start:
-    .quad IMAGE_LOAD_ADDRESS
-
     .section .bss.page_aligned, "aw", @nobits
     .balign 4096
-    .global boot_stack
-boot_stack:
     .skip 32768
-    .global boot_stack_end
 boot_stack_end:
 
     .section .note.GNU-stack, "", @progbits

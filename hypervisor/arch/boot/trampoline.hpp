@@ -13,8 +13,6 @@ struct ApStart {
     u64 percpu;
 };
 
-inline constexpr u64 trampoline_bytes = page_size;
-
 /// Writes the trampoline for one processor into the page at `page`, below 1 MiB and page-aligned, through
 /// the direct map. The start-up IPI's vector is `page >> 12`. The processor arrives at `entry` with
 /// interrupts off, EFER.NXE and SCE set and a temporary GDT (load_descriptor_tables(), init_cpu() next).
