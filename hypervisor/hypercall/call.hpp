@@ -21,14 +21,21 @@ using mm::RawHandle;
 /// Replaces argument `index` (0 = rdi …) for the repetition of the present call.
 void set_argument(unsigned index, u64 value);
 
-/// The rest of a call whose second and third arguments are a list and its length: `done` elements are.
-template <class T> [[nodiscard]] Result<i64> continue_list(GuestHandle<T> list, u32 count, u32 done) {
-    set_argument(1, list.offset(done).address().raw());
-    set_argument(2, count - done);
+/// The rest of a call with a list and, in the argument behind it, its length: `done` elements are.
+template <unsigned list_argument = 1, class T>
+[[nodiscard]] std::unexpected<Errno> continue_list(GuestHandle<T> list, u32 count, u32 done) {
+    set_argument(list_argument, list.offset(done).address().raw());
+    set_argument(list_argument + 1, count - done);
     return fail(Errno::ERESTART);
 }
 
-/// Has something more urgent come up? Opens a short interrupt window: no lock may be held. (domain/preempt.cpp)
+/// What a call without a value answers.
+template <class T> [[nodiscard]] Return answer(const Result<T>& done) {
+    if (!done) return fail(done.error());
+    return 0;
+}
+
+/// Has something more urgent come up? Opens a short interrupt window: no lock may be held. (domain/wakeup.cpp)
 [[nodiscard]] bool preempt_pending();
 
 /// One-line authorisation: `TRY(may(xsm::Hook::evtchn_send, *domain))`.

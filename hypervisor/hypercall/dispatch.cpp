@@ -47,19 +47,13 @@ Return multicall(GuestHandle<multicall_entry_t> list, u32 count) {
         if (!result && result.error() == Errno::ERESTART) {
             for (unsigned a = 0; a < 6; ++a) call.args[a] = args[a];
             TRY(list.write(call, i));
-            set_argument(0, list.offset(i).address().raw());
-            set_argument(1, count - i);
-            return fail(Errno::ERESTART);
+            return continue_list<0>(list, count, i);
         }
         // An iret leaves the list: the registers are those of the returned-to context.
         if (call.op == __HYPERVISOR_iret) return result;
         call.result = static_cast<xen_ulong_t>(value_of(result));
         TRY(list.write(call, i));
-        if (i + 1 < count && preempt_pending()) {
-            set_argument(0, list.offset(i + 1).address().raw());
-            set_argument(1, count - i - 1);
-            return fail(Errno::ERESTART);
-        }
+        if (i + 1 < count && preempt_pending()) return continue_list<0>(list, count, i + 1);
     }
     return 0;
 }

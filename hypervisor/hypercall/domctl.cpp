@@ -121,8 +121,7 @@ Return domctl(RawHandle arg) {
     const Result<> done = run(op);
     const Result<> told = handle.write(op); // errors have details, too, and what is to be repeated its progress
     if (!done) return fail(done.error());
-    TRY(told);
-    return 0;
+    return answer(told);
 }
 
 } // namespace streak::hypercall

@@ -60,7 +60,6 @@ xen_domctl_getdomaininfo_t describe(Domain& d) {
 }
 
 Result<> domctl_get_info(Domain& d, xen_domctl_t& op) {
-    op.domain = d.id.raw();
     op.u.getdomaininfo = describe(d);
     op.domain = d.id.raw();
     return {};

@@ -18,8 +18,6 @@ using xsm::Hook;
     return std::move(*domain);
 }
 
-[[nodiscard]] i16 raw(Status s) { return static_cast<i16>(s); }
-
 /// The numbers of `count` frames of a domain's table.
 [[nodiscard]] Result<Status> tell(Domain& domain, u32 count, GuestHandle<u64> list,
                                   Result<Mfn> (*frame_of)(Domain&, u32)) {
@@ -52,9 +50,8 @@ template <class T> [[nodiscard]] Return on_one(RawHandle arg, u32 count, Result<
     if (count != 1) return fail(Errno::EINVAL);
     TRY_ASSIGN(op, handle.read());
     TRY_ASSIGN(status, operation(op));
-    op.status = raw(status);
-    TRY(handle.write(op));
-    return 0;
+    op.status = static_cast<i16>(status);
+    return answer(handle.write(op));
 }
 
 [[nodiscard]] Result<Status> query_size(gnttab_query_size_t& op) {
@@ -86,8 +83,7 @@ Return grant_set_version(RawHandle arg) {
     const auto set = grants::set_version(caller(), op.version);
     op.version = caller().grants->version();
     TRY(arg.as<gnttab_set_version_t>().write(op));
-    TRY(set);
-    return 0;
+    return answer(set);
 }
 
 Return grant_swap(RawHandle arg, u32 count) {

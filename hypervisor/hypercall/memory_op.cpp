@@ -17,25 +17,15 @@ Result<DomainRef> domain_for(RawHandle argument, xsm::Hook hook) {
     return std::move(domain);
 }
 
-Return current_frames(RawHandle argument) {
+/// One number about a domain.
+Return query(RawHandle argument, u64 (*what)(const Domain& d)) {
     TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
-    return static_cast<i64>(domain->pages.total);
-}
-
-Return maximum_frames(RawHandle argument) {
-    TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
-    return static_cast<i64>(domain->pages.max);
-}
-
-Return maximum_gpfn(RawHandle argument) {
-    TRY_ASSIGN(domain, domain_for(argument, xsm::Hook::memory_query));
-    return static_cast<i64>(domain->shared_info->arch.max_pfn) - 1;
+    return static_cast<i64>(what(*domain));
 }
 
 Return machphys_mapping(RawHandle argument) {
-    TRY(argument.as<xen_machphys_mapping_t>().write(
+    return answer(argument.as<xen_machphys_mapping_t>().write(
         {.v_start = MACH2PHYS_VIRT_START, .v_end = MACH2PHYS_VIRT_END, .max_mfn = mm::frame_table_frames - 1}));
-    return 0;
 }
 
 /// The frames the M2P consists of, one number for each 2 MiB; holes repeat the previous one.
@@ -128,8 +118,7 @@ Return acquire_resource(u64 start, RawHandle argument) {
     if (list.is_null()) {
         if (r.nr_frames != 0 || r.frame != 0) return fail(Errno::EINVAL);
         r.nr_frames = most;
-        TRY(handle.write(r));
-        return 0;
+        return answer(handle.write(r));
     }
     if (r.nr_frames == 0 || r.frame > most || r.nr_frames > most - r.frame || domain->dying) return fail(Errno::EINVAL);
     for (u64 i = start; i < r.nr_frames; ++i) {
@@ -169,9 +158,9 @@ Return memory_op(u64 command, RawHandle argument) {
     if (start != 0) return fail(Errno::EINVAL);
     switch (op) {
     case XENMEM_maximum_ram_page: return static_cast<i64>(mm::frame_table_frames - 1);
-    case XENMEM_current_reservation: return current_frames(argument);
-    case XENMEM_maximum_reservation: return maximum_frames(argument);
-    case XENMEM_maximum_gpfn: return maximum_gpfn(argument);
+    case XENMEM_current_reservation: return query(argument, [](const Domain& d) { return d.pages.total; });
+    case XENMEM_maximum_reservation: return query(argument, [](const Domain& d) { return d.pages.max; });
+    case XENMEM_maximum_gpfn: return query(argument, [](const Domain& d) { return d.shared_info->arch.max_pfn - 1; });
     case XENMEM_machphys_mapping: return machphys_mapping(argument);
     case XENMEM_machphys_mfn_list: return on_copy(argument, machphys_mfn_list);
     case XENMEM_memory_map: return on_copy(argument, memory_map);

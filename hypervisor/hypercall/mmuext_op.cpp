@@ -8,7 +8,6 @@
 #include "hypercall/batch.hpp"
 #include "hypercall/handlers.hpp"
 #include "hypercall/page_owner.hpp"
-#include "hypercall/tlb_targets.hpp"
 #include "pv/descriptor_tables.hpp"
 
 // HYPERVISOR_mmuext_op (xen/xen.h): pins, base pointers, TLB and cache flushes, LDT, whole pages.
@@ -99,13 +98,6 @@ Result<> new_user_base(u64 mfn) {
     return switch_base(vcpu.cr3_user, wanted, [&] { use_user_base(vcpu); });
 }
 
-Result<> set_ldt(u64 base, u32 entries) {
-    constexpr u32 most = 8192;
-    if (base % page_size != 0 || entries > most || !arch::guest_range_ok(base, entries * sizeof(u64)))
-        return fail(Errno::EINVAL);
-    return pv::set_ldt(current(), base, entries);
-}
-
 Result<> flush_vcpus(const mmuext_op_t& op, tlb::Flush kind) {
     TRY_ASSIGN(cpus, cpus_of_vcpus(GuestHandle<u8>(reinterpret_cast<u64>(op.arg2.vcpumask.p))));
     tlb::flush(cpus, kind, Vaddr(op.arg1.linear_addr));
@@ -155,7 +147,7 @@ Result<> carry_out_own(const mmuext_op_t& op) {
     case MMUEXT_INVLPG_ALL: tlb::flush(caller().dirty_cpus, tlb::Flush::page, Vaddr(op.arg1.linear_addr)); return {};
     case MMUEXT_FLUSH_CACHE: return flush_cache(false);
     case MMUEXT_FLUSH_CACHE_GLOBAL: return flush_cache(true);
-    case MMUEXT_SET_LDT: return set_ldt(op.arg1.linear_addr, op.arg2.nr_ents);
+    case MMUEXT_SET_LDT: return pv::set_ldt(current(), op.arg1.linear_addr, op.arg2.nr_ents);
     case MMUEXT_MARK_SUPER:
     case MMUEXT_UNMARK_SUPER: return fail(Errno::EOPNOTSUPP);
     default: return fail(Errno::ENOSYS);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include "arch/tlb.hpp"
 #include "hypercall/call.hpp"
 
 namespace streak::hypercall {
@@ -26,5 +27,8 @@ struct PageOwner {
     if (likely(foreign == self_id.raw())) return {};
     return find_foreign_owner(foreign, packed, owner);
 }
+
+/// The CPUs on which the vCPUs of a guest's bitmap were last. EFAULT.
+[[nodiscard]] Result<CpuMask> cpus_of_vcpus(GuestHandle<u8> bitmap);
 
 } // namespace streak::hypercall

@@ -151,8 +151,7 @@ Result<> setup_gsi(const physdev_setup_gsi_t& op) {
 /// dom0 tells of a PCI function or the like; nothing is kept about it (there is no IOMMU to set up).
 template <class T> Return note_device(RawHandle arg) {
     TRY(may(Hook::physdev_setup, caller()));
-    TRY(arg.as<T>().read());
-    return 0;
+    return answer(arg.as<T>().read());
 }
 
 /// physdev_pci_device_add_t ends in an optional array that need not be readable.

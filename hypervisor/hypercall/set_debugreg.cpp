@@ -7,8 +7,7 @@ namespace streak::hypercall {
 /// Writes a debug register of the calling vCPU. EPERM, EINVAL, ENODEV as write_debug_register.
 Return set_debugreg(u32 reg, u64 value) {
     TRY(may(xsm::Hook::set_debugreg, caller()));
-    TRY(pv::write_debug_register(current(), reg, value));
-    return 0;
+    return answer(pv::write_debug_register(current(), reg, value));
 }
 
 /// The register's value.

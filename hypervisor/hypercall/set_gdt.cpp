@@ -11,13 +11,10 @@ Return set_gdt(GuestHandle<xen_ulong_t> frames, u32 entries) {
     TRY(may(xsm::Hook::set_gdt, caller()));
     if (entries > pv::max_gdt_entries) return fail(Errno::EINVAL);
     const u32 count = (entries + pv::descriptors_per_page - 1) / pv::descriptors_per_page;
-    std::array<xen_ulong_t, FIRST_RESERVED_GDT_PAGE> list{};
+    std::array<u64, FIRST_RESERVED_GDT_PAGE> list{};
+    static_assert(std::is_same_v<xen_ulong_t, u64>);
     TRY(frames.read_array(std::span(list).first(count)));
-    static_assert(sizeof(xen_ulong_t) == sizeof(u64));
-    std::array<u64, FIRST_RESERVED_GDT_PAGE> numbers{};
-    for (u32 i = 0; i < count; ++i) numbers[i] = list[i];
-    TRY(pv::set_gdt(current(), std::span(numbers).first(count), entries));
-    return 0;
+    return answer(pv::set_gdt(current(), std::span(list).first(count), entries));
 }
 
 } // namespace streak::hypercall

@@ -1,20 +1,85 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "hypercall/sysctl.hpp"
-
+#include "arch/clock.hpp"
+#include "arch/smp.hpp"
 #include "console/console.hpp"
+#include "domain/scheduler.hpp"
 #include "hypercall/cpu_bitmap.hpp"
 #include "hypercall/cpu_policy.hpp"
 #include "hypercall/domctl.hpp"
 #include "hypercall/handlers.hpp"
 #include "lib/log.hpp"
 
-// SYSCTL (xen/sysctl.h): the machine, for the control domain. Reports on hardware are in sysctl_info.cpp.
+// SYSCTL (xen/sysctl.h): the machine, for the control domain.
 
 namespace streak::hypercall {
 
 namespace {
 
 using xsm::Hook;
+
+// ---- Reports on the hardware ----
+
+[[nodiscard]] Result<> machine_info(xen_sysctl_physinfo& op) {
+    const mm::MemoryTotals memory = mm::memory_totals();
+    op = {};
+    op.threads_per_core = op.cores_per_socket = 1; // topology is not read: every CPU counts as a package
+    op.nr_cpus = arch::online_cpu_count();
+    op.max_cpu_id = arch::online_cpu_count() - 1;
+    op.nr_nodes = 1;
+    op.cpu_khz = static_cast<u32>(clock::tsc_khz());
+    op.capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
+    op.total_pages = memory.total_frames;
+    op.free_pages = memory.free_frames;
+    op.outstanding_pages = memory.claimed_frames;
+    op.max_mfn = mm::frame_table_frames - 1;
+    constexpr u32 words = std::size(decltype(op.hw_cap){});
+    for (u32 i = 0; i < words; ++i) op.hw_cap[i] = host_features(i);
+    return {};
+}
+
+[[nodiscard]] Result<> idle_times(xen_sysctl_getcpuinfo& op) {
+    const GuestHandle<xen_sysctl_cpuinfo_t> to(reinterpret_cast<u64>(op.info.p));
+    const u32 n = std::min(op.max_cpus, arch::online_cpu_count());
+    for (u32 i = 0; i < n; ++i) {
+        const u64 idle = scheduler::runstate_now(*arch::percpu(CpuId(i)).idle)
+                             .total[static_cast<unsigned>(sched::RunState::running)];
+        TRY(to.write({.idletime = idle}, i));
+    }
+    op.nr_cpus = n;
+    return {};
+}
+
+/// Free memory is not told apart by address width. EINVAL: a node that isn't there.
+[[nodiscard]] Result<> free_memory(xen_sysctl_availheap& op) {
+    if (op.node > 0) return fail(Errno::EINVAL);
+    op.avail_bytes = mm::memory_totals().free_frames * page_size;
+    return {};
+}
+
+[[nodiscard]] Result<> cpu_topology(xen_sysctl_cputopoinfo& op) {
+    const GuestHandle<xen_sysctl_cputopo_t> to(reinterpret_cast<u64>(op.cputopo.p));
+    const u32 cpus = arch::online_cpu_count();
+    const u32 n = to.is_null() ? 0 : std::min(op.num_cpus, cpus);
+    for (u32 i = 0; i < n; ++i) TRY(to.write({.core = 0, .socket = i, .node = 0}, i));
+    op.num_cpus = to.is_null() ? cpus : n;
+    return {};
+}
+
+/// One node with all memory.
+[[nodiscard]] Result<> numa_info(xen_sysctl_numainfo& op) {
+    const GuestHandle<xen_sysctl_meminfo_t> memory_out(reinterpret_cast<u64>(op.meminfo.p));
+    const GuestHandle<u32> distance(reinterpret_cast<u64>(op.distance.p));
+    constexpr u32 to_itself = 10;
+    const u32 room = std::exchange(op.num_nodes, 1);
+    if (room == 0) return {};
+    const mm::MemoryTotals memory = mm::memory_totals();
+    if (!memory_out.is_null())
+        TRY(memory_out.write({.memsize = memory.total_frames * page_size, .memfree = memory.free_frames * page_size}));
+    if (!distance.is_null()) TRY(distance.write(to_itself));
+    return {};
+}
+
+// ---- The rest ----
 
 /// The log, in pieces; `clear` forgets it afterwards.
 [[nodiscard]] Result<> read_console(xen_sysctl_readconsole& op) {
@@ -39,8 +104,7 @@ using xsm::Hook;
 [[nodiscard]] Result<> list_domains(xen_sysctl_getdomaininfolist& op) {
     const GuestHandle<xen_domctl_getdomaininfo_t> to(reinterpret_cast<u64>(op.buffer.p));
     u32 n = 0;
-    for (DomainRef d = next_domain(DomId(op.first_domain)); d && n < op.max_domains;
-         d = next_domain(DomId(static_cast<u16>(d->id.raw() + 1)))) {
+    for (DomainRef d = next_domain(DomId(op.first_domain)); d && n < op.max_domains; d = next_domain(d->id + 1)) {
         if (!may(Hook::domctl_get_info, *d)) continue; // others are not there for this caller
         TRY(to.write(describe(*d), n++));
     }
@@ -66,8 +130,7 @@ using xsm::Hook;
         op.cpupool_id = 0;
         op.sched_id = XEN_SCHEDULER_CREDIT2;
         op.n_dom = 0;
-        for (DomainRef d = next_domain(DomId(0)); d; d = next_domain(DomId(static_cast<u16>(d->id.raw() + 1))))
-            ++op.n_dom;
+        for_each_domain([&](const Domain&) { ++op.n_dom; });
         return write_bitmap(op.cpumap, smp::online());
     }
     case XEN_SYSCTL_CPUPOOL_OP_FREEINFO: return write_bitmap(op.cpumap, CpuMask{});

@@ -2,7 +2,6 @@
 #include "domain/locked_tables.hpp"
 #include "hypercall/handlers.hpp"
 #include "hypercall/page_owner.hpp"
-#include "hypercall/tlb_targets.hpp"
 #include "mm/guest_walk.hpp"
 
 // HYPERVISOR_update_va_mapping and its _otherdomain form (xen/xen.h): one entry of the current address space,

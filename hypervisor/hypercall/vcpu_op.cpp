@@ -52,8 +52,7 @@ Return down(Vcpu& v) {
 }
 
 Return get_runstate_info(Vcpu& v, GuestHandle<vcpu_runstate_info_t> arg) {
-    TRY(arg.write(time::as_abi(scheduler::runstate_now(v))));
-    return 0;
+    return answer(arg.write(time::as_abi(scheduler::runstate_now(v))));
 }
 
 Return register_runstate_area(Vcpu& v, GuestHandle<vcpu_register_runstate_memory_area_t> arg) {
@@ -98,8 +97,7 @@ Return register_info(Vcpu& v, GuestHandle<vcpu_register_vcpu_info_t> arg) {
     LockGuard guard(v.domain->context_lock); // two vCPUs may ask for the same third one
     // Nobody may be using the old one: the vCPU itself asks, or it does not run.
     if (&v != &current() && v.sched.state.is_up()) return fail(Errno::EINVAL);
-    TRY(register_vcpu_info(v, Mfn(request.mfn), request.offset));
-    return 0;
+    return answer(register_vcpu_info(v, Mfn(request.mfn), request.offset));
 }
 
 /// The processor behind a vCPU of the control domain, when it is pinned to one.
@@ -108,8 +106,7 @@ Return get_physid(Vcpu& v, GuestHandle<vcpu_get_physid_t> arg) {
     CpuId cpu(v.sched.cpu.load());
     v.sched.hard.for_each([&](CpuId only) { cpu = only; });
     const u64 apic_id = arch::percpu(cpu).apic_id.raw();
-    TRY(arg.write({.phys_id = apic_id | static_cast<u64>(smp::acpi_id_of(cpu)) << 32}));
-    return 0;
+    return answer(arg.write({.phys_id = apic_id | static_cast<u64>(smp::acpi_id_of(cpu)) << 32}));
 }
 
 Return send_nmi(Vcpu& v) {

@@ -14,11 +14,12 @@ template <std::size_t N> void put(char (&to)[N], std::string_view text) {
     std::memcpy(to, text.data(), n);
 }
 
-template <class T, std::size_t N> Return give_text(RawHandle to, std::string_view text) {
-    char buffer[N];
-    put(buffer, text);
-    TRY(to.as<std::array<char, N>>().write(std::bit_cast<std::array<char, N>>(buffer)));
-    return 0;
+template <std::size_t N> Return give_text(RawHandle to, std::string_view text) {
+    struct {
+        char buffer[N];
+    } out;
+    put(out.buffer, text);
+    return answer(to.as<decltype(out)>().write(out));
 }
 
 Return give_compile_info(RawHandle to) {
@@ -27,8 +28,7 @@ Return give_compile_info(RawHandle to) {
     put(info.compile_by, build_info::by);
     put(info.compile_domain, build_info::domain);
     put(info.compile_date, build_info::date);
-    TRY(to.as<xen_compile_info_t>().write(info));
-    return 0;
+    return answer(to.as<xen_compile_info_t>().write(info));
 }
 
 /// Feature bits of a 64-bit PV guest (xen/features.h).
@@ -45,8 +45,7 @@ Return give_features(RawHandle to) {
     TRY_ASSIGN(info, handle.read());
     info.submap = info.submap_idx == 0 ? features(caller()) : 0;
     if (info.submap_idx >= XENFEAT_NR_SUBMAPS) return fail(Errno::EINVAL);
-    TRY(handle.write(info));
-    return 0;
+    return answer(handle.write(info));
 }
 
 Return give_build_id(RawHandle to) {
@@ -65,22 +64,18 @@ Return give_build_id(RawHandle to) {
 [[gnu::noinline]] static Return other_version_op(i32 command, RawHandle argument) {
     TRY(may(xsm::Hook::xen_version, caller()));
     switch (command) {
-    case XENVER_extraversion:
-        return give_text<xen_extraversion_t, sizeof(xen_extraversion_t)>(argument, build_info::extra);
+    case XENVER_extraversion: return give_text<sizeof(xen_extraversion_t)>(argument, build_info::extra);
     case XENVER_compile_info: return give_compile_info(argument);
-    case XENVER_capabilities:
-        return give_text<xen_capabilities_info_t, sizeof(xen_capabilities_info_t)>(argument, "xen-3.0-x86_64 ");
-    case XENVER_changeset:
-        return give_text<xen_changeset_info_t, sizeof(xen_changeset_info_t)>(argument, build_info::changeset);
+    case XENVER_capabilities: return give_text<sizeof(xen_capabilities_info_t)>(argument, "xen-3.0-x86_64 ");
+    case XENVER_changeset: return give_text<sizeof(xen_changeset_info_t)>(argument, build_info::changeset);
     case XENVER_platform_parameters:
-        TRY(argument.as<xen_platform_parameters_t>().write({.virt_start = HYPERVISOR_VIRT_START}));
-        return 0;
+        return answer(argument.as<xen_platform_parameters_t>().write({.virt_start = HYPERVISOR_VIRT_START}));
     case XENVER_get_features: return give_features(argument);
     case XENVER_pagesize: return page_size;
     case XENVER_guest_handle: TRY(argument.as<xen_domain_handle_t>().write_array({&caller().handle, 1})); return 0;
     case XENVER_commandline:
         TRY(may(xsm::Hook::xen_version_privileged, caller()));
-        return give_text<xen_commandline_t, sizeof(xen_commandline_t)>(argument, build_info::command_line());
+        return give_text<sizeof(xen_commandline_t)>(argument, build_info::command_line());
     case XENVER_build_id: return give_build_id(argument);
     default: return fail(Errno::ENOSYS);
     }
