@@ -7,6 +7,8 @@
 #include "tests/guests/lib/control.hpp"
 #include "tests/guests/lib/paging.hpp"
 
+#include <xen/xsm/flask_op.h> // the hypervisor has no use for it, and does not include it
+
 using namespace guest;
 
 namespace {
