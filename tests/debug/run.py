@@ -41,7 +41,7 @@ LIVE = {
          r"^#\d+ +ffffffff8\w{7}  hypercall_page\+", r"^#\d+ .* guest::alloc_unbound\(", r"^#\d+ .* guest::run\(\)\+",
          r"^#\d+ .* guest_entry\+"),
         ("streak-vcpus", r"rip ffffffff8\w{7} hypercall_page\+0x\w+$"),
-        ("finish", r"Value returned is \$\d+ = a value = \{value = EvtchnPort\(1\)\}"),
+        ("finish", r"hypervisor/hypercall/event_channel_op\.cpp:\d+"),
         ("tbreak syscall_entry",), ("continue", "syscall_entry"),
         ("streak-bt", r"^#0 .* syscall_entry \(entry code\)", r"^#1 .* hypercall_page\+", r"^#2 .* guest::"),
         ("stepi 12",),
