@@ -98,8 +98,8 @@ struct Domain {
     mm::Owned<MemoryMap> memory_map;
 
     template <class F> void for_each_vcpu(F&& visit) const {
-        for (Vcpu* v : vcpus)
-            if (v) visit(*v);
+        for (u32 id = 0; id < max_vcpus; ++id)
+            if (Vcpu* v = vcpus[id]) visit(*v);
     }
     [[nodiscard]] bool may_use_ports(u32 first, u32 count) const {
         for (u32 p = first; p < first + count; ++p)
