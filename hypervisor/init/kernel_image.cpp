@@ -28,8 +28,10 @@ private:
 } // namespace
 
 void refuse_kernel(const loader::LoadError& error) {
-    panic("dom0's kernel: {} ({}): expected {}{:#x}, found {}{:#x}", loader::describe(error.code), error.item,
-          error.expected_text, error.expected, error.found_text, error.found);
+    const std::string_view what = loader::describe(error.code);
+    if (!error.expected_text.empty())
+        panic("dom0's kernel: {} ({}): expected {}, found {}", what, error.item, error.expected_text, error.found_text);
+    panic("dom0's kernel: {} ({}): expected {:#x}, found {:#x}", what, error.item, error.expected, error.found);
 }
 
 KernelImage::KernelImage(loader::Bytes file) {

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Boots that must end at once, with a line that says what was expected and what was found."""
+import lzma
 import os
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,11 +33,26 @@ def guest(_):
     return pathlib.Path(run.ROOT) / 'build/guests/traps.elf'
 
 
+def bzimage_with_sha256(directory):
+    """A kernel's payload with a check sum that Linux's own decoder doesn't know (Documentation/x86/boot.rst: the header)."""
+    elf = guest(directory).read_bytes()
+    payload = lzma.compress(elf, check=lzma.CHECK_SHA256) + struct.pack('<I', len(elf))
+    setup = bytearray(1024)
+    setup[0x1f1] = 1
+    struct.pack_into('<H', setup, 0x1fe, 0xaa55)
+    struct.pack_into('<4sH', setup, 0x202, b'HdrS', 0x20f)
+    struct.pack_into('<II', setup, 0x248, 0, len(payload))
+    path = directory / 'bzImage'
+    path.write_bytes(setup + payload)
+    return path
+
+
 # name, dom0's kernel, options of the hypervisor, options of QEMU, what it has to say
 CASES = (
     ('no-kernel', None, '', (), "dom0's kernel: a module2 line expected in GRUB's menu entry, none found"),
-    ('no-notes', elf_without_notes, '', (), "dom0's kernel: "),
-    ('not-a-kernel', text_file, '', (), "dom0's kernel: "),
+    ('no-notes', elf_without_notes, '', (), "(notes): expected ELF notes of owner Xen, found none"),
+    ('not-a-kernel', text_file, '', (), "dom0's kernel: neither an ELF file nor a bzImage"),
+    ('xz-sha256', bzimage_with_sha256, '', (), 'for this kernel compression (xz check): expected 0x4, found 0xa'),
     ('little-memory', guest, 'dom0_mem=8M', (), 'memory for dom0: at least 16 MiB expected, 8 MiB found'),
     ('no-long-mode', guest, '', ('-cpu', 'qemu32'), 'Streak: this processor has no 64-bit mode'),
     ('no-acpi', guest, '', ('-no-acpi',), 'ACPI: a root pointer expected, none found'),
