@@ -63,6 +63,7 @@ Result<> remote_shutdown(const sched_remote_shutdown_t& request) {
 }
 
 Result<> shutdown_code(const sched_shutdown_t& request) {
+    TRY(may(xsm::Hook::sched_op, caller()));
     latch_shutdown_code(caller(), static_cast<u8>(request.reason));
     return {};
 }
