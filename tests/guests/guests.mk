@@ -19,16 +19,19 @@ GUEST_LIB_OBJECTS := \
 guests: $(GUEST_ELFS)
 
 $(OUT)/guests/%.elf: $(OUT)/guests/%/main.o $(GUEST_LIB_OBJECTS) tests/guests/lib/kernel.ld
-	$(CXX) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+	$(call say,LD,$@)
+	$(Q)$(CXX) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 	    -T tests/guests/lib/kernel.ld -o $@ $(filter %.o,$^)
 
 $(OUT)/guests/lib/%.S.o: tests/guests/lib/%.S
-	@mkdir -p $(@D)
-	$(CXX) $(GUEST_FLAGS) -c -o $@ $<
+	$(call say,GUEST,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(GUEST_FLAGS) -c -o $@ $<
 
 $(OUT)/guests/%.o: tests/guests/%.cpp
-	@mkdir -p $(@D)
-	$(CXX) $(GUEST_CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,GUEST,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(GUEST_CXXFLAGS) -MMD -MP -c -o $@ $<
 
 .SECONDARY: $(GUESTS:%=$(OUT)/guests/%/main.o) $(GUEST_LIB_OBJECTS)
 
