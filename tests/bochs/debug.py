@@ -70,13 +70,19 @@ def prepare(hypervisor, what, dom0_symbols=None, commands=""):
 
 
 def run_commands(words, serial):
-    """The debugger's answers, without the emulator's start, and the serial log."""
-    ran = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    answers = ran.stdout.decode(errors="replace")
-    print(answers[answers.find("Next at t=0"):])
+    """Prints the debugger's answers as they come, without the emulator's start, and then the serial log."""
+    bochs = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             text=True, errors="replace")
+    started = powered_off = False
+    for line in bochs.stdout:
+        started = started or line.startswith("Next at t=0")
+        powered_off = powered_off or "soft power off" in line
+        if started:
+            print(line, end="", flush=True)
+    status = bochs.wait()
     print("Serial console:")
     print(serial.read_text(errors="replace") if serial.exists() else "")
-    return ran.returncode if "soft power off" not in answers else 0
+    return 0 if powered_off else status
 
 
 def main():
