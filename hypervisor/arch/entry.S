@@ -344,7 +344,7 @@ syscall_on_full_tables:
     mov %r10, %rcx                      /* the other arguments are where C++ expects them */
     cmp $HYPERCALL_TABLE_SIZE, %rax
     jae no_such_hypercall
-    lea hypercall_table(%rip), %r10
+    mov hypercall_table_in_use(%rip), %r10
     mov (%r10, %rax, 8), %rax
     call __x86_indirect_thunk_rax
     mov %gs:PERCPU_CURRENT, %rdi

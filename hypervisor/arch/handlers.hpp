@@ -16,7 +16,7 @@
 namespace streak {
 struct Vcpu;
 namespace arch {
-/// Entries of `hypercall_table` (hypercall/dispatch.hpp), through which entry.S calls.
+/// Entries of a `Table` (hypercall/dispatch.hpp): entry.S calls through the one at `hypercall_table_in_use`.
 inline constexpr unsigned hypercall_table_size = 64;
 } // namespace arch
 } // namespace streak

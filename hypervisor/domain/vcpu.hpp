@@ -89,8 +89,8 @@ struct Vcpu {
     mm::PageInfo* owed_table = nullptr; ///< table reference under way (mm/pt_update.hpp)
     mm::PageInfo* info_page = nullptr;  ///< registered vcpu_info frame (writable reference)
 
-    u64* multicall_arguments = nullptr; ///< set while a multicall runs one of its calls
-    bool initialised = false;           ///< VCPUOP_initialise or the builder filled it
+    multicall_entry_t* multicall_entry = nullptr; ///< the copy of an entry while a multicall runs it
+    bool initialised = false;                     ///< VCPUOP_initialise or the builder filled it
     PvState pv;
 
     // Scheduling and time (domain/scheduler.cpp, domain/time.cpp own these).

@@ -21,8 +21,8 @@ static_assert(sizeof(Return) == 16 && std::is_trivially_copy_constructible_v<Ret
 
 void set_argument(unsigned index, u64 value) {
     Vcpu& v = current();
-    if (v.multicall_arguments) {
-        v.multicall_arguments[index] = value;
+    if (v.multicall_entry) {
+        v.multicall_entry->args[index] = value;
         return;
     }
     u64* const registers[] = {&v.regs.rdi, &v.regs.rsi, &v.regs.rdx, &v.regs.r10, &v.regs.r8, &v.regs.r9};
@@ -31,21 +31,19 @@ void set_argument(unsigned index, u64 value) {
 
 Return multicall(GuestHandle<multicall_entry_t> list, u32 count) {
     Vcpu& v = current();
-    if (v.multicall_arguments) return fail(Errno::EINVAL);
+    if (v.multicall_entry) return fail(Errno::EINVAL);
     TRY(may(xsm::Hook::multicall, caller()));
 
     for (u32 i = 0; i < count; ++i) {
         TRY_ASSIGN(call, list.read(i));
-        u64 args[6] = {call.args[0], call.args[1], call.args[2], call.args[3], call.args[4], call.args[5]};
+        const auto& a = call.args;
 
-        v.multicall_arguments = args;
-        const Return result = call.op < table_size
-                                  ? table[call.op](args[0], args[1], args[2], args[3], args[4], args[5])
-                                  : Return(fail(Errno::ENOSYS));
-        v.multicall_arguments = nullptr;
+        v.multicall_entry = &call;
+        const Return result = call.op < table_size ? (*table_in_use)[call.op](a[0], a[1], a[2], a[3], a[4], a[5])
+                                                   : Return(fail(Errno::ENOSYS));
+        v.multicall_entry = nullptr;
 
         if (!result && result.error() == Errno::ERESTART) {
-            for (unsigned a = 0; a < 6; ++a) call.args[a] = args[a];
             TRY(list.write(call, i));
             return continue_list<0>(list, count, i);
         }

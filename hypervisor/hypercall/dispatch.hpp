@@ -35,7 +35,12 @@ template <auto Handler> inline constexpr Entry entry = &Adapter<Handler>::call;
 
 inline constexpr unsigned table_size = arch::hypercall_table_size;
 
-/// By hypercall number; those that don't exist answer ENOSYS. entry.S calls through it.
-extern const std::array<Entry, table_size> table asm("hypercall_table");
+using Table = std::array<Entry, table_size>;
+
+/// By hypercall number; those that don't exist answer ENOSYS.
+extern const Table table asm("hypercall_table");
+
+/// What entry.S and multicall call through: `table`, or another one while calls are watched (hypercall/watch.hpp).
+extern const Table* table_in_use asm("hypercall_table_in_use");
 
 } // namespace streak::hypercall

@@ -8,8 +8,8 @@ namespace {
 
 Return no_such_call() { return fail(Errno::ENOSYS); }
 
-constexpr std::array<Entry, table_size> make_table() {
-    std::array<Entry, table_size> t{};
+constexpr Table make_table() {
+    Table t{};
     t.fill(entry<&no_such_call>);
     t[__HYPERVISOR_set_trap_table] = entry<&set_trap_table>;
     t[__HYPERVISOR_mmu_update] = entry<&mmu_update>;
@@ -51,6 +51,7 @@ constexpr std::array<Entry, table_size> make_table() {
 
 } // namespace
 
-constinit const std::array<Entry, table_size> table = make_table();
+constinit const Table table = make_table();
+constinit const Table* table_in_use = &table;
 
 } // namespace streak::hypercall
