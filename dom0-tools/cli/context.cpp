@@ -76,9 +76,18 @@ void Context::report(const Failure& failure) {
 }
 
 void Context::tick(unsigned seconds) {
-    if (!err_is_terminal_ || json_ || step_.empty()) return;
+    if (!step_.empty()) show(step_ + ": " + std::to_string(seconds) + " s");
+}
+
+void Context::progress(std::string_view what, std::uint64_t done, std::uint64_t all) {
+    if (done < all) show(std::string(what) + ": " + std::to_string(done * 100 / all) + " %");
+    else clear_progress();
+}
+
+void Context::show(const std::string& progress) {
+    if (!err_is_terminal_ || json_) return;
     progress_shown_ = true;
-    write(STDERR_FILENO, "\r\033[K" + step_ + ": " + std::to_string(seconds) + " s");
+    write(STDERR_FILENO, "\r\033[K" + progress);
 }
 
 void Context::clear_progress() {

@@ -28,6 +28,9 @@ public:
     /// Names what is going on; a terminal shows it when it takes longer than a second.
     void step(std::string text) { step_ = std::move(text); }
 
+    /// Shows on a terminal how far something is.
+    void progress(std::string_view what, std::uint64_t done, std::uint64_t all);
+
     static constexpr std::chrono::seconds usual_limit{10};
     /// For what unpacks kernels, fills memory or waits for hardware.
     static constexpr std::chrono::seconds long_limit{300};
@@ -48,6 +51,7 @@ public:
 
 private:
     void tick(unsigned seconds);
+    void show(const std::string& progress);
     void clear_progress();
 
     bool json_, out_is_terminal_, err_is_terminal_, colours_wanted_;

@@ -64,6 +64,8 @@ constexpr Verb table[] = {
     {"dmesg", "Prints the hypervisor's log", "streak.log/1", "streak dmesg\nstreak dmesg --clear", declare_dmesg},
     {"debug-keys", "Presses the hypervisor's debug keys; `h` lists them in its log", "streak.done/1",
      "streak debug-keys h && streak dmesg", declare_debug_keys},
+    {"dump", "Writes a core file of a running domain, for gdb or crash; the domain stands still meanwhile",
+     "streak.dump/1", "streak dump web web.core\nstreak dump web web.core --for crash", declare_dump},
     {"store ls", "Lists the children of a node of the store", "streak.store/1",
      "streak store ls\nstreak store ls /local/domain/0\nstreak store ls --recursive /local/domain/3", declare_store_ls},
     {"store read", "Prints the value of a node of the store", "streak.store/1",

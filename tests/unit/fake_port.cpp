@@ -150,6 +150,11 @@ Result<std::span<std::byte>> FakePort::map_foreign(DomId domain, std::span<const
     const std::lock_guard guard(lock_);
     ++foreign_maps_;
     TRY(count_call());
+    if (domain == xen_id) {
+        for (const std::uint64_t mfn : frames)
+            if (!m2p_ || writable || mfn - *m2p_ >= 1ull << m2p_order) return fail(Errno::EPERM);
+        return map_frames(domain.raw(), {frames.begin(), frames.end()}, false);
+    }
     TRY_ASSIGN(d, domain_for(domain.raw()));
     if (frames.empty() || d->dying) return fail(Errno::EINVAL);
     for (const std::uint64_t mfn : frames)

@@ -114,6 +114,8 @@ private:
     Outcome create(xen_domctl_t& op);
     Outcome destroy(domid_t id, FakeDomain& d);
     Outcome set_context(FakeDomain& d, const xen_domctl_vcpucontext& request);
+    Outcome get_context(const FakeDomain& d, const xen_domctl_vcpucontext& request) const;
+    Outcome page_types(const FakeDomain& d, const xen_domctl_getpageframeinfo3& request) const;
     Outcome affinity(FakeDomain& d, const xen_domctl_vcpuaffinity& request, bool set);
     Outcome share(FakeDomain& d, xen_domctl_scheduler_op& request);
     Outcome guest_memory(domid_t id, FakeDomain& d, xen_domctl_gdbsx_memio& io);
@@ -122,6 +124,7 @@ private:
     Outcome read_log(xen_sysctl_readconsole& op);
     Outcome memory_op(std::uint32_t command, std::uint64_t address);
     Outcome populate(const xen_memory_reservation_t& op);
+    Outcome list_m2p(xen_machphys_mfn_list_t& op);
     Outcome claim(const xen_memory_reservation_t& op);
     Outcome xen_version(std::uint32_t command, std::uint64_t address);
     Outcome pin(const std::array<std::uint64_t, 5>& arguments);
@@ -141,6 +144,8 @@ private:
     std::map<const std::byte*, std::unique_ptr<std::byte[]>> buffer_memory_;
     std::map<const std::byte*, std::size_t> buffers_;
     std::map<const std::byte*, MappedFrames> mappings_;
+    static constexpr unsigned m2p_order = 9;
+    std::optional<std::uint64_t> m2p_; ///< its first frame, once it was asked for
     domid_t next_id_ = 1;
 
     unsigned total_ = 0, foreign_maps_ = 0;

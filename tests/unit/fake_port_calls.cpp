@@ -103,6 +103,8 @@ FakePort::Outcome FakePort::domctl_of(FakeDomain& d, xen_domctl_t& op) {
         return 0;
     }
     case XEN_DOMCTL_setvcpucontext: return control ? Outcome(fail(Errno::EINVAL)) : set_context(d, op.u.vcpucontext);
+    case XEN_DOMCTL_getvcpucontext: return get_context(d, op.u.vcpucontext);
+    case XEN_DOMCTL_getpageframeinfo3: return page_types(d, op.u.getpageframeinfo3);
     case XEN_DOMCTL_setvcpuaffinity: return affinity(d, op.u.vcpuaffinity, true);
     case XEN_DOMCTL_getvcpuaffinity: return affinity(d, op.u.vcpuaffinity, false);
     case XEN_DOMCTL_scheduler_op: return share(d, op.u.scheduler_op);

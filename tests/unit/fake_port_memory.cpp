@@ -81,8 +81,27 @@ FakePort::Outcome FakePort::memory_op(std::uint32_t command, std::uint64_t addre
         if (op == nullptr) return fail(Errno::EFAULT);
         return command == XENMEM_claim_pages ? claim(*op) : populate(*op);
     }
+    case XENMEM_machphys_mfn_list: {
+        auto* const op = argument<xen_machphys_mfn_list_t>(address);
+        return op == nullptr ? Outcome(fail(Errno::EFAULT)) : list_m2p(*op);
+    }
     default: return fail(Errno::ENOSYS);
     }
+}
+
+/// One piece, which says what all domains have been populated with.
+FakePort::Outcome FakePort::list_m2p(xen_machphys_mfn_list_t& op) {
+    auto* const list = argument<xen_pfn_t>(reinterpret_cast<std::uint64_t>(op.extent_start.p), op.max_extents);
+    if (list == nullptr || op.max_extents == 0) return fail(Errno::EFAULT);
+    if (!m2p_) m2p_ = take_frames(m2p_order);
+    if (!m2p_) return fail(Errno::ENOMEM);
+    constexpr std::uint64_t per_page = page_size / sizeof(std::uint64_t);
+    for (const auto& [id, d] : domains)
+        for (const auto& [pfn, mfn] : d.p2m)
+            std::memcpy(&frame(*m2p_ + mfn / per_page)[mfn % per_page * sizeof pfn], &pfn, sizeof pfn);
+    list[0] = *m2p_;
+    op.nr_extents = 1;
+    return 0;
 }
 
 FakePort::Outcome FakePort::claim(const xen_memory_reservation_t& op) {
@@ -136,6 +155,24 @@ bool FakePort::valid_tables(const FakeDomain& d, std::uint64_t root) const {
     };
     return walk(walk, root, 4) &&
            std::ranges::none_of(writable_frames, [&](std::uint64_t mfn) { return tables.contains(mfn); });
+}
+
+FakePort::Outcome FakePort::get_context(const FakeDomain& d, const xen_domctl_vcpucontext& request) const {
+    auto* const context = argument<vcpu_guest_context_t>(reinterpret_cast<std::uint64_t>(request.ctxt.p));
+    if (context == nullptr) return fail(Errno::EFAULT);
+    if (request.vcpu >= d.max_vcpus) return fail(Errno::EINVAL);
+    if (!d.contexts.contains(request.vcpu)) return fail(Errno::ENODATA);
+    *context = d.contexts.at(request.vcpu);
+    return 0;
+}
+
+FakePort::Outcome FakePort::page_types(const FakeDomain& d, const xen_domctl_getpageframeinfo3& request) const {
+    auto* const list = argument<xen_pfn_t>(reinterpret_cast<std::uint64_t>(request.array.p), request.num);
+    if (list == nullptr) return fail(Errno::EFAULT);
+    if (request.num > 1024) return fail(Errno::E2BIG);
+    for (auto& entry : std::span(list, request.num))
+        entry = d.frames.contains(entry) ? XEN_DOMCTL_PFINFO_NOTAB : XEN_DOMCTL_PFINFO_XTAB;
+    return 0;
 }
 
 FakePort::Outcome FakePort::set_context(FakeDomain& d, const xen_domctl_vcpucontext& request) {
