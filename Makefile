@@ -47,13 +47,13 @@ HV_LIBS    :=
 HV_COLD := $(foreach folder,loader init console lib arch/boot,hypervisor/$(folder)/%) \
            $(patsubst %,hypervisor/arch/%.cpp,acpi clock cmos cpu descriptor efi font ioapic irq lapic machine msi \
              nmi panic pci percpu pic smp speculation uart vga) \
-           $(patsubst %,hypervisor/domain/%.cpp,affinity event_ports grants lifecycle log_dirty memory_teardown pirq registry shutdown \
+           $(patsubst %,hypervisor/domain/%.cpp,affinity event_ports grants lifecycle log_dirty memory_teardown pirq registry shutdown trace trace_sched \
              vcpu_info) \
            $(patsubst %,hypervisor/mm/%.cpp,boot_memory heap host_page_table memory_map) \
            $(patsubst %,hypervisor/pv/%.cpp,context debug_registers guest_cpuid hypercall_page) \
-           $(patsubst %,hypervisor/hypercall/%.cpp,callback_op console_io cpu_bitmap cpu_policy domctl domctl_context \
+           $(patsubst %,hypervisor/hypercall/%.cpp,call_counters callback_op console_io cpu_bitmap cpu_policy domctl domctl_context \
              domctl_devices domctl_info domctl_life domctl_log domctl_memory domctl_sched event_channel_fifo grant_setup grant_transfer machine_check memory_op \
-             memory_exchange memory_reservation physdev_op platform_op set_debugreg set_trap_table sysctl unsupported vcpu_op watch \
+             memory_exchange memory_reservation physdev_op platform_op set_debugreg set_trap_table sysctl trace_op unsupported vcpu_op watch \
              vm_assist xen_version)
 HV_COLD := $(filter-out hypervisor/lib/string.cpp hypervisor/loader/lz4_block.cpp hypervisor/loader/zstd%, \
              $(filter $(HV_COLD), $(HV_SRCS)))

@@ -28,6 +28,7 @@ enum class Work : u32 {
     console = 1u << 2,  ///< serial input waits
     custom = 1u << 3,   ///< run PerCpu::remote_call
     nmi = 1u << 4,      ///< a hardware NMI is dom0's (arch/nmi.hpp)
+    trace = 1u << 5,    ///< a trace buffer is half full
 };
 
 /// Everything that belongs to one processor; GS points at it inside the hypervisor.

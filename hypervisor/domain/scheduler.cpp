@@ -8,6 +8,7 @@
 #include "domain/context_switch.hpp"
 #include "domain/run_queues.hpp"
 #include "domain/time.hpp"
+#include "domain/trace.hpp"
 #include "lib/panic.hpp"
 
 namespace streak::scheduler {
@@ -149,6 +150,7 @@ void schedule() {
     Vcpu& next = choose(q, previous, block.cpu, now);
     const u64 choose_again = next_choice(q, next, now);
     if (&next != &previous) {
+        if (trace::enabled()) trace::switches(previous, next, now, choose_again);
         set_runstate(previous, false, now);
         next.sched.on_cpu.store(true);
         next.sched.running_since = now;

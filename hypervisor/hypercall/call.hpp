@@ -14,6 +14,9 @@ namespace streak::hypercall {
 
 using Return = Result<i64>;
 
+/// What the guest sees of it.
+[[nodiscard]] inline i64 value_of(const Return& result) { return result ? *result : -static_cast<i64>(result.error()); }
+
 [[nodiscard]] inline bool restart(const Result<>& r) { return !r && r.error() == Errno::ERESTART; }
 using mm::GuestHandle;
 using mm::RawHandle;

@@ -15,8 +15,6 @@ constexpr u64 syscall_bytes = 2;
 static_assert(sizeof(Return) == 16 && std::is_trivially_copy_constructible_v<Return> &&
               std::is_trivially_destructible_v<Return>);
 
-[[nodiscard]] i64 value_of(const Return& result) { return result ? *result : -static_cast<i64>(result.error()); }
-
 } // namespace
 
 void set_argument(unsigned index, u64 value) {

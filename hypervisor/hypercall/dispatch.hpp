@@ -24,14 +24,20 @@ template <class... Args, Return (*Handler)(Args...)> struct Adapter<Handler> {
         return unpack(raw, std::index_sequence_for<Args...>{});
     }
 
+    static constexpr u8 arguments = sizeof...(Args);
+
 private:
     template <std::size_t... I> [[gnu::always_inline]] static Return unpack(const u64* raw, std::index_sequence<I...>) {
         return Handler(decode<Args>(raw[I])...);
     }
 };
 
-/// The table's entry for a handler.
-template <auto Handler> inline constexpr Entry entry = &Adapter<Handler>::call;
+/// The table's entry for a handler, and how many arguments it has.
+struct Row {
+    Entry call;
+    u8 arguments;
+};
+template <auto Handler> inline constexpr Row entry{&Adapter<Handler>::call, Adapter<Handler>::arguments};
 
 inline constexpr unsigned table_size = arch::hypercall_table_size;
 
@@ -39,6 +45,7 @@ using Table = std::array<Entry, table_size>;
 
 /// By hypercall number; those that don't exist answer ENOSYS.
 extern const Table table asm("hypercall_table");
+extern const std::array<u8, table_size> argument_counts;
 
 /// What entry.S and multicall call through: `table`, or another one while calls are watched (hypercall/watch.hpp).
 extern const Table* table_in_use asm("hypercall_table_in_use");

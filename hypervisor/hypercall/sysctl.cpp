@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "hypercall/sysctl.hpp"
 #include "arch/clock.hpp"
 #include "arch/smp.hpp"
 #include "console/console.hpp"
@@ -175,6 +176,8 @@ using xsm::Hook;
         return list_domains(op.u.getdomaininfolist);
     case XEN_SYSCTL_cpupool_op: TRY(may(Hook::sysctl_pools, caller())); return pool_operation(op.u.cpupool_op);
     case XEN_SYSCTL_scheduler_op: TRY(may(Hook::sysctl_pools, caller())); return scheduler_operation(op.u.scheduler_op);
+    case XEN_SYSCTL_tbuf_op: TRY(may(Hook::sysctl_trace, caller())); return trace_buffers(op.u.tbuf_op);
+    case XEN_SYSCTL_perfc_op: TRY(may(Hook::sysctl_counters, caller())); return call_counters(op.u.perfc_op);
     default: break;
     }
     TRY(may(Hook::sysctl_machine, caller()));

@@ -8,8 +8,8 @@ namespace {
 
 Return no_such_call() { return fail(Errno::ENOSYS); }
 
-constexpr Table make_table() {
-    Table t{};
+constexpr std::array<Row, table_size> make_rows() {
+    std::array<Row, table_size> t{};
     t.fill(entry<&no_such_call>);
     t[__HYPERVISOR_set_trap_table] = entry<&set_trap_table>;
     t[__HYPERVISOR_mmu_update] = entry<&mmu_update>;
@@ -49,9 +49,16 @@ constexpr Table make_table() {
     return t;
 }
 
+template <auto Column> constexpr auto column() {
+    std::array<std::remove_cvref_t<decltype(std::declval<Row>().*Column)>, table_size> values{};
+    for (unsigned i = 0; i < table_size; ++i) values[i] = make_rows()[i].*Column;
+    return values;
+}
+
 } // namespace
 
-constinit const Table table = make_table();
+constinit const Table table = column<&Row::call>();
+constinit const std::array<u8, table_size> argument_counts = column<&Row::arguments>();
 constinit const Table* table_in_use = &table;
 
 } // namespace streak::hypercall

@@ -30,6 +30,7 @@ extern "C" {
 #include <xen/pmu.h>
 #include <xen/sched.h>
 #include <xen/sysctl.h>
+#include <xen/trace.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
 }

@@ -2,6 +2,7 @@
 #include "arch/cr.hpp"
 #include "arch/handlers.hpp"
 #include "domain/log_dirty.hpp"
+#include "domain/trace.hpp"
 #include "pv/debug_registers.hpp"
 #include "pv/descriptor_tables.hpp"
 #include "pv/entry_frame.hpp"
@@ -85,6 +86,21 @@ void handle_debug(Vcpu& v) {
     inject(v, Trap::debug);
 }
 
+/// TRC_PV_PAGE_FAULT and TRC_PV_TRAP, with 64-bit addresses (xen/trace.h).
+[[gnu::cold, gnu::noinline, gnu::no_caller_saved_registers]] void record_exception(const Vcpu& v) {
+    const auto low = [](u64 x) { return static_cast<u32>(x); };
+    const auto high = [](u64 x) { return static_cast<u32>(x >> 32); };
+    const arch::Registers& r = v.regs;
+    if (static_cast<Trap>(r.vector) == Trap::page_fault) {
+        const u64 address = arch::read_cr2();
+        trace::record(TRC_PV_PAGE_FAULT | TRC_64_FLAG,
+                      {low(r.rip), high(r.rip), low(address), high(address), r.error_code});
+    } else {
+        trace::record(TRC_PV_TRAP | TRC_64_FLAG,
+                      {low(r.rip), high(r.rip), r.vector | u32{has_error_code(r.vector)} << 15 | r.error_code << 16});
+    }
+}
+
 } // namespace
 
 } // namespace streak::pv
@@ -93,9 +109,9 @@ using namespace streak;
 
 extern "C" void handle_guest_exception(Vcpu* vcpu) {
     Vcpu& v = *vcpu;
-    const auto trap = static_cast<arch::Trap>(v.regs.vector);
-    if (likely(trap == arch::Trap::page_fault)) return pv::handle_page_fault(v);
-    switch (trap) {
+    if (trace::enabled()) pv::record_exception(v);
+    if (likely(v.regs.vector == static_cast<u32>(arch::Trap::page_fault))) return pv::handle_page_fault(v);
+    switch (const auto trap = static_cast<arch::Trap>(v.regs.vector)) {
     case arch::Trap::general_protection: return pv::handle_general_protection(v);
     case arch::Trap::no_device: return pv::handle_no_device(v);
     case arch::Trap::debug: return pv::handle_debug(v);

@@ -6,6 +6,7 @@
 #include "arch/nmi.hpp"
 #include "arch/smp.hpp"
 #include "domain/scheduler.hpp"
+#include "domain/trace.hpp"
 #include "pv/trap_bounce.hpp"
 
 // The slow way out: taken when a work bit or an exit reason was seen. entry.S looks again afterwards, and then
@@ -29,11 +30,17 @@ void pass_on_nmi() {
     kick(*d->vcpus[0]);
 }
 
-void serve(u32 work) {
+[[gnu::cold, gnu::noinline]] void serve_rare(u32 work) {
     if (asks(work, arch::Work::nmi)) pass_on_nmi();
-    if (asks(work, arch::Work::timer)) timers::run_due();
     if (asks(work, arch::Work::custom)) smp::serve_remote_call();
     if (asks(work, arch::Work::console) && console_work != nullptr) console_work();
+    if (asks(work, arch::Work::trace)) trace::notify_reader();
+}
+
+void serve(u32 work) {
+    constexpr u32 often = static_cast<u32>(arch::Work::timer) | static_cast<u32>(arch::Work::schedule);
+    if (unlikely(work & ~often)) serve_rare(work);
+    if (asks(work, arch::Work::timer)) timers::run_due();
     if (asks(work, arch::Work::schedule)) scheduler::schedule();
 }
 

@@ -11,11 +11,6 @@ namespace {
 
 constexpr u32 page_fault_user = 4;
 
-constexpr bool has_error_code(unsigned vector) {
-    constexpr u32 with_code = 1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21;
-    return vector < 32 && ((with_code >> vector) & 1);
-}
-
 [[gnu::cold, gnu::noinline]] void no_handler(Vcpu& v, unsigned vector, u32 error_code) {
     log_error("d{}v{} exception {} [{:04x}] without a handler", v.domain->id, v.id, vector, error_code);
     log_guest_registers(v);

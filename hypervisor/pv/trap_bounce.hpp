@@ -14,6 +14,11 @@
 
 namespace streak::pv {
 
+[[nodiscard]] constexpr bool has_error_code(unsigned vector) {
+    constexpr u32 with_code = 1u << 8 | 0x1fu << 10 | 1u << 17 | 1u << 21;
+    return vector < 32 && ((with_code >> vector) & 1);
+}
+
 /// Enters the guest kernel at `address`, without an error code; `masks_events` sets the upcall mask.
 void bounce(Vcpu& v, u64 address, bool masks_events);
 

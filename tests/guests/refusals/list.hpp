@@ -60,8 +60,6 @@ inline constexpr Refusal refusals[] = {
     {Via::mca, 4, XEN_EOPNOTSUPP, "XEN_MC_msrinject"},
     {Via::mca, 5, XEN_EOPNOTSUPP, "XEN_MC_mceinject"},
     {Via::mca, 6, XEN_EOPNOTSUPP, "XEN_MC_inject_v2"},
-    {Via::sysctl, 2, XEN_ENOSYS, "XEN_SYSCTL_tbuf_op"},
-    {Via::sysctl, 5, XEN_ENOSYS, "XEN_SYSCTL_perfc_op"},
     {Via::sysctl, 10, XEN_ENODEV, "XEN_SYSCTL_get_pmstat"},
     {Via::sysctl, 11, XEN_EOPNOTSUPP, "XEN_SYSCTL_cpu_hotplug"},
     {Via::sysctl, 12, XEN_ENODEV, "XEN_SYSCTL_pm_op"},
