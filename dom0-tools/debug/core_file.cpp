@@ -16,6 +16,7 @@ namespace {
 using Bytes = std::vector<std::byte>;
 
 constexpr std::size_t most_segments = PN_XNUM - 2; ///< besides the notes
+constexpr unsigned most_aliases = 16;
 
 std::size_t up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -69,13 +70,19 @@ elf_prstatus thread(const vcpu_guest_context_t& context, std::size_t number) {
 
 /// Pages that follow one another at their addresses and in the file are one segment.
 std::vector<Elf64_Phdr> segments(const CoreImage& image) {
-    std::unordered_map<std::uint64_t, const CorePage*> places;
-    for (const auto& page : image.pages) places.emplace(page.frame, &page);
+    struct Place {
+        std::size_t offset;
+        std::uint64_t pfn;
+        unsigned aliases = 0;
+    };
+    std::unordered_map<std::uint64_t, Place> places;
+    for (std::size_t i = 0; i < image.pages.size(); ++i)
+        places.emplace(image.pages[i].frame, Place{i * page_size, image.pages[i].pfn});
     std::vector<Elf64_Phdr> all;
     for (const auto& page : image.mapped) {
         const auto found = places.find(page.frame);
-        if (found == places.end()) continue;
-        const auto offset = static_cast<std::size_t>(found->second - image.pages.data()) * page_size;
+        if (found == places.end() || ++found->second.aliases > most_aliases) continue;
+        const std::size_t offset = found->second.offset;
         const Elf64_Word flags = PF_R | (page.writable ? PF_W : 0u) | (page.executable ? PF_X : 0u);
         if (!all.empty() && all.back().p_flags == flags && all.back().p_vaddr + all.back().p_memsz == page.address &&
             all.back().p_offset + all.back().p_filesz == offset) {
@@ -86,7 +93,7 @@ std::vector<Elf64_Phdr> segments(const CoreImage& image) {
                        .p_flags = flags,
                        .p_offset = offset,
                        .p_vaddr = page.address,
-                       .p_paddr = found->second->pfn * page_size,
+                       .p_paddr = found->second.pfn * page_size,
                        .p_filesz = page_size,
                        .p_memsz = page_size,
                        .p_align = page_size});

@@ -26,7 +26,8 @@ struct CoreImage {
 };
 
 /// The head of an ELF core as gdb reads it: a thread for each vCPU (NT_PRSTATUS), segments at the guest's virtual
-/// addresses. ELF has numbers for 65 534 segments: what is above that, at the lowest addresses, is left out.
+/// addresses. Of a page at many addresses the 16 lowest are there (Linux maps one 65 536 times for espfix). ELF has
+/// numbers for 65 534 segments: what is above that, at the lowest addresses, is left out.
 [[nodiscard]] std::vector<std::byte> gdb_head(const CoreImage& image);
 
 /// The head of a core as `xl dump-core` writes it and crash reads it: sections .xen_prstatus, .xen_p2m, .xen_pages and

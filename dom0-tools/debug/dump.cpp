@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <set>
 
 #include <fcntl.h>
@@ -151,8 +152,8 @@ private:
         if (!mapping) return failed("its memory can't be mapped", mapping.error());
         for (std::size_t at = 0; at < mapping->bytes().size(); at += page_size) {
             const auto page = mapping->bytes().subspan(at, page_size);
-            if (std::ranges::any_of(page, [](std::byte b) { return b != std::byte{}; }))
-                TRY(file.write(page, offset + at));
+            const bool zeros = page[0] == std::byte{} && std::memcmp(&page[0], &page[1], page.size() - 1) == 0;
+            if (!zeros) TRY(file.write(page, offset + at));
         }
         return {};
     }
@@ -166,6 +167,9 @@ private:
 
 base::Outcome<Dumped> dump(hv::Hypervisor& hypervisor, DomId domain, CoreFormat format, const std::string& path,
                            bool replace, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+    if (domain == dom0_id)
+        return base::error(base::ErrorKind::usage, "the control domain can't stop itself for a core of its own",
+                           "a guest");
     if (::access(path.c_str(), F_OK) == 0 && !replace)
         return base::error(base::ErrorKind::conflict, path + " exists", "a new file", {}, "--force replaces it");
     if (const auto paused = hypervisor.pause(domain); !paused) return failed("it can't be paused", paused.error());

@@ -189,6 +189,21 @@ TEST_CASE("page tables that lead in circles end, and a page is written once", "[
     CHECK(dumped->pages == 1);
 }
 
+TEST_CASE("a page at very many addresses does not crowd out the others", "[debug]") {
+    Host host;
+    for (unsigned i = 0; i < 512; ++i) host.entry(2, i, host.frames[3] << 12 | present);
+    REQUIRE(host.write());
+    CHECK(at<Elf64_Ehdr>(host.content(), 0).e_phnum == 1 + 2 * 16);
+    CHECK(host.content().size() == 9 * page_size);
+}
+
+TEST_CASE("the control domain can't be dumped", "[debug]") {
+    Host host;
+    const auto dumped = dump(host.hypervisor, dom0_id, CoreFormat::gdb, host.file, false, {});
+    REQUIRE_FALSE(dumped);
+    CHECK(dumped.error().kind == base::ErrorKind::usage);
+}
+
 TEST_CASE("an existing file is replaced only when asked for", "[debug]") {
     Host host;
     std::ofstream(host.file) << "mine";
