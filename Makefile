@@ -47,7 +47,7 @@ HV_LIBS    :=
 HV_COLD := $(foreach folder,loader init console lib arch/boot,hypervisor/$(folder)/%) \
            $(patsubst %,hypervisor/arch/%.cpp,acpi clock cmos cpu descriptor efi font ioapic irq lapic machine msi \
              nmi panic pci percpu pic smp speculation uart vga) \
-           $(patsubst %,hypervisor/domain/%.cpp,affinity event_ports grants lifecycle log_dirty memory_teardown pirq registry shutdown trace trace_sched \
+           $(patsubst %,hypervisor/domain/%.cpp,affinity event_ports grants lifecycle log_dirty memory_teardown pirq registry shutdown trace \
              vcpu_info) \
            $(patsubst %,hypervisor/mm/%.cpp,boot_memory heap host_page_table memory_map) \
            $(patsubst %,hypervisor/pv/%.cpp,context debug_registers guest_cpuid hypercall_page) \

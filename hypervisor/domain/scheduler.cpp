@@ -126,6 +126,7 @@ void set_runstate(Vcpu& vcpu, bool on_cpu, u64 now) {
     RunStateTimes& times = vcpu.sched.runstate;
     sched::RunState state = on_cpu ? sched::RunState::running : sched::RunState::offline; // for the idle vCPU
     if (!vcpu.is_idle()) state = vcpu.sched.state.classify(on_cpu, vcpu.domain->pause_count.load() != 0);
+    if (trace::enabled()) trace::changes(vcpu, times.state, state);
     times.total[static_cast<unsigned>(times.state)] += now - times.entered;
     times.state = state;
     times.entered = now;
@@ -150,7 +151,7 @@ void schedule() {
     Vcpu& next = choose(q, previous, block.cpu, now);
     const u64 choose_again = next_choice(q, next, now);
     if (&next != &previous) {
-        if (trace::enabled()) trace::switches(previous, next, now, choose_again);
+        if (trace::enabled()) trace::switches(previous, next);
         set_runstate(previous, false, now);
         next.sched.on_cpu.store(true);
         next.sched.running_since = now;

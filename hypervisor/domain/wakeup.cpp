@@ -8,7 +8,6 @@
 #include "domain/notify.hpp"
 #include "domain/run_queues.hpp"
 #include "domain/scheduler.hpp"
-#include "domain/trace.hpp"
 
 // Sleeping and waking, pausing, moving between CPUs.
 
@@ -38,7 +37,6 @@ bool needs_choice(const CpuQueue& q, const Vcpu& vcpu) {
 void enqueue(CpuQueue& q, Vcpu& vcpu) {
     const u64 now = clock::now();
     const CpuId cpu(vcpu.sched.cpu.load());
-    if (trace::enabled()) trace::becomes_runnable(vcpu);
     set_runstate(vcpu, false, now);
     charge_running(q, now); // the queue's clock follows
     q.queue.enqueue(vcpu.sched, now, true);
@@ -58,11 +56,6 @@ void stop_running(Vcpu& vcpu) {
     }
     q.lock.unlock();
     if (runs) arch::raise_work(cpu, arch::Work::schedule);
-}
-
-void falls_asleep(Vcpu& vcpu) {
-    if (trace::enabled()) trace::blocks(vcpu);
-    arch::raise_local_work(arch::Work::schedule);
 }
 
 } // namespace
@@ -116,7 +109,7 @@ void block_current() {
     Vcpu& v = current();
     v.sched.state.block();
     if (event_pending(v) || v.exit_work.load() != 0) v.sched.state.wake();
-    else falls_asleep(v);
+    else arch::raise_local_work(arch::Work::schedule);
 }
 
 void poll_current(FunctionRef<bool()> is_pending) {
@@ -126,7 +119,7 @@ void poll_current(FunctionRef<bool()> is_pending) {
         events::end_poll(v);
         v.sched.state.wake();
     } else {
-        falls_asleep(v);
+        arch::raise_local_work(arch::Work::schedule);
     }
 }
 

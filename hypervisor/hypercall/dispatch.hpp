@@ -33,10 +33,7 @@ private:
 };
 
 /// The table's entry for a handler, and how many arguments it has.
-struct Row {
-    Entry call;
-    u8 arguments;
-};
+using Row = std::pair<Entry, u8>;
 template <auto Handler> inline constexpr Row entry{&Adapter<Handler>::call, Adapter<Handler>::arguments};
 
 inline constexpr unsigned table_size = arch::hypercall_table_size;

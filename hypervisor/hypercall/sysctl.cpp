@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "hypercall/sysctl.hpp"
 #include "arch/clock.hpp"
 #include "arch/smp.hpp"
 #include "console/console.hpp"
@@ -8,6 +7,7 @@
 #include "hypercall/cpu_policy.hpp"
 #include "hypercall/domctl.hpp"
 #include "hypercall/handlers.hpp"
+#include "hypercall/watch.hpp"
 #include "lib/log.hpp"
 
 // SYSCTL (xen/sysctl.h): the machine, for the control domain.

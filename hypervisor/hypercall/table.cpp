@@ -49,16 +49,15 @@ constexpr std::array<Row, table_size> make_rows() {
     return t;
 }
 
-template <auto Column> constexpr auto column() {
-    std::array<std::remove_cvref_t<decltype(std::declval<Row>().*Column)>, table_size> values{};
-    for (unsigned i = 0; i < table_size; ++i) values[i] = make_rows()[i].*Column;
-    return values;
+template <auto Column, std::size_t... I> constexpr auto column(std::index_sequence<I...>) {
+    return std::array{make_rows()[I].*Column...};
 }
 
 } // namespace
 
-constinit const Table table = column<&Row::call>();
-constinit const std::array<u8, table_size> argument_counts = column<&Row::arguments>();
+constinit const Table table = column<&Row::first>(std::make_index_sequence<table_size>{});
+constinit const std::array<u8, table_size> argument_counts =
+    column<&Row::second>(std::make_index_sequence<table_size>{});
 constinit const Table* table_in_use = &table;
 
 } // namespace streak::hypercall

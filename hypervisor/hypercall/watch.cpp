@@ -17,14 +17,11 @@ Return watched_call(u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5) {
     const Vcpu& v = current();
     const bool in_multicall = v.multicall_entry != nullptr;
     const u64 number = in_multicall ? v.multicall_entry->op : v.regs.rax; // < table_size: it led here
-    Watchers now;
-    for (unsigned i = 0; i < now.size(); ++i) now[i] = __atomic_load_n(&watchers[i], __ATOMIC_RELAXED);
-
     const WatchedCall call{static_cast<u32>(number), in_multicall, {a0, a1, a2, a3, a4, a5}, clock::read_tsc()};
-    for (const Watcher* w : now)
+    for (const Watcher* w : watchers)
         if (w && w->begins) w->begins(call);
     const Return result = table[number](a0, a1, a2, a3, a4, a5);
-    for (const Watcher* w : now)
+    for (const Watcher* w : watchers)
         if (w && w->ends) w->ends(call, result);
     return result;
 }
@@ -42,9 +39,7 @@ constinit const Table watched_table = make_watched_table();
 void set_watcher(WatchedBy who, const Watcher* watcher) {
     LockGuard guard(lock);
     __atomic_store_n(&watchers[static_cast<unsigned>(who)], watcher, __ATOMIC_RELAXED);
-    bool any = false;
-    for (const Watcher* w : watchers) any |= w != nullptr;
-    __atomic_store_n(&table_in_use, any ? &watched_table : &table, __ATOMIC_RELEASE);
+    __atomic_store_n(&table_in_use, watchers == Watchers{} ? &table : &watched_table, __ATOMIC_RELEASE);
 }
 
 } // namespace streak::hypercall

@@ -25,8 +25,15 @@ struct Watcher {
 
 enum class WatchedBy : u8 { trace, counters, checker, count_ };
 
-/// Calls are watched by `watcher` (of static storage) from now on; nullptr: no longer. Calls that are under way on
-/// other CPUs may still tell the former one.
+/// Calls are watched by `watcher` (of static storage) from now on; nullptr: no longer. Of calls that are
+/// under way it may hear the end alone, or the beginning alone.
 void set_watcher(WatchedBy who, const Watcher* watcher);
+
+// SYSCTLs of those who do, after the hook was asked.
+
+/// XEN_SYSCTL_tbuf_op. EINVAL, ENOMEM, EFAULT. (trace_op.cpp)
+[[nodiscard]] Result<> trace_buffers(xen_sysctl_tbuf_op& op);
+/// XEN_SYSCTL_perfc_op. EINVAL, ENOMEM, EFAULT. (call_counters.cpp)
+[[nodiscard]] Result<> call_counters(xen_sysctl_perfc_op& op);
 
 } // namespace streak::hypercall

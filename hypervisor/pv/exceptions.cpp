@@ -88,17 +88,13 @@ void handle_debug(Vcpu& v) {
 
 /// TRC_PV_PAGE_FAULT and TRC_PV_TRAP, with 64-bit addresses (xen/trace.h).
 [[gnu::cold, gnu::noinline, gnu::no_caller_saved_registers]] void record_exception(const Vcpu& v) {
-    const auto low = [](u64 x) { return static_cast<u32>(x); };
-    const auto high = [](u64 x) { return static_cast<u32>(x >> 32); };
     const arch::Registers& r = v.regs;
-    if (static_cast<Trap>(r.vector) == Trap::page_fault) {
-        const u64 address = arch::read_cr2();
-        trace::record(TRC_PV_PAGE_FAULT | TRC_64_FLAG,
-                      {low(r.rip), high(r.rip), low(address), high(address), r.error_code});
-    } else {
-        trace::record(TRC_PV_TRAP | TRC_64_FLAG,
-                      {low(r.rip), high(r.rip), r.vector | u32{has_error_code(r.vector)} << 15 | r.error_code << 16});
-    }
+    const u64 address = arch::read_cr2();
+    const u32 which = r.vector | u32{has_error_code(r.vector)} << 15 | r.error_code << 16;
+    const bool fault = r.vector == static_cast<u32>(Trap::page_fault);
+    const auto words =
+        std::bit_cast<std::array<u32, 6>>(std::array<u64, 3>{r.rip, fault ? address : which, r.error_code});
+    trace::record((fault ? TRC_PV_PAGE_FAULT : TRC_PV_TRAP) | TRC_64_FLAG, std::span(words).first(fault ? 5 : 3));
 }
 
 } // namespace

@@ -6,7 +6,6 @@
 #include "arch/nmi.hpp"
 #include "arch/smp.hpp"
 #include "domain/scheduler.hpp"
-#include "domain/trace.hpp"
 #include "pv/trap_bounce.hpp"
 
 // The slow way out: taken when a work bit or an exit reason was seen. entry.S looks again afterwards, and then
@@ -34,7 +33,7 @@ void pass_on_nmi() {
     if (asks(work, arch::Work::nmi)) pass_on_nmi();
     if (asks(work, arch::Work::custom)) smp::serve_remote_call();
     if (asks(work, arch::Work::console) && console_work != nullptr) console_work();
-    if (asks(work, arch::Work::trace)) trace::notify_reader();
+    if (asks(work, arch::Work::trace)) send_global_virq(VIRQ_TBUF);
 }
 
 void serve(u32 work) {

@@ -122,7 +122,7 @@ void check_refused_sizes() {
     expect_eq(buffers(XEN_SYSCTL_TBUFOP_set_size, 0), -XEN_EINVAL, "buffers of nothing");
     expect_eq(buffers(XEN_SYSCTL_TBUFOP_set_size, 0x10000), -XEN_EINVAL, "a size that t_info can't tell");
     expect_eq(buffers(XEN_SYSCTL_TBUFOP_set_size, ~0u), -XEN_EINVAL, "nor this one");
-    expect_eq(buffers(XEN_SYSCTL_TBUFOP_set_size, 32767), -XEN_EINVAL, "lists that offsets don't reach");
+    expect_eq(buffers(XEN_SYSCTL_TBUFOP_set_size, 32768), -XEN_EINVAL, "lists that offsets don't reach");
     const u64 before = free_pages();
     expect_eq(buffers(XEN_SYSCTL_TBUFOP_set_size, 20000), -XEN_ENOMEM, "more than there is");
     expect_eq(free_pages(), before, "and what there was comes back");
@@ -217,12 +217,11 @@ void check_scheduling() {
     stop();
     const Records& r = take_all();
     expect_eq(r.find(TRC_PV_HYPERCALL_V2, 0), r.count, "no calls when they are not asked for");
-    const u32 blocks = r.find(TRC_SCHED_BLOCK, 0), leaves = r.find(TRC_SCHED_SWITCH, 0, blocks),
-              wakes = r.find(TRC_SCHED_WAKE, 0, leaves), enters = r.find(TRC_SCHED_SWITCH, idle, wakes);
-    expect(blocks < leaves && leaves < wakes && wakes < enters && enters < r.count,
-           "it sleeps, leaves, wakes, is back");
+    const u32 leaves = r.find(TRC_SCHED_SWITCH, 0), blocks = r.find(TRC_SCHED_BLOCK, 0, leaves),
+              wakes = r.find(TRC_SCHED_WAKE, 0, blocks), enters = r.find(TRC_SCHED_SWITCH, idle, wakes);
+    require_eq(leaves < blocks && blocks < wakes && wakes < enters && enters < r.count, true,
+               "it leaves, wakes, is back");
     expect_eq(r.list[leaves].word[2], idle, "the CPU is idle meanwhile");
-    expect(r.has(TRC_SCHED_SWITCH_INFPREV, 0) && r.has(TRC_SCHED_SWITCH_INFNEXT, 0), "for how long is told");
     expect(r.has(TRC_SCHED_RUNSTATE_CHANGE | RUNSTATE_running << 8 | RUNSTATE_blocked << 4, 0), "it runs, then sleeps");
     expect(r.has(TRC_SCHED_RUNSTATE_CHANGE | RUNSTATE_blocked << 8 | RUNSTATE_runnable << 4, 0), "then waits");
     expect(r.has(TRC_SCHED_RUNSTATE_CHANGE | RUNSTATE_runnable << 8 | RUNSTATE_running << 4, 0), "then runs");
@@ -337,8 +336,8 @@ void check_hostile_consumer() {
 
 // ---- Counters ----
 
-constexpr u32 counters = 32, call_numbers = 64;
-constinit u32 values[counters][call_numbers];
+constexpr u32 counters = 3, rows = 32, call_numbers = 64;
+constinit u32 values[rows][call_numbers];
 constinit xen_sysctl_perfc_desc_t descriptions[counters];
 
 long count(u32 command, void* descriptions_to = nullptr, void* values_to = nullptr) {
@@ -349,7 +348,7 @@ long count(u32 command, void* descriptions_to = nullptr, void* values_to = nullp
     const long result = sysctl(XEN_SYSCTL_perfc_op, op);
     if (result != 0 || command != XEN_SYSCTL_PERFCOP_query) return result;
     require_eq(op.u.perfc_op.nr_counters, counters, "counters");
-    require_eq(op.u.perfc_op.nr_vals, counters * call_numbers, "a value of each for each hypercall");
+    require_eq(op.u.perfc_op.nr_vals, rows * call_numbers, "a value of each for each hypercall");
     return 0;
 }
 void read() { expect_eq(count(XEN_SYSCTL_PERFCOP_query, descriptions, values), 0, "PERFCOP_query"); }
@@ -372,7 +371,7 @@ void check_counters() {
     expect_eq(values[0][__HYPERVISOR_multicall], 1, "and the list");
     expect_eq(values[0][__HYPERVISOR_sysctl], 0, "the call to begin isn't, that to read not yet");
     u32 sum = 0, shortest = 0;
-    for (u32 i = 2; i < counters; ++i) {
+    for (u32 i = 2; i < rows; ++i) {
         sum += values[i][version];
         if (values[i][version] != 0 && shortest == 0) shortest = i;
     }
@@ -380,8 +379,8 @@ void check_counters() {
     expect(shortest > 2 && shortest < 12, "which is thousands of ticks at most");
     expect(values[1][version] >= 1 && values[1][version] < 13, "and they add up to more than 1024 ticks");
     expect(std::string_view(descriptions[0].name) == "hypercalls", "the name of the first");
-    expect(std::string_view(descriptions[31].name) == "hypercalls shorter than 2^35 ticks", "that of the last");
-    expect_eq(descriptions[5].nr_vals, call_numbers, "values of one");
+    expect(std::string_view(descriptions[2].name) == "hypercalls by length, from 2^6 TSC ticks", "that of the last");
+    expect(descriptions[1].nr_vals == call_numbers && descriptions[2].nr_vals == 30 * call_numbers, "values of each");
     expect_eq(count(XEN_SYSCTL_PERFCOP_query, reinterpret_cast<void*>(unmapped)), -XEN_EFAULT, "names to nowhere");
     expect_eq(count(XEN_SYSCTL_PERFCOP_query, nullptr, reinterpret_cast<void*>(unmapped)), -XEN_EFAULT, "values");
     expect_eq(count(XEN_SYSCTL_PERFCOP_reset), 0, "again from nothing");
