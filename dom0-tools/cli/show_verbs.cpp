@@ -63,7 +63,9 @@ Action declare_dumpxml(Options& options) {
 
 Action declare_dmesg(Options& options) {
     const auto& clear = options.flag("--clear", "forget what was printed");
-    return [&clear](Context& context) {
+    const auto& previous = options.flag("--previous", "of the boot that ended in a panic, before a warm start");
+    return [&clear, &previous](Context& context) {
+        if (previous) return show_previous_log(context);
         return show(clear ? "/v1/host/log?clear=1" : "/v1/host/log",
                     [](const Json& log) { return text_of(log, "text"); })(context);
     };

@@ -61,7 +61,7 @@ constexpr Verb table[] = {
     {"top", "Shows what domains use, again and again", "streak.stats/1", "streak top\nstreak top --once", declare_top},
     {"info", "Shows the host: version, CPUs, memory; or a domain", "streak.host/1", "streak info\nstreak info web",
      declare_info},
-    {"dmesg", "Prints the hypervisor's log", "streak.log/1", "streak dmesg\nstreak dmesg --clear", declare_dmesg},
+    {"dmesg", "Prints the hypervisor's log", "streak.log/1", "streak dmesg\nstreak dmesg --clear\nstreak dmesg --previous", declare_dmesg},
     {"debug-keys", "Presses the hypervisor's debug keys; `h` lists them in its log", "streak.done/1",
      "streak debug-keys h && streak dmesg", declare_debug_keys},
     {"dump", "Writes a core file of a running domain, for gdb or crash; the domain stands still meanwhile",

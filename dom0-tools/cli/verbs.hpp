@@ -27,6 +27,9 @@ Action declare_store_ls(Options&), declare_store_read(Options&), declare_store_w
 
 Action declare_doctor(Options&), declare_version(Options&), declare_help(Options&), declare_words(Options&);
 
+/// The hypervisor's log up to its last panic, from memory.
+[[nodiscard]] Outcome<> show_previous_log(Context& context);
+
 /// Posts JSON to what `verb` names below the domain; prints "DOMAIN: DONE". A terminal shows "DOING DOMAIN" meanwhile.
 [[nodiscard]] Outcome<> change(Context& context, const std::string& domain, std::string_view verb, const Json& body,
                                const std::string& doing, const std::string& done,

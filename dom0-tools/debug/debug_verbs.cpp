@@ -5,6 +5,7 @@
 #include "cli/text.hpp"
 #include "debug/domain_id.hpp"
 #include "debug/dump.hpp"
+#include "debug/previous_log.hpp"
 #include "hv/privcmd.hpp"
 
 // Verbs for those who look for a fault. They ask the hypervisor themselves, as root in the control domain.
@@ -46,6 +47,13 @@ Outcome<> dump(Context& context, const std::string& domain, const std::string& f
 }
 
 } // namespace
+
+Outcome<> show_previous_log(Context& context) {
+    TRY_ASSIGN(port, hv::Privcmd::open());
+    TRY_ASSIGN(log, debug::previous_log(*port));
+    context.note(log.boots > 1 ? "from before the last " + std::to_string(log.boots) + " boots:\n" : "");
+    return context.print({{"schema", "streak.log/1"}, {"text", log.text}, {"boots", log.boots}}, log.text);
+}
 
 Action declare_dump(Options& options) {
     const auto& domain = options.domain();

@@ -13,6 +13,7 @@
 #include "arch/smp.hpp"
 #include "arch/uart.hpp"
 #include "lib/build_info.hpp"
+#include "lib/panic_record.hpp"
 #include "lib/symbols.hpp"
 
 namespace streak::arch {
@@ -30,13 +31,17 @@ void print_code_address(u64 address) {
     else log_emergency("  {:016x}", address);
 }
 
-void print_build_id() {
-    char text[40];
-    std::size_t length = 0;
-    for (const u8 byte : build_info::build_id())
-        for (const unsigned digit : {byte >> 4, byte & 15})
-            if (length < sizeof text) text[length++] = "0123456789abcdef"[digit];
-    log_emergency("build id {}", std::string_view(text, length));
+constinit PanicRecord* record = nullptr;
+
+/// The log up to now, for the next boot.
+void keep_log() {
+    if (!record) return;
+    u32 from = 0;
+    record->boots = 0;
+    record->bytes = read_log(record->text, from, false);
+    record->mark = PanicRecord::mark_of_all;
+    record->checksum = record->sum();
+    asm volatile("wbinvd" ::: "memory");
 }
 
 // clang-format off: one line each otherwise
@@ -47,6 +52,17 @@ constexpr std::string_view trap_names[] = {
 // clang-format on
 
 } // namespace
+
+void log_build_id(LogLevel level) {
+    const auto text = build_info::build_id_text();
+    log_at(level, "build id {}", std::string_view(text.data(), text.size()));
+}
+
+void keep_panics_in(PanicRecord& memory) {
+    record = &memory;
+    if (record->valid() && ++record->boots == 1)
+        log_warning("Streak panicked before this boot: `streak dmesg --previous` shows the log up to then");
+}
 
 void dump_backtrace(u64 rip, u64 rbp) {
     log_emergency("backtrace:");
@@ -116,10 +132,11 @@ void panic_machine() {
     uart::ensure_output();
     // From the caller on; its frame pointer is what this frame saved.
     dump_backtrace(reinterpret_cast<u64>(__builtin_return_address(0)), *static_cast<u64*>(__builtin_frame_address(0)));
-    print_build_id();
+    log_build_id(LogLevel::emergency);
     log_emergency("CPU {} of {}, vCPU {:#x}, stack {:016x}", me, online_cpu_count(),
                   reinterpret_cast<u64>(this_cpu().current), this_cpu().stack_top);
     smp::stop_others(true);
+    keep_log();
     machine::reboot();
 }
 

@@ -3,6 +3,7 @@
 #include "arch/clock.hpp"
 #include "arch/cpu.hpp"
 #include "arch/descriptor.hpp"
+#include "arch/dump.hpp"
 #include "arch/handlers.hpp"
 #include "arch/image.hpp"
 #include "arch/machine.hpp"
@@ -62,6 +63,7 @@ void start_memory(const BootInfo& info) {
     mm::reserve_boot_range(Maddr(arch::image_load_address), static_cast<u64>(arch::__image_end - arch::__image_start));
     for (const loader::BootModule& m : info.modules) mm::reserve_boot_range(Maddr(m.start), m.size());
     mm::init_memory(machine_ranges(info));
+    if (PanicRecord* record = mm::panic_record()) arch::keep_panics_in(*record);
 }
 
 Bytes module_bytes(const loader::BootModule& m) {
@@ -130,6 +132,7 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     const loader::Options options = loader::parse_command_line(build_info::command_line());
     start_consoles(options, info);
     log_info("Streak {}.{}{}, {}", build_info::major, build_info::minor, build_info::extra, build_info::compiler);
+    arch::log_build_id(LogLevel::info);
     log_info("command line: {}", build_info::command_line());
     report_options(options);
     machine::set_noreboot(options.no_reboot);

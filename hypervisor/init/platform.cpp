@@ -4,6 +4,7 @@
 #include "arch/clock.hpp"
 #include "arch/cpu.hpp"
 #include "arch/efi.hpp"
+#include "arch/io.hpp"
 #include "arch/ioapic.hpp"
 #include "arch/irq.hpp"
 #include "arch/lapic.hpp"
@@ -111,6 +112,19 @@ void run_secondary_cpu() {
     arch::exit_to_current();
 }
 
+constexpr u16 debug_port = 0xe9;
+
+void write_debug_port(std::string_view text) {
+    for (const char c : text) arch::out8(debug_port, static_cast<u8>(c));
+}
+
+/// Emulators answer there with the port's number, and show what is written to it (Bochs' port_e9_hack, QEMU's
+/// isa-debugcon).
+void start_debug_port() {
+    static constinit LogSink sink{write_debug_port};
+    if (arch::in8(debug_port) == debug_port) add_log_sink(sink);
+}
+
 void list_processors(const acpi::Madt& madt) {
     smp::init_boot_cpu();
     for (const acpi::LocalApic& cpu : madt.cpus)
@@ -145,6 +159,7 @@ void start_consoles(const loader::Options& options, const loader::BootInfo& info
     set_log_level(static_cast<LogLevel>(std::clamp<int>(static_cast<int>(options.log), 1, 4)));
     if (options.timestamps != "none")
         stamp_log(options.timestamps == "raw" ? clock::read_tsc : clock::now, options.timestamps == "raw");
+    start_debug_port();
     if (options.console_serial && !uart::init(options.com1, 1)) log_warning("console: no serial port at COM1");
     if (options.console_com2 && !uart::init(options.com2, 2)) log_warning("console: no serial port at COM2");
     const bool pixels = info.framebuffer && info.framebuffer->type == 1; // mapped later, start_platform()

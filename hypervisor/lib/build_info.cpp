@@ -18,6 +18,15 @@ std::span<const u8> build_id() {
     return note.size() > note_header_bytes ? note.subspan(note_header_bytes) : std::span<const u8>{};
 }
 
+std::array<char, 40> build_id_text() {
+    std::array<char, 40> text{};
+    std::size_t length = 0;
+    for (const u8 byte : build_id())
+        for (const unsigned digit : {byte >> 4, byte & 15})
+            if (length < text.size()) text[length++] = "0123456789abcdef"[digit];
+    return text;
+}
+
 std::string_view command_line() { return {command_line_text.data(), command_line_size}; }
 
 void set_command_line(std::string_view text) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <array>
 #include <span>
 #include <string_view>
 
@@ -18,6 +19,8 @@ inline constexpr std::string_view date = "reproducible build";
 
 /// The linker's build id (SHA-1), empty when the image has none.
 [[nodiscard]] std::span<const u8> build_id();
+/// The same as 40 hexadecimal digits.
+[[nodiscard]] std::array<char, 40> build_id_text();
 /// The command line GRUB passed.
 [[nodiscard]] std::string_view command_line();
 void set_command_line(std::string_view text);

@@ -21,10 +21,24 @@ constinit MemoryMap map_;
 constinit StaticVector<MemoryRange, 64> reserved;  ///< in use at boot, released piece by piece
 constinit StaticVector<MemoryRange, 256> free_ram; ///< RAM not in use, page-aligned
 constinit std::array<Maddr, max_chunks / 4> m2p_pieces{};
+constinit PanicRecord* record = nullptr;
 constinit u64 tables_next = 0, tables_end = 0;
 
 u64 up(u64 value, u64 unit) { return (value + unit - 1) & ~(unit - 1); }
 u64 down(u64 value, u64 unit) { return value & ~(unit - 1); }
+
+/// Sets memory aside for the log of a panic, unless it is in use at boot.
+void set_record_aside() {
+    u64 top = 0;
+    for (const MemoryRange& r : map_)
+        if (r.type == e820_ram && r.end <= four_gib) top = std::max(top, r.end);
+    const u64 start = PanicRecord::place(top), end = start + sizeof(PanicRecord);
+    const auto holds = [&](const MemoryRange& r) { return r.type == e820_ram && r.start <= start && end <= r.end; };
+    const auto touches = [&](const MemoryRange& r) { return r.start < end && start < r.end; };
+    if (std::ranges::any_of(map_, holds) && std::ranges::none_of(reserved, touches) &&
+        reserved.push_back({start, end, e820_ram}))
+        record = arch::direct_map<PanicRecord>(Maddr(start));
+}
 
 void collect_free_ram() {
     for (const MemoryRange& r : map_)
@@ -145,15 +159,15 @@ void fill_frame_tables() {
                 page_of_unchecked(to_mfn(Maddr(a))).owner = xen_id.raw();
 }
 
-/// The control domain may map the M2P's frames read-only, as DOMID_XEN's (tools do so to save a guest).
-void show_m2p_frames() {
+void show_frames(Maddr start, u64 bytes) {
+    for (u64 at = 0; at < bytes; at += page_size) share_heap_page(arch::direct_map<u8>(start) + at, xen_id, false);
+}
+
+/// The control domain may map these read-only, as DOMID_XEN's: the M2P (tools do so to save a guest) and the record.
+void show_frames_to_dom0() {
     for (u64 group = 0; group * 4 < frame_table_frames / frames_per_chunk; ++group)
-        for (u64 i = 0; group_in_use(group) && i < size_2m / page_size; ++i) {
-            PageInfo& page = page_of_unchecked(to_mfn(m2p_pieces[group]) + i);
-            page.owner = xen_id.raw();
-            page.type.store(type_bits::of(PageType::none) | type_bits::validated | 1);
-            page.count.store(count_bits::shared_heap | count_bits::allocated | 1);
-        }
+        if (group_in_use(group)) show_frames(m2p_pieces[group], size_2m);
+    if (record) show_frames(arch::direct_map_maddr(record), sizeof *record);
 }
 
 } // namespace
@@ -165,6 +179,7 @@ std::optional<Maddr> m2p_chunk(Mfn mfn) {
 }
 
 const MemoryMap& machine_map() { return map_; }
+PanicRecord* panic_record() { return record; }
 
 bool direct_map_covers(Maddr address, u64 bytes) {
     const u64 start = address.raw(), end = start + bytes;
@@ -181,6 +196,7 @@ void reserve_boot_range(Maddr start, u64 bytes) {
 void init_memory(MemoryMap map) {
     normalise(map);
     map_ = map;
+    set_record_aside();
     collect_free_ram();
     start_tables(take_table);
     for (u64 va : {arch::m2p_guest_base, arch::percpu_window_base, arch::mmio_base, arch::m2p_base, arch::image_base,
@@ -191,7 +207,7 @@ void init_memory(MemoryMap map) {
     map_frame_tables();
     install_tables();
     fill_frame_tables();
-    show_m2p_frames();
+    show_frames_to_dom0();
     // What was set aside for tables and not used stays theirs: it is less than 256 KiB.
     for (const MemoryRange& f : free_ram)
         if (f.start < f.end) add_free_range(to_mfn(Maddr(f.start)), (f.end - f.start) >> page_shift);

@@ -26,7 +26,7 @@ class Case:
     hv: str = ""  # further options of the hypervisor; a repeated one replaces the default
     dom0: str = ""  # further options of dom0's kernel
     markers: tuple = ()
-    ends: str = "poweroff"  # or reboot, or panic
+    ends: str = "poweroff"  # or reboot, or panic; or twice: a panic, and power-off after another boot
     log_has: tuple = ()  # patterns that have to appear in the serial log
     typing: tuple = ()  # (pattern to wait for, text to type, or a Monitor line) in order
     guest_sees: str = ""  # of the hypervisor, by the page tables it runs on: "entry" code and stacks, or "all"
@@ -111,6 +111,9 @@ CASES = [
          typing=(("Run /init", Monitor("nmi")),),
          log_has=("panic: unexpected NMI", "build id [0-9a-f]{40}", r"CPU \d, (idle|in a guest|in the hypervisor)",
                   r"  [0-9a-f]{16}  \w+.*\+0x")),
+    # The log of a panic outlives a warm start.
+    Case("previous", "previous", image="streak", smp=2, hv="nmi=fatal", only="streak", ends="twice",
+         typing=(("READY for the end", Monitor("nmi")),), markers=("reason", "named", "json")),
     Case("xpti", "boot", smp=2, hv="xpti=yes", only="streak", guest_sees="entry",
          log_has=("no mapping is writable and executable",)),
     Case("xpti-off", "boot", hv="xpti=no", only="streak", guest_sees="all"),

@@ -29,6 +29,7 @@ class Machine:
     disks: dict = dataclasses.field(default_factory=dict)
     nics: list = dataclasses.field(default_factory=list)
     extra: list = dataclasses.field(default_factory=list)
+    reboots: bool = False  # a reset starts it again
 
 
 def firmware_options(machine, scratch):
@@ -67,7 +68,7 @@ def base_command(machine):
     # TCG reads the stack of an IRETQ at CPL 3 as supervisor, which SMAP forbids: models have it only with "-smap".
     return ["qemu-system-x86_64", "-accel", "tcg", "-machine", chipset, "-cpu", machine.cpu,
             "-smp", str(machine.smp), "-m", str(machine.memory_mib), "-nodefaults", "-vga", "std",
-            "-display", "none", "-no-reboot", *disk_options(machine), *nic_options(machine), *machine.extra]
+            "-display", "none", *([] if machine.reboots else ["-no-reboot"]), *disk_options(machine), *nic_options(machine), *machine.extra]
 
 
 def qemu_command(machine, iso, scratch):

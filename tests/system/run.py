@@ -108,7 +108,7 @@ class Attempt:
     def machine(self):
         case = self.case
         return Machine(case.machine, case.firmware, case.smp, case.cpu, case.memory_mib,
-                       {case.disk: self.disk} if self.disk else {}, [case.nic] if case.nic else [])
+                       {case.disk: self.disk} if self.disk else {}, [case.nic] if case.nic else [], reboots=case.ends == "twice")
 
     def run(self):
         """List of what was wrong; empty when the case passed."""
@@ -176,12 +176,13 @@ class Attempt:
         problems += [f"{marker}: no verdict" for marker in case.markers if marker not in verdicts]
         problems += [f"log lacks {pattern!r}" for pattern in case.log_has if not re.search(pattern, text, re.M)]
         harmless = HARMLESS[self.hypervisor]
-        for line in text.splitlines() if case.ends != "panic" else []:
+        for line in text.splitlines() if case.ends not in ("panic", "twice") else []:
             if TROUBLE.search(line) and "ommand line:" not in line and not (harmless and harmless.search(line)):
                 problems.append(f"log: {line.strip()[:160]}")
         wanted = {"poweroff": ("guest-shutdown", "reboot: Power down"),
                   "reboot": ("guest-reset", "reboot: Restarting system"),
-                  "panic": ("guest-reset", "panic: ")}[case.ends]
+                  "panic": ("guest-reset", "panic: "),
+                  "twice": ("guest-shutdown", "reboot: Power down")}[case.ends]
         if run.reason != wanted[0] or wanted[1] not in text:
             problems.append(f"wanted {case.ends}, machine ended with {run.reason}")
         return problems[:12]

@@ -152,7 +152,7 @@ Result<std::span<std::byte>> FakePort::map_foreign(DomId domain, std::span<const
     TRY(count_call());
     if (domain == xen_id) {
         for (const std::uint64_t mfn : frames)
-            if (!m2p_ || writable || mfn - *m2p_ >= 1ull << m2p_order) return fail(Errno::EPERM);
+            if (writable || !shown.contains(mfn)) return fail(Errno::EPERM);
         return map_frames(domain.raw(), {frames.begin(), frames.end()}, false);
     }
     TRY_ASSIGN(d, domain_for(domain.raw()));

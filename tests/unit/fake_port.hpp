@@ -14,6 +14,7 @@
 #include "base/uuid.hpp"
 #include "hv/port.hpp"
 #include "lib/abi.hpp"
+#include "lib/e820.hpp"
 
 // A hypervisor of this process: a little model of domains behind the Port interface, for tests of what stands above it.
 // Frames are pages of a memory file, so that mappings, page tables and copies by virtual addresses are the same bytes.
@@ -63,6 +64,8 @@ public:
     std::string log;                       ///< of the hypervisor
     std::string keys;                      ///< debug keys pressed
     unsigned cpus = 2;
+    std::vector<e820_entry> machine_map;
+    std::set<std::uint64_t> shown;  ///< frames of the hypervisor's that dom0 may read
     unsigned destroy_rounds = 0;    ///< how often the next destroy asks to be called again
     bool large_extents = true;      ///< whether there is memory in pieces of 2 MiB
     bool buffers_left = true;       ///< whether there is memory for hypercalls

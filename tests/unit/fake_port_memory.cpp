@@ -81,6 +81,15 @@ FakePort::Outcome FakePort::memory_op(std::uint32_t command, std::uint64_t addre
         if (op == nullptr) return fail(Errno::EFAULT);
         return command == XENMEM_claim_pages ? claim(*op) : populate(*op);
     }
+    case XENMEM_machine_memory_map: {
+        auto* const op = argument<xen_memory_map_t>(address);
+        if (op == nullptr) return fail(Errno::EFAULT);
+        auto* const list = argument<e820_entry>(reinterpret_cast<std::uint64_t>(op->buffer.p), op->nr_entries);
+        if (list == nullptr || op->nr_entries < machine_map.size()) return fail(Errno::EFAULT);
+        std::ranges::copy(machine_map, list);
+        op->nr_entries = static_cast<unsigned>(machine_map.size());
+        return 0;
+    }
     case XENMEM_machphys_mfn_list: {
         auto* const op = argument<xen_machphys_mfn_list_t>(address);
         return op == nullptr ? Outcome(fail(Errno::EFAULT)) : list_m2p(*op);
@@ -95,6 +104,7 @@ FakePort::Outcome FakePort::list_m2p(xen_machphys_mfn_list_t& op) {
     if (list == nullptr || op.max_extents == 0) return fail(Errno::EFAULT);
     if (!m2p_) m2p_ = take_frames(m2p_order);
     if (!m2p_) return fail(Errno::ENOMEM);
+    for (std::uint64_t i = 0; i < 1ull << m2p_order; ++i) shown.insert(*m2p_ + i);
     constexpr std::uint64_t per_page = page_size / sizeof(std::uint64_t);
     for (const auto& [id, d] : domains)
         for (const auto& [pfn, mfn] : d.p2m)
