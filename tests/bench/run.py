@@ -24,17 +24,28 @@ import toolstack  # noqa: E402
 LINE = re.compile(r"BENCH (\S+?):?\s+(\d+)")
 BASELINE = ROOT / "tests/bench/baseline.json"
 MOST_GROWTH = 1.10
+MOST_XL_GUESTS = 100  # 500 creates with xl take hours of emulation: they get longer with each guest
+
+
+def guest_figures(hypervisor, guest, cpus):
+    """{operation: instructions} that a guest tells."""
+    made = subprocess.run(
+        [sys.executable, "-B", ROOT / "tests/guests/run.py", "--hv", hypervisor, "--image", host.hypervisor(hypervisor),
+         "--timeout", "300", f"--qemu=-smp {cpus}", guest], stdout=subprocess.PIPE, text=True)
+    log = ROOT / f"build/logs/guests-{hypervisor}-{guest}.log"
+    found = {name: int(count) for name, count in LINE.findall(log.read_text(errors="replace"))} if log.exists() else {}
+    if made.returncode != 0 or not found:
+        sys.exit(f"the guest {guest} failed on {hypervisor}:\n{made.stdout}")
+    return found
 
 
 def figures(hypervisor):
     """{operation: instructions}"""
-    made = subprocess.run(
-        [sys.executable, "-B", ROOT / "tests/guests/run.py", "--hv", hypervisor, "--image", host.hypervisor(hypervisor),
-         "--timeout", "300", "--qemu=-icount shift=0,sleep=off", "bench"], stdout=subprocess.PIPE, text=True)
-    log = ROOT / f"build/logs/guests-{hypervisor}-bench.log"
-    found = {name: int(count) for name, count in LINE.findall(log.read_text(errors="replace"))} if log.exists() else {}
-    if made.returncode != 0 or not found:
-        sys.exit(f"the bench guest failed on {hypervisor}:\n{made.stdout}")
+    found = guest_figures(hypervisor, "bench", 1)
+    for cpus in (1, 2):
+        for name, count in guest_figures(hypervisor, "bench-switch", cpus).items():
+            if cpus == 1 or name == "wakeup_round_trip":  # with a processor each nobody yields to the other
+                found[f"{name}_{cpus}_cpu"] = count
     return found
 
 
@@ -46,19 +57,53 @@ def table(title, rows):
         print(f"{name:36} {ours:10} {theirs or '-':>10} {f'{ours / theirs:.2f}' if theirs else '-':>7}")
 
 
-def side_by_side():
+def tool_rows(ours, xl, guests):
+    """{what: (streak, xl on Streak, xl on Xen)}"""
+    def row(own, theirs=None):
+        return (ours.get(own), *(xl[hypervisor].get(theirs) for hypervisor in ("streak", "xen")))
+    rows = {"fork and exec of true": row("fork_exec_true", "fork_exec_true"),
+            "create a guest of 4 MiB": row("create_stub", "xl_create"), "destroy it": row("destroy_stub", "xl_destroy"),
+            "create Debian's kernel, again": row("create_debian"), "list": row("list_0", "xl_list_0")}
+    for many in guests:
+        rows |= {f"create beside {many}": row(f"create_stub_with_{many}", f"xl_create_with_{many}"),
+                 f"destroy beside {many}": row(f"destroy_stub_with_{many}", f"xl_destroy_with_{many}"),
+                 f"list {many}": row(f"list_{many}", f"xl_list_{many}")}
+    rows |= {"bytes of the hypervisor for a guest": row("hypervisor_bytes_per_guest", "xl_hypervisor_bytes_per_guest"),
+             "bytes of dom0 for a guest": row("dom0_bytes_per_guest", "xl_dom0_bytes_per_guest")}
+    return rows
+
+
+def tool_table(rows):
+    print(f"\n{'instructions in dom0, and memory':36} {'streak':>14} {'xl on Streak':>14} {'xl on Xen':>14} {'ratio':>7}")
+    for name, (ours, here, theirs) in rows.items():
+        print(f"{name:36} {ours or '-':>14} {here or '-':>14} {theirs or '-':>14} "
+              f"{f'{ours / theirs:.2f}' if ours and theirs else '-':>7}")
+
+
+def side_by_side(guests):
     ours, theirs = figures("streak"), figures("xen")
     operations = {name: {"streak": count, "xen": theirs.get(name)} for name, count in ours.items()}
     table("instructions per operation", operations)
     start = {name: {"streak": count // 10**6, "xen": other // 10**6} for name, (count, other) in power_on.figures().items()}
     table("million instructions from power-on", start)
-    tools = toolstack.figures()
-    print(f"\n{'instructions in dom0, bytes, KiB':36} {'Streak':>10} {'/ fork_exec_true':>18}")
-    for name, count in tools.items():
-        ratio = "" if "bytes" in name or "kib" in name else f"{count / tools['fork_exec_true']:18.2f}"
-        print(f"{name:36} {count:10} {ratio}")
-    paths = report.write(host.BUILD / "bench", {"schema": "streak.bench/1", "operations": operations,
-                                                "power_on_millions": start, "toolstack": tools})
+    xl = {hypervisor: toolstack.xl_figures(hypervisor, [n for n in guests if n <= MOST_XL_GUESTS])
+          for hypervisor in ("streak", "xen")}
+    moved = {hypervisor: toolstack.throughput(found) for hypervisor, found in xl.items()}
+    ways = {name: {"streak": count, "xen": moved["xen"][name]} for name, count in moved["streak"].items()}
+    table("bytes in 1000 instructions", ways)
+    tools = toolstack.figures(guests)
+    rows = tool_rows(tools, xl, guests)
+    tool_table(rows)
+    sizes = {"image, compressed": host.hypervisor("streak").stat().st_size, "the incumbent's": host.hypervisor("xen").stat().st_size}
+    print(f"\n{'bytes':36}")
+    for name, size in sizes.items():
+        print(f"{name:36} {size:10}")
+    resident = {name: kib for name, kib in tools.items() if name.startswith("resident")}
+    paths = report.write(host.BUILD / "bench", {"schema": "streak.bench/2", "operations": operations,
+                                                "power_on_millions": start, "bytes_in_1000": ways,
+                                                "toolstack": {name: dict(zip(("streak", "xl_on_streak", "xl_on_xen"), row))
+                                                              for name, row in rows.items()},
+                                                "resident_kib": resident, "image_bytes": sizes})
     print("\n" + "\n".join(str(path) for path in paths))
     return 0
 
@@ -83,13 +128,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="compare Streak with the committed baseline")
     parser.add_argument("--update", action="store_true", help="make what is measured the baseline")
+    parser.add_argument("--guests", default="1,10,100,500", help="beside how many guests the toolstack is measured")
     options = parser.parse_args()
     if options.update:
         BASELINE.write_text(json.dumps(figures("streak"), indent=1) + "\n")
         return 0
     if options.short:
         return compare(figures("streak"), json.loads(BASELINE.read_text())) != 0
-    return side_by_side()
+    return side_by_side([int(n) for n in options.guests.split(",")])
 
 
 if __name__ == "__main__":

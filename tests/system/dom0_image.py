@@ -8,7 +8,8 @@
   initramfs-builder.cpio.gz the same, build/system/builder-probe, and the guest below
   initramfs-xl.cpio.gz      the same, Debian's Xen tools, Streak's toolstack as far as build/tools has it, and a guest:
                             Debian's kernel and a busybox of its own
-  initramfs-streak.cpio.gz  the same without Debian's tools, and a definition and a disk for the guest
+  initramfs-xlbench.cpio.gz Debian's Xen tools, build/system/count here and in the guest, and tests/bench/stub.S
+  initramfs-streak.cpio.gz  as initramfs-xl without Debian's tools, and a definition and a disk for the guest
   initramfs-toolstack.cpio.gz  the same, the kernel unpacked as well, and tests/bench/stub.S as a guest of no size
   initramfs-grub.cpio.gz    as initramfs-streak, and a GRUB that is a guest and starts Debian's kernel out of itself
 
@@ -119,6 +120,7 @@ def add_program(archive, program, target=None):
 def scripts():
     yield "init", HERE / "dom0/init"
     yield "sbin/streak-up", HERE / "dom0/streak-up"
+    yield "sbin/xl-up", HERE / "dom0/xl-up"
     yield "sbin/toolstack", HERE / "dom0/toolstack"
     for script in sorted((HERE / "dom0/tests").glob("*.sh")):
         yield f"tests/{script.name}", script
@@ -134,6 +136,8 @@ def programs(kind):
         return [BUILDER_PROBE]
     if kind == "toolstack":
         return [COUNT, LOG_PROBE, "/usr/bin/true", "/usr/bin/strace"]
+    if kind == "xlbench":
+        return [*programs("xl"), COUNT, "/usr/bin/true"]
     if kind == "xl":
         return [f"/usr/lib/xen-4.17/bin/{name}" for name in
                 ("xl", "xenstored", "xenstore-control", "xenconsoled", "xenconsole", "xen-init-dom0", "test-xenstore")] + \
@@ -159,9 +163,11 @@ def add_modules(archive, modules, names):
     archive.add(f"{target}/modules.dep", stat.S_IFREG | 0o644, ("\n".join(lines) + "\n").encode())
 
 
-def guest_image(modules):
-    """A guest's initial RAM file system: busybox, the drivers of its devices and one script."""
+def guest_image(modules, counts=False):
+    """A guest's initial RAM file system: busybox, the drivers of its devices and one script; with `counts` also bin/count."""
     archive = Archive()
+    if counts:
+        archive.add_file("bin/count", COUNT)
     for name in ("proc", "sys", "dev", "tmp"):
         archive.add(name, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
@@ -213,12 +219,12 @@ def build_archive(modules, kind):
         add_program(archive, program, target)
     if programs(kind):  # threads that are cancelled load it by name
         archive.add_file("lib/x86_64-linux-gnu/libgcc_s.so.1", "/lib/x86_64-linux-gnu/libgcc_s.so.1")
-    if kind in ("xl", "builder", *OWN_TOOLS):
+    if kind in ("xl", "xlbench", "builder", *OWN_TOOLS):
         archive.add_file("guest/vmlinuz", host.kernel()[0])
-        archive.add("guest/initramfs", stat.S_IFREG | 0o644, guest_image(modules))
-    if kind in ("xl", "toolstack"):
+        archive.add("guest/initramfs", stat.S_IFREG | 0o644, guest_image(modules, kind == "xlbench"))
+    if kind in ("xl", "xlbench", "toolstack"):
         archive.add("guest/vmlinux", stat.S_IFREG | 0o644, host.unpacked_kernel())
-    if kind == "toolstack":
+    if kind in ("xlbench", "toolstack"):
         archive.add_file("guest/stub", STUB)
     if kind == "grub":
         archive.add("guest/grub", stat.S_IFREG | 0o644, guest_grub(modules))
@@ -234,7 +240,7 @@ def input_key(modules, kind):
     files = [path for _, path in scripts()] + [pathlib.Path(__file__), pathlib.Path("/bin/busybox"), modules / "modules.dep",
                                                *sorted((HERE / "guest").iterdir())]
     for path in [*files, *map(pathlib.Path, programs(kind)), *own_programs(kind).values(),
-                 *([STUB] if kind == "toolstack" else [])]:
+                 *([STUB] if kind in ("xlbench", "toolstack") else [])]:
         info = path.stat()
         content = path.read_bytes() if info.st_size < 100_000 and path.is_relative_to(host.ROOT) else b""
         digest.update(f"{path} {info.st_size} {info.st_mtime_ns if not content else 0}\n".encode() + content)

@@ -34,7 +34,7 @@ make_guests() { # FROM TO
 used() { free | sed -n 's/^Mem: *[0-9]* *\([0-9]*\).*/\1/p'; }
 free_before=$(host_number free_memory_kib)
 used_before=$(used)
-for many in 10 50 100 200; do
+for many in $(argument guests | tr , ' '); do
     check guests-$many make_guests "${made:-0}" $many
     made=$many
     measure stub_with_$many stub

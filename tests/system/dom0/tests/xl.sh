@@ -1,17 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Debian's xenstored, xenconsoled and xl, unmodified: a guest of Debian's kernel is created, looked at and destroyed.
-tools=/usr/lib/xen-4.17/bin
-export PATH=$PATH:$tools
-mkdir -p /var/run/xen /var/lib/xen /var/lib/xenstored /var/log/xen/console /run/xenstored /run/lock /var/lock /etc/xen
-ln -sfn /run /var/run 2>/dev/null
-mkdir -p /run/xen
-: >/etc/xen/xl.conf
-# xl asks for random numbers before the kernel has any.
-dd if=/dev/urandom of=/dev/random bs=512 count=1 2>/dev/null
-
-check xenstored xenstored --pid-file /run/xenstored.pid
-check xen-init-dom0 xen-init-dom0
-check xenconsoled xenconsoled --log=guest --pid-file=/run/xenconsoled.pid
+. xl-up
 check test-xenstore sh -c 'test-xenstore >/tmp/xs.log 2>&1; ! grep -qi fail /tmp/xs.log'
 grep -i fail /tmp/xs.log
 xl info | grep -E "^(xen_version|xen_caps|free_memory|nr_cpus|xen_scheduler)" >/tmp/info
