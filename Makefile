@@ -80,6 +80,7 @@ HV_OBJS    += $(OUT)/decoders.o
 endif
 include tests/unit/unit.mk
 include tests/guests/guests.mk
+include tests/invariants/invariants.mk
 -include tests/fuzz/fuzz.mk dom0-tools/tools.mk
 include tests/system/system.mk
 
@@ -243,7 +244,7 @@ install: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## into DESTDIR: image
 .PHONY: test
 test: $(hv_image) $(dom0_tools) $(OUT)/unit-tests  ## every test below, one after the other
 	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz cli guests \
-	    $(if $(filter xen,$(HV)),,bench debug) system $(if $(filter xen,$(HV)),,image) bochs
+	    $(if $(filter xen,$(HV)),,invariants bench debug) system $(if $(filter xen,$(HV)),,image) bochs
 
 .PHONY: test-checks
 test-checks: $(OUT)/streak.gz  ## limits of lines and bytes; every operation has its hook and its test

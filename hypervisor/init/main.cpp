@@ -21,6 +21,12 @@
 
 // The composition root: from GRUB's hand-over to dom0's first instruction.
 
+#ifdef HV_DEBUG
+namespace streak::invariants {
+void start(); // tests/invariants
+}
+#endif
+
 namespace streak::init {
 
 namespace {
@@ -157,6 +163,9 @@ extern "C" void streak_main(streak::u32 magic, streak::u64 boot_info_address) {
     release_boot_memory(info);
     mm::check_write_xor_execute();
     log_info("no mapping is writable and executable");
+#ifdef HV_DEBUG
+    invariants::start();
+#endif
     log_info("starting dom0");
     scheduler::bring_up(*d.vcpus[0]);
     ASSERT(lifecycle::unpause(d));

@@ -246,9 +246,13 @@ constexpr Option known_options[] = {
 
 // Accepted so that an existing boot entry doesn't complain; there is nothing to set. (Debian's GRUB scripts put
 // `placeholder` in front.)
-constexpr Text ignored[] = {"cpufreq",      "cpuidle",      "iommu",       "sched",       "ucode",
-                            "crashkernel",  "placeholder",  "watchdog",    "no-watchdog", "watchdog_timeout",
-                            "guest_loglvl", "sync_console", "no-real-mode"};
+constexpr Text ignored[] = {
+#ifdef HV_DEBUG
+    "check-invariants", // tests/invariants reads it
+#endif
+    "cpufreq",          "cpuidle",      "iommu",       "sched",       "ucode",
+    "crashkernel",      "placeholder",  "watchdog",    "no-watchdog", "watchdog_timeout",
+    "guest_loglvl",     "sync_console", "no-real-mode"};
 
 const Option* find_option(std::string_view name) {
     for (const auto& option : known_options)
