@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# PV test guests: every folder with a main.cpp becomes $(OUT)/guests/NAME.elf.
+# PV test guests: every folder with a main.cpp becomes $(OUT)/guests/NAME.elf. A folder modules/NAME becomes
+# $(OUT)/guests/modules/NAME.elf: a kernel for domains that guests start.
 
 OUT ?= build
 CXX ?= g++
 
 GUESTS := $(patsubst tests/guests/%/main.cpp,%,$(wildcard tests/guests/*/main.cpp))
-GUEST_ELFS := $(GUESTS:%=$(OUT)/guests/%.elf)
+GUEST_MODULES := $(patsubst tests/guests/modules/%/main.cpp,modules/%,$(wildcard tests/guests/modules/*/main.cpp))
+GUEST_ELFS := $(patsubst %,$(OUT)/guests/%.elf,$(GUESTS) $(GUEST_MODULES))
+guest_objects = $(patsubst tests/guests/%.cpp,$(OUT)/guests/%.o,$(wildcard tests/guests/$1/*.cpp))
 
 GUEST_FLAGS := -O2 -g -Wall -Wextra -Werror -ffreestanding -fno-pie -mcmodel=kernel -mno-red-zone \
     -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables -fno-omit-frame-pointer \
@@ -18,7 +21,8 @@ GUEST_LIB_OBJECTS := \
 .PHONY: guests
 guests: $(GUEST_ELFS)
 
-$(OUT)/guests/%.elf: $(OUT)/guests/%/main.o $(GUEST_LIB_OBJECTS) tests/guests/lib/kernel.ld
+.SECONDEXPANSION:
+$(OUT)/guests/%.elf: $$(call guest_objects,$$*) $(GUEST_LIB_OBJECTS) tests/guests/lib/kernel.ld
 	$(call say,LD,$@)
 	$(Q)$(CXX) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
 	    -T tests/guests/lib/kernel.ld -o $@ $(filter %.o,$^)
@@ -33,6 +37,6 @@ $(OUT)/guests/%.o: tests/guests/%.cpp
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(GUEST_CXXFLAGS) -MMD -MP -c -o $@ $<
 
-.SECONDARY: $(GUESTS:%=$(OUT)/guests/%/main.o) $(GUEST_LIB_OBJECTS)
+.SECONDARY: $(foreach guest,$(GUESTS) $(GUEST_MODULES),$(call guest_objects,$(guest))) $(GUEST_LIB_OBJECTS)
 
--include $(wildcard $(OUT)/guests/*/*.d)
+-include $(wildcard $(OUT)/guests/*/*.d $(OUT)/guests/modules/*/*.d)

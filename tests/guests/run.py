@@ -5,6 +5,7 @@
 Each guest prints one line `VERDICT: SUCCESS|SKIP|ERROR|FAILURE name: text`; a guest without that line
 crashed or hung. A line `// qemu: OPTIONS` in a guest's main.cpp adds QEMU options, `// hv: OPTIONS` adds to
 the hypervisor's command line, and each word of `// again: OPTION…` makes one more run with that option, GUEST+OPTION.
+`// module: NAME` boots with tests/guests/modules/NAME as the initial RAM disk: a kernel that the guest starts itself.
 """
 
 import argparse
@@ -51,10 +52,15 @@ def make_iso(label, hypervisor, core, directory, extra, append):
     shutil.copy(hypervisor, os.path.join(tree, 'boot/hv.gz'))
     subprocess.run(['strip', '-o', os.path.join(tree, 'boot/guest.elf'),
                     os.path.join(ROOT, 'build/guests', guest + '.elf')], check=True)
+    module = ''
+    for name in options_of(guest, 'module'):
+        subprocess.run(['strip', '-o', os.path.join(tree, 'boot/module.elf'),
+                        os.path.join(ROOT, 'build/guests/modules', name + '.elf')], check=True)
+        module = 'module2 --nounzip /boot/module.elf\n'
     with open(os.path.join(tree, 'boot/grub/grub.cfg'), 'w', encoding='utf-8') as config:
         config.write('serial --unit=0 --speed=115200\nterminal_output serial\nset timeout=0\n'
                      f'multiboot2 /boot/hv.gz {COMMAND_LINE} {" ".join(extra)}\n'
-                     f'module2 --nounzip /boot/guest.elf {guest} {append}\nboot\n')
+                     f'module2 --nounzip /boot/guest.elf {guest} {append}\n{module}boot\n')
     iso = tree + '.iso'
     subprocess.run(['xorriso', '-as', 'mkisofs', '-quiet', '-R', '-b', 'boot/grub/core.img', '-no-emul-boot',
                     '-boot-load-size', '4', '-boot-info-table', '-o', iso, tree],
@@ -65,8 +71,9 @@ def make_iso(label, hypervisor, core, directory, extra, append):
 class Boot:
     """One QEMU run, followed until the verdict, the end of the machine or the timeout."""
 
-    def __init__(self, command, log, timeout):
+    def __init__(self, command, log, timeout, echo):
         self.log = log
+        self.echo = echo
         self.verdict = None
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
@@ -78,6 +85,8 @@ class Boot:
             for raw in self.process.stdout:
                 line = raw.decode('utf-8', 'replace').rstrip('\r\n')
                 log.write(line + '\n')
+                if self.echo and not line.startswith(('(STREAK)', '\x1b')):
+                    print('    ' + line, flush=True)
                 match = VERDICT.search(line)
                 if match and self.verdict is None:
                     self.verdict = (match[1], match[3].strip())
@@ -103,7 +112,7 @@ def run_guest(label, arguments, hypervisor, core, directory):
                '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot', '-net', 'none',
                '-cdrom', iso, '-boot', 'd', *options_of(guest, 'qemu'), *arguments.qemu.split()]
     started = time.monotonic()
-    verdict, status = Boot(command, log, arguments.timeout).follow()
+    verdict, status = Boot(command, log, arguments.timeout, arguments.echo).follow()
     seconds = time.monotonic() - started
     os.remove(iso)
     if verdict is None:
@@ -119,7 +128,7 @@ def report(guest, verdict, seconds, log):
         return
     with open(log, encoding='utf-8') as lines:
         for line in lines:
-            if kind not in ('SUCCESS', 'SKIP') and 'FAIL:' in line or line.startswith('BENCH '):
+            if kind not in ('SUCCESS', 'SKIP') and ('FAIL:' in line or line.startswith('seed=')) or line.startswith('BENCH '):
                 print('         ' + line.rstrip(), flush=True)
 
 
@@ -134,6 +143,7 @@ def parse_arguments():
     parser.add_argument('--hv-append', default='', help="more words on the hypervisor's command line, e.g. xpti=yes")
     parser.add_argument('--qemu', default='', help='more QEMU options')
     parser.add_argument('--append', default='', help="more words on the guest's command line, e.g. seed=N")
+    parser.add_argument('--echo', action='store_true', help='what the guest prints goes to the terminal, too')
     parser.add_argument('--list', action='store_true')
     parser.add_argument('guests', nargs='*', metavar='NAME')
     return parser.parse_args()

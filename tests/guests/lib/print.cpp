@@ -5,9 +5,17 @@
 
 namespace guest {
 
+namespace {
+using Sink = void (*)(const char* text, unsigned length);
+constinit Sink line_sink = nullptr;
+} // namespace
+
+void send_lines_to(void (*sink)(const char* text, unsigned length)) { line_sink = sink; }
+
 Line::~Line() {
     text_[length_++] = '\n';
-    hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, length_, text_);
+    if (line_sink) line_sink(text_, length_);
+    else hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, length_, text_);
 }
 
 void Line::put(char c) {

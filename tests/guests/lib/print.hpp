@@ -13,6 +13,9 @@ struct Hex {
     u64 value;
 };
 
+/// Where lines go instead of the hypervisor's console, which is the control domain's alone.
+void send_lines_to(void (*sink)(const char* text, unsigned length));
+
 /// One line of output, sent to the hypervisor's console when it goes out of scope.
 class Line {
 public:

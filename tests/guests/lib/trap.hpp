@@ -36,6 +36,7 @@ enum Exception : u64 {
     vector_ss = 12,
     vector_gp = 13,
     vector_pf = 14,
+    vector_ac = 17,
 };
 
 inline constexpr u64 flag_tf = 0x100;
