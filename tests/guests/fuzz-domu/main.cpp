@@ -7,7 +7,7 @@
 // must be as before: ports wait again, grants are unused, all memory is free. On debug builds the hypervisor checks itself
 // meanwhile (check-invariants=N). seed=N repeats a run, on one vCPU exactly; calls=N makes each round so long, rounds=N makes more.
 //
-// qemu: -smp 2
+// qemu: -smp 1
 // module: fuzz
 
 #include "tests/guests/lib/child.hpp"
