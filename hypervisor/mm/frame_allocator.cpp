@@ -332,6 +332,8 @@ bool unshare_heap_page(void* memory) {
     const DomId owner = page.owner_id();
     if (!page.count.compare_exchange_strong(expected, 0)) return false;
     reset(page, xen_id);
+    m2p(mfn_of(page)) = invalid_m2p_entry;
+    page.tlb_stamp = std::max<u32>(1, tlb::stamp_now()); // its own type reference kept the count from falling to zero
     if (DomainPages* account = account_of(owner)) --account->shared_heap;
     return true;
 }

@@ -39,6 +39,17 @@ void check_refused() {
     expect(handle >= 0 && window->word[0] == 7, "and version 1 grants work");
 }
 
+u64 status_frame() {
+    u64 frame = 0;
+    gnttab_get_status_frames_t op = {};
+    op.nr_frames = 1;
+    op.dom = DOMID_SELF;
+    set_xen_guest_handle(op.frame_list, &frame);
+    require_eq(grant_table_op(GNTTABOP_get_status_frames, &op), 0, "GNTTABOP_get_status_frames");
+    require_eq(op.status, GNTST_okay, "its status");
+    return frame;
+}
+
 void set_up() {
     xen_pfn_t frame = 0;
     std::int16_t status = 0;
@@ -47,15 +58,8 @@ void set_up() {
     require_eq(update_va_mapping(std::bit_cast<u64>(window), pte(frame, pte_rw)), 0, "is mapped");
     table = reinterpret_cast<grant_entry_v2_t*>(window);
 
-    u64 status_frame = 0;
-    gnttab_get_status_frames_t op = {};
-    op.nr_frames = 1;
-    op.dom = DOMID_SELF;
-    set_xen_guest_handle(op.frame_list, &status_frame);
-    require_eq(grant_table_op(GNTTABOP_get_status_frames, &op), 0, "GNTTABOP_get_status_frames");
-    require_eq(op.status, GNTST_okay, "its status");
     window = alloc_page();
-    require_eq(update_va_mapping(std::bit_cast<u64>(window), pte(status_frame, pte_rw)), 0, "the status is mapped");
+    require_eq(update_va_mapping(std::bit_cast<u64>(window), pte(status_frame(), pte_rw)), 0, "the status is mapped");
     statuses = reinterpret_cast<grant_status_t*>(window);
 }
 
@@ -103,6 +107,39 @@ void check_sub_page() {
            "a sub-page grant cannot be mapped");
 }
 
+long reservation(int command, u64& number) {
+    xen_memory_reservation_t op = {};
+    set_xen_guest_handle(op.extent_start, &number);
+    op.nr_extents = 1;
+    op.domid = DOMID_SELF;
+    return memory_op(command, &op);
+}
+
+/// The frames of statuses go back to the hypervisor. Whoever gets one next shares it with nobody, although the processor
+/// was never told that it is not mapped any more.
+void check_stale_translation() {
+    auto* window = reinterpret_cast<volatile u64*>(alloc_page());
+    Page* other = alloc_page();
+    u64 given = mfn_of(other);
+    require_eq(update_va_mapping(std::bit_cast<u64>(other), 0), 0, "a page less");
+    require_eq(reservation(XENMEM_decrease_reservation, given), 1, "makes room");
+    require_eq(set_version(2), 0, "version 2 again");
+    const u64 frame = status_frame();
+    require_eq(update_va_mapping(std::bit_cast<u64>(window), pte(frame, pte_rw)), 0, "the status is mapped");
+    window[511] = 0;
+    require_eq(update_va_mapping(std::bit_cast<u64>(window), 0, UVMF_NONE), 0, "and unmapped, with no flush");
+    require_eq(set_version(1), 0, "its frame goes");
+    u64 number = pfn_of(other);
+    require_eq(reservation(XENMEM_populate_physmap, number), 1, "a page more");
+    require_eq(update_va_mapping(std::bit_cast<u64>(other), pte(number, pte_rw)), 0, "is mapped");
+    other->word[511] = 0x5ec2e7;
+    u64 seen = 0;
+    const Trap trap = catch_trap([&] { seen = window[511]; });
+    if (number != frame) Line() << "the frame is another one: this shows nothing";
+    expect(trap.is(vector_pf), "the old translation is gone");
+    expect_eq(seen, 0, "and the new page is not seen by it");
+}
+
 } // namespace
 
 GUEST("grants-v2") {
@@ -123,4 +160,5 @@ GUEST("grants-v2") {
     table[21].hdr.flags = 0;
     expect_eq(set_version(1), 0, "back to version 1");
     expect_eq(get_version(), 1, "it is in use");
+    check_stale_translation();
 }
