@@ -84,16 +84,19 @@ Result<> close_all(Domain& domain) {
     return {};
 }
 
-void reset_fifo(Domain& domain) {
+Result<> reset_fifo(Domain& domain) {
     LockGuard guard(domain.event_lock);
+    // Through a port that another vCPU has opened meanwhile, events find the queues without this lock.
+    for (u32 n = 1; domain.fifo && n < domain.ports->allocated(); ++n)
+        if (domain.ports->find(EvtchnPort(n))) return fail(Errno::ERESTART);
     drop_fifo(domain);
+    return {};
 }
 
 Result<> relinquish(Domain& domain) {
     if (!domain.ports) return {};
     TRY(close_all(domain));
-    reset_fifo(domain);
-    return {};
+    return reset_fifo(domain);
 }
 
 void destroy(Domain& domain) { mm::Owned<evtchn::PortTable>{std::exchange(domain.ports, nullptr)}.reset(); }

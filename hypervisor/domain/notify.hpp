@@ -22,8 +22,8 @@ namespace streak::events {
 [[nodiscard]] Result<> relinquish(Domain& domain);
 /// Closes every port, in rounds. ERESTART: call again (EVTCHNOP_reset).
 [[nodiscard]] Result<> close_all(Domain& domain);
-/// Back to two-level delivery; no port is open.
-void reset_fifo(Domain& domain);
+/// Back to two-level delivery. ERESTART: a port is open, close all first.
+[[nodiscard]] Result<> reset_fifo(Domain& domain);
 /// Frees the empty table, with the domain.
 void destroy(Domain& domain);
 

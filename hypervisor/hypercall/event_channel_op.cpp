@@ -186,11 +186,8 @@ Result<> reset(const evtchn_reset_t& op) {
     TRY_ASSIGN(domain, find_domain(DomId(op.dom)));
     TRY(may(Hook::evtchn_reset, *domain));
     if (domain.get() != &caller() && domain->pause_count.load() == 0) return fail(Errno::EINVAL);
-    for (;;) {
-        if (events::close_all(*domain)) break;
+    while (!events::close_all(*domain) || !events::reset_fifo(*domain))
         if (preempt_pending()) return fail(Errno::ERESTART);
-    }
-    events::reset_fifo(*domain);
     return {};
 }
 
