@@ -26,6 +26,7 @@ struct Call {
     u64 a[6];
     u8* structure; ///< what the fields were written to
     unsigned elements;
+    bool elsewhere = false; ///< the hypervisor was led to something else
 };
 
 void complain(const Call& call, long result, std::string_view what) {
@@ -89,6 +90,7 @@ void spoil(Player& p, Call& call) {
                                                                : call.a[1];
     if (p.one_in(24)) {
         pointer = bad_pointer(p);
+        call.elsewhere = true;
         memset(p.arguments, 0, Player::argument_pages * page_size); // no old elements where it may lead
     } else if (p.one_in(40) && (form == Form::list || form == Form::command_list)) {
         const unsigned used = static_cast<unsigned>(call.structure - p.arguments) + call.elements * call.op->size;
@@ -113,7 +115,7 @@ bool conclude_call(Player& p, const Call& call, long result) {
     add(count.made, 1);
     const bool any_number = call.op->hypercall == __HYPERVISOR_get_debugreg;
     if (result < -200 && !any_number) complain(call, result, "neither a value nor an error");
-    if (result < 0 && (result >= -200 || !any_number)) return false;
+    if ((result < 0 && (result >= -200 || !any_number)) || call.elsewhere) return false;
     bool good = false;
     for (unsigned i = 0; i < call.elements; ++i) {
         if (!succeeded(call, i)) continue;

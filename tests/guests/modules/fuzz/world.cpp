@@ -60,8 +60,7 @@ void make_world(Mailbox& box) {
     make_grants();
     world.own_frames[0] = root_mfn();
     for (int level = 4; level > 1; --level) world.own_frames[5 - level] = mfn_behind(virtual_base, level);
-    world.own_frames[4] = mfn_of(image_start);
-    world.own_frames[5] = mfn_of(&boot_info());
+    for (unsigned i = 4; i < std::size(world.own_frames); ++i) world.own_frames[i] = mfn_of(alloc_page());
 }
 
 } // namespace fuzz

@@ -53,7 +53,7 @@ struct World {
     u64 home_pte[toys];  ///< machine addresses of the entries of their addresses in the kernel's mapping
     u64 window_pte = 0;  ///< of the first one
     u64 window_table[3]; ///< machine frames: L3, L2, L1
-    u64 own_frames[6];   ///< what else is this kernel's: tables, text
+    u64 own_frames[6];   ///< what else is this kernel's: tables, data that nobody reads
     u64 grant_mfn[grant_frames];
     Page* grants = nullptr;
     u32 grant_version = 1;
