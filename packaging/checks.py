@@ -8,6 +8,7 @@
   does, for the operations it tells apart).
 * The image holds no path of this machine, so that it is the same everywhere.
 * The sources are formatted.
+* Every test that docs/advisories.md names is there.
 * Every operation of the ABI has a hook and a test (tests/conformance).
 
 usage: checks.py IMAGE
@@ -63,18 +64,33 @@ def unformatted():
     return sorted({line.split(":")[0] for line in result.stderr.splitlines() if "error:" in line})
 
 
+def stories_that_are_gone():
+    """Guests and checks of docs/advisories.md that tests/guests lacks. A row may name several guests: one has the check."""
+    gone = []
+    for row in re.findall(r"^\| .* \| (`.*`) \| (\".*\") \|$", (ROOT / "docs/advisories.md").read_text(), re.MULTILINE):
+        guests = re.findall(r"`([\w-]+)`", row[0])
+        paths = [ROOT / "tests/guests" / guest / "main.cpp" for guest in guests]
+        gone += [guest for guest, path in zip(guests, paths) if not path.exists()]
+        text = "".join(path.read_text() for path in paths if path.exists())
+        text = re.sub(r'"\s*\n\s*"', "", text)
+        gone += [f'{guests[0]}: "{check}"' for check in re.findall(r'"([^"]*)"', row[1]) if f'"{check}"' not in text]
+    return gone
+
+
 def main():
     sources = [p.read_text() for p in (ROOT / "hypervisor/hypercall").glob("*.cpp")]
     lines, debug = total_lines("hypervisor", "xsm"), total_lines("dom0-tools/debug")
     tools = total_lines("dom0-tools") - debug
     size = pathlib.Path(sys.argv[1]).stat().st_size
     idle, bare, crooked = hooks_nobody_asks(sources), handlers_without_hook(sources), unformatted()
+    gone = stories_that_are_gone()
     found = ((lines <= MOST_LINES, f"lines of code of the trusted base: {lines} of {MOST_LINES}"),
              (tools <= MOST_TOOL_LINES, f"lines of code of the toolstack: {tools} of {MOST_TOOL_LINES}"),
              (debug <= MOST_DEBUG_LINES, f"lines of code of the debugging tools: {debug} of {MOST_DEBUG_LINES}"),
              (size <= MOST_BYTES, f"bytes of the compressed image: {size} of {MOST_BYTES}"),
              (not idle, f"hooks that nobody asks, or that don't exist: {', '.join(idle) or 'none'}"),
              (not bare, f"hypercalls without a hook: {', '.join(bare) or 'none'}"),
+             (not gone, f"tests of docs/advisories.md that are gone: {', '.join(gone) or 'none'}"),
              (str(ROOT).encode() not in gzip.decompress(pathlib.Path(sys.argv[1]).read_bytes()),
               "the image does not know where it was built"),
              (not crooked, f"sources that `make format` would change: {', '.join(crooked) or 'none'}"))
