@@ -379,10 +379,13 @@ void several(Player& p) {
     static const Operation& op = row("multicall");
     constexpr unsigned most = 6;
     Call calls[most];
-    const unsigned count = 1 + p.random.below(most);
+    const unsigned wanted = 1 + p.random.below(most);
     u8* const list = p.room(most * sizeof(multicall_entry_t));
     auto* const entries = reinterpret_cast<multicall_entry_t*>(list);
-    for (unsigned i = 0; i < count; ++i) {
+    // No structure lies over another one: a trap table, say, would become something else.
+    constexpr unsigned full = Player::argument_pages * page_size / 2;
+    unsigned count = 0;
+    for (unsigned i = 0; i < wanted && p.used < full; ++i, ++count) {
         const Operation& one = pick(p);
         calls[i] = prepare(p, one);
         entries[i].op = one.hypercall;
