@@ -92,6 +92,9 @@ HV_OBJS := $(patsubst %,$(OUT)/obj/%.o,$(HV_SRCS)) $(HV_OBJS)
 .PHONY: hypervisor
 hypervisor: $(OUT)/streak.gz $(OUT)/compile_commands.json  ## build/streak.gz (for GRUB) and build/streak-syms
 
+.PHONY: debug-hypervisor
+debug-hypervisor:  ## build/debug/streak.gz: Streak that checks itself after every N hypercalls (check-invariants=N)
+
 $(OUT)/obj/%.cpp.o: %.cpp Makefile
 	$(call say,CXX,$<)
 	$(Q)mkdir -p $(@D)
@@ -285,6 +288,12 @@ test-guests: guests $(hv_image)  ## small PV kernels booted as dom0
 .PHONY: test-debug
 test-debug: guests $(hv_image) $(dom0_tools)  ## gdb's commands on small PV kernels, a recording that goes backwards, docs/debugging.md
 	@OUT=$(OUT) $(PYTHON) tests/debug/run.py || failed=1; $(PYTHON) tests/debug/page.py || failed=1; exit $${failed:-0}
+
+.PHONY: test-invariants
+test-invariants:  ## Streak checks itself while a hostile guest makes 200 000 hypercalls; the check finds faults
+
+.PHONY: fuzz-guest
+fuzz-guest:  ## CALLS=N hypercalls of a hostile guest, with SEED=N, CHECKS=N (calls between two checks), QEMU='-smp 2'
 
 .PHONY: bench
 bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side

@@ -10,15 +10,13 @@ HV_CXXFLAGS += -DHV_DEBUG
 $(INVARIANT_SRCS:%=$(OUT)/obj/%.o): HV_CXXFLAGS += -fno-access-control
 endif
 
-.PHONY: debug-hypervisor
-debug-hypervisor:  ## build/debug/streak.gz: Streak that checks itself after every N hypercalls (check-invariants=N)
+debug-hypervisor:
 	@$(MAKE) --no-print-directory OUT=$(OUT)/debug HV_DEBUG=1 $(OUT)/debug/streak.gz
 
 # The fuzzer of hypercalls: in a stage of `make test`, and as long as one likes.
 fuzz_guest = $(PYTHON) tests/guests/run.py --image $(OUT)/debug/streak.gz --hv-append check-invariants=$(1) --timeout $(2)
 
-.PHONY: test-invariants
-test-invariants: guests debug-hypervisor  ## Streak checks itself while a hostile guest makes 200 000 hypercalls; the check finds faults
+test-invariants: guests debug-hypervisor
 	@OUT=$(OUT) $(PYTHON) tests/invariants/run.py || failed=1; \
 	$(call fuzz_guest,500,300) --append 'calls=60000 rounds=2' fuzz-domu || failed=1; \
 	$(call fuzz_guest,1000,300) --qemu '-smp 2' --append 'calls=40000 rounds=2 vcpus=2' fuzz-domu || failed=1; exit $${failed:-0}
@@ -26,7 +24,6 @@ test-invariants: guests debug-hypervisor  ## Streak checks itself while a hostil
 CALLS  ?= 1000000
 CHECKS ?= 20000
 round  := 200000
-.PHONY: fuzz-guest
-fuzz-guest: guests debug-hypervisor  ## CALLS=N hypercalls of a hostile guest; SEED=N, CHECKS=N (calls between two checks), QEMU='-smp 2', WORDS='vcpus=2'
+fuzz-guest: guests debug-hypervisor
 	@$(call fuzz_guest,$(CHECKS),1000000) $(if $(QEMU),--qemu '$(QEMU)') --echo \
 	    --append 'calls=$(round) rounds=$(shell echo $$((($(CALLS) + $(round) - 1) / $(round)))) $(if $(SEED),seed=$(SEED)) $(WORDS)' fuzz-domu
