@@ -15,7 +15,7 @@ Action declare_create(Options&), declare_define(Options&), declare_undefine(Opti
 
 Action declare_list(Options&), declare_info(Options&), declare_dominfo(Options&), declare_dumpxml(Options&),
     declare_validate(Options&), declare_top(Options&), declare_events(Options&), declare_dmesg(Options&),
-    declare_debug_keys(Options&), declare_console(Options&), declare_dump(Options&);
+    declare_debug_keys(Options&), declare_console(Options&), declare_dump(Options&), declare_trace(Options&);
 
 Action declare_set_memory(Options&), declare_set_vcpus(Options&), declare_pin(Options&), declare_schedule(Options&),
     declare_attach_disk(Options&), declare_detach_disk(Options&), declare_attach_interface(Options&),

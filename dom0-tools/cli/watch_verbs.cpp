@@ -3,6 +3,7 @@
 
 #include "cli/text.hpp"
 #include "cli/views.hpp"
+#include "debug/hypercalls_verb.hpp"
 
 // Verbs that go on showing: top and events.
 
@@ -14,8 +15,9 @@ void show_top(Context& context, const Json& before, const Json& now, bool clear)
     context.print(now, (clear ? "\033[H\033[J" : "") + top_text(before, now, before.empty() ? 0 : ns));
 }
 
-Outcome<> top(Context& context, bool once, const Options::Value& interval) {
+Outcome<> top(Context& context, bool once, const Options::Value& interval, bool hypercalls) {
     TRY_ASSIGN(seconds, parse_number("interval", interval.value_or("1"), 1, 3600));
+    if (hypercalls) return top_hypercalls(context, once, seconds);
     TRY_ASSIGN(before, context.get("/v1/stats"));
     const bool clear = context.terminal() && !once;
     if (!once) show_top(context, Json::object(), before, clear);
@@ -68,7 +70,8 @@ Outcome<> events(Context& context, bool follow, const Options::Value& since) {
 Action declare_top(Options& options) {
     const auto& once = options.flag("--once", "only once, for one interval");
     const auto& interval = options.value("--interval", "S", "seconds between two looks (1)");
-    return [&once, &interval](Context& context) { return top(context, once, interval); };
+    const auto& hypercalls = options.flag("--hypercalls", "which hypercalls all domains make, and how long they take");
+    return [&once, &interval, &hypercalls](Context& context) { return top(context, once, interval, hypercalls); };
 }
 
 Action declare_events(Options& options) {

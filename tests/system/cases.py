@@ -21,7 +21,7 @@ class Case:
     cpu: str = "qemu64"
     memory_mib: int = 1024
     disk: str = ""  # ide, ahci, virtio
-    cores: bool = False  # the disk takes cores of guests (cores.py)
+    judge: str = ""  # what looks at the disk instead: cores, traces (cores.py, traces.py)
     nic: str = ""  # e1000, virtio-net
     hv: str = ""  # further options of the hypervisor; a repeated one replaces the default
     dom0: str = ""  # further options of dom0's kernel
@@ -84,8 +84,11 @@ CASES = [
     # What becomes of guests that end, where they run, what they get of the CPUs, the host's start.
     Case("lifecycle", "lifecycle", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=600),
     # Cores of guests, which the host's gdb reads.
-    Case("dump", "dump", image="toolstack", smp=2, memory_mib=1536, disk="virtio", cores=True, only="streak",
+    Case("dump", "dump", image="toolstack", smp=2, memory_mib=1536, disk="virtio", judge="cores", only="streak",
          hv="dom0_mem=768M,max:768M", seconds=420),
+    # Tracing and counting of hypercalls, by streak and by Debian's tools.
+    Case("trace", "trace", image="toolstack", smp=2, memory_mib=1536, disk="virtio", judge="traces", only="streak",
+         seconds=300),
     Case("grub", "grub", image="grub", memory_mib=1536, only="streak", seconds=420),
     # Dirty pages: what the log tells, and the guests that it must not disturb.
     Case("dirty", "dirty", image="toolstack", smp=2, memory_mib=1536, only="streak", seconds=600),

@@ -10,7 +10,8 @@
                             Debian's kernel and a busybox of its own
   initramfs-xlbench.cpio.gz Debian's Xen tools, build/system/count here and in the guest, and tests/bench/stub.S
   initramfs-streak.cpio.gz  as initramfs-xl without Debian's tools, and a definition and a disk for the guest
-  initramfs-toolstack.cpio.gz  the same, the kernel unpacked as well, and tests/bench/stub.S as a guest of no size
+  initramfs-toolstack.cpio.gz  the same, the kernel unpacked as well, tests/bench/stub.S as a guest of no size, and
+                            xentrace and xenperf
   initramfs-grub.cpio.gz    as initramfs-streak, and a GRUB that is a guest and starts Debian's kernel out of itself
 
 Same inputs, same bytes: entries are sorted, times and owners are zero. Rebuilt only when an input changed.
@@ -135,7 +136,8 @@ def programs(kind):
     if kind == "builder":
         return [BUILDER_PROBE]
     if kind == "toolstack":
-        return [COUNT, LOG_PROBE, "/usr/bin/true", "/usr/bin/strace"]
+        return [COUNT, LOG_PROBE, "/usr/bin/true", "/usr/bin/strace", "/usr/lib/xen-4.17/bin/xentrace",
+                "/usr/lib/xen-4.17/bin/xenperf"]
     if kind == "xlbench":
         return [*programs("xl"), COUNT, "/usr/bin/true"]
     if kind == "xl":

@@ -21,6 +21,7 @@ import cores
 import dom0_image
 import host
 import iso
+import traces
 from cases import CASES, Monitor, DOM0_OPTIONS, HV_OPTIONS
 from machine import Machine, Run, log_directory, qemu_command
 
@@ -29,6 +30,7 @@ TROUBLE = re.compile(
     r"|assertion .*failed|(?-i:BUG: )|INFO: task .* blocked|Out of memory", re.I)
 # What the incumbent prints on a healthy machine.
 HARMLESS = {"xen": re.compile(r"WARNING: (CONSOLE OUTPUT|.*hypervisor binary|.*Spectre)|\(XEN\).*nmi_watchdog", re.I), "streak": None}
+JUDGES = {"cores": cores, "traces": traces}  # of disks
 DISK_MIB = 32
 CHECKED_MIB = 8
 HYPERVISOR = range(0xffff800000000000, 0xffff880000000000)
@@ -114,8 +116,9 @@ class Attempt:
         """List of what was wrong; empty when the case passed."""
         medium = self.build_iso()
         if self.disk:
-            self.disk.write_bytes(b"" if self.case.cores else self.content)
-            os.truncate(self.disk, cores.DISK_MIB << 20 if self.case.cores else len(self.content))
+            judge = JUDGES.get(self.case.judge)
+            self.disk.write_bytes(b"" if judge else self.content)
+            os.truncate(self.disk, judge.DISK_MIB << 20 if judge else len(self.content))
         run = Run(qemu_command(self.machine(), medium, self.work / self.name), self.log, self.echo)
         deadline = time.monotonic() + self.case.seconds
         problems = []
@@ -188,8 +191,8 @@ class Attempt:
         return problems[:12]
 
     def judge_disk(self):
-        if self.case.cores:
-            return cores.judge(self.disk)
+        if self.case.judge:
+            return JUDGES[self.case.judge].judge(self.disk)
         mib = 1 << 20
         first, second = self.content[:4 * mib], self.content[4 * mib:8 * mib]
         expected = first + second + second + first + self.content[16 * mib:]
