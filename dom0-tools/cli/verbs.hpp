@@ -30,6 +30,9 @@ Action declare_doctor(Options&), declare_version(Options&), declare_help(Options
 /// The hypervisor's log up to its last panic, from memory.
 [[nodiscard]] Outcome<> show_previous_log(Context& context);
 
+/// `top --hypercalls`: which are made, again and again or once. (debug/)
+[[nodiscard]] Outcome<> top_hypercalls(Context& context, bool once, unsigned seconds);
+
 /// Posts JSON to what `verb` names below the domain; prints "DOMAIN: DONE". A terminal shows "DOING DOMAIN" meanwhile.
 [[nodiscard]] Outcome<> change(Context& context, const std::string& domain, std::string_view verb, const Json& body,
                                const std::string& doing, const std::string& done,

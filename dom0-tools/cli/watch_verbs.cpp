@@ -3,7 +3,6 @@
 
 #include "cli/text.hpp"
 #include "cli/views.hpp"
-#include "debug/hypercalls_verb.hpp"
 
 // Verbs that go on showing: top and events.
 

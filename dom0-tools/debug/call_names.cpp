@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "debug/call_names.hpp"
+#include "debug/trace_text.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -34,24 +34,17 @@ Result<> choose_all_cpus(hv::Port& port) {
     return hv::run(port, op);
 }
 
-Result<> begin(hv::Port& port, std::uint32_t events) {
-    TRY(order(port, XEN_SYSCTL_TBUFOP_set_evt_mask, events));
-    TRY(choose_all_cpus(port));
-    return order(port, XEN_SYSCTL_TBUFOP_enable);
-}
-
 } // namespace
 
-base::Outcome<TraceBuffers> TraceBuffers::open(hv::Port& port, std::uint32_t pages) {
-    const auto failed = [](Errno code) { return base::hypercall_error("trace buffers can't be had", code); };
+Result<TraceBuffers> TraceBuffers::open(hv::Port& port, std::uint32_t pages) {
     TraceBuffers buffers(port);
     auto info = request(XEN_SYSCTL_TBUFOP_get_info);
-    if (auto done = hv::run(port, info); !done) return failed(done.error());
+    TRY(hv::run(port, info));
     if (info.u.tbuf_op.size == 0) {
-        if (auto done = order(port, XEN_SYSCTL_TBUFOP_set_size, pages); !done) return failed(done.error());
-        if (auto done = hv::run(port, info); !done) return failed(done.error());
+        TRY(order(port, XEN_SYSCTL_TBUFOP_set_size, pages));
+        TRY(hv::run(port, info));
     }
-    if (auto done = buffers.map(info.u.tbuf_op.buffer_mfn, info.u.tbuf_op.size); !done) return failed(done.error());
+    TRY(buffers.map(info.u.tbuf_op.buffer_mfn, info.u.tbuf_op.size));
     return buffers;
 }
 
@@ -73,14 +66,15 @@ Result<> TraceBuffers::map(std::uint64_t info_frame, std::uint32_t info_bytes) {
     return {};
 }
 
-base::Outcome<> TraceBuffers::start(std::uint32_t events) {
+Result<> TraceBuffers::start(std::uint32_t events) {
     for (const Ring& ring : rings_) {
         auto& head = ring.memory.as<t_buf>();
         __atomic_store_n(&head.cons, __atomic_load_n(&head.prod, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
     }
     on_ = true;
-    if (auto done = begin(*port_, events); !done) return base::hypercall_error("tracing does not begin", done.error());
-    return {};
+    TRY(order(*port_, XEN_SYSCTL_TBUFOP_set_evt_mask, events));
+    TRY(choose_all_cpus(*port_));
+    return order(*port_, XEN_SYSCTL_TBUFOP_enable);
 }
 
 void TraceBuffers::stop() {

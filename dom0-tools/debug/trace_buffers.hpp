@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
-#include <vector>
-
-#include "base/error.hpp"
-#include "debug/trace_records.hpp"
+#include "debug/trace_events.hpp"
 #include "hv/port.hpp"
 
 namespace streak::debug {
@@ -13,12 +10,12 @@ namespace streak::debug {
 class TraceBuffers {
 public:
     /// Makes buffers of so many pages for each CPU, unless there are some already.
-    [[nodiscard]] static base::Outcome<TraceBuffers> open(hv::Port& port, std::uint32_t pages);
+    [[nodiscard]] static Result<TraceBuffers> open(hv::Port& port, std::uint32_t pages);
     TraceBuffers(TraceBuffers&&) = default;
     ~TraceBuffers() { stop(); }
 
     /// Forgets what is there, and records `events` (TRC_*) on all CPUs.
-    [[nodiscard]] base::Outcome<> start(std::uint32_t events);
+    [[nodiscard]] Result<> start(std::uint32_t events);
     void stop();
     /// Adds what came since, CPU by CPU. A ring whose state can't be is emptied.
     void take(std::vector<TraceRecord>& to);

@@ -2,7 +2,7 @@
 #include "debug/trace_events.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 
 #include "lib/abi.hpp"
 
@@ -28,13 +28,31 @@ constexpr std::array<Shape, 9> shapes{{{TRC_PV_HYPERCALL_V2, 1, Kind::call},
                                        {TRC_SCHED_WAKE, 2, Kind::wakes},
                                        {TRC_SCHED_BLOCK, 2, Kind::blocks}}};
 
-/// Of the scheduler's records those that aren't shown say again what others say.
-bool is_known(std::uint32_t event) { return event >> TRC_CLS_SHIFT == TRC_SCHED >> TRC_CLS_SHIFT; }
-
 } // namespace
 
+void RecordReader::read(std::span<const std::byte> bytes, std::vector<TraceRecord>& to) {
+    pending_.insert(pending_.end(), bytes.begin(), bytes.end());
+    std::size_t at = 0;
+    const auto word = [&](std::size_t index) {
+        std::uint32_t value;
+        std::memcpy(&value, pending_.data() + at + index * sizeof value, sizeof value);
+        return value;
+    };
+    while (pending_.size() - at >= sizeof(std::uint32_t)) {
+        const std::uint32_t head = word(0), count = TRC_HD_EXTRA(head);
+        const std::size_t stamp = TRC_HD_INCLUDES_CYCLE_COUNT(head) ? 2 : 0, all = 1 + stamp + count;
+        if (pending_.size() - at < all * sizeof(std::uint32_t)) break;
+        if (stamp != 0) tsc_ = word(1) | std::uint64_t{word(2)} << 32;
+        TraceRecord record{.tsc = tsc_, .cpu = cpu_, .event = TRC_HD_TO_EVENT(head), .count = count};
+        for (std::uint32_t i = 0; i < count; ++i) record.words[i] = word(1 + stamp + i);
+        at += all * sizeof(std::uint32_t);
+        if (record.event == TRC_TRACE_CPU_CHANGE) cpu_ = record.words[0];
+        else if (record.event != TRC_TRACE_WRAP_BUFFER) to.push_back(record);
+    }
+    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
 std::optional<TraceEvent> TraceFollower::add(const TraceRecord& r) {
-    last_ = r.tsc;
     Cpu& cpu = cpus_[r.cpu];
     TraceEvent event{.tsc = r.tsc, .cpu = r.cpu, .vcpu = cpu.runs};
     if (r.event == TRC_LOST_RECORDS && r.count >= 1) {
@@ -46,10 +64,7 @@ std::optional<TraceEvent> TraceFollower::add(const TraceRecord& r) {
         return event;
     }
     const auto* shape = std::ranges::find(shapes, r.event, &Shape::event);
-    if (shape == shapes.end() || r.count < shape->words) {
-        unknown_ += !is_known(r.event);
-        return {};
-    }
+    if (shape == shapes.end() || r.count < shape->words) return {};
     event.kind = shape->kind;
     event.in_list = r.event == TRC_PV_HYPERCALL_SUBCALL || r.event == subcall_end;
     switch (event.kind) {
@@ -101,15 +116,6 @@ void TraceFollower::end_call(const TraceRecord& r, Cpu& cpu, TraceEvent& event) 
         event.arguments = begun.arguments;
         return;
     }
-}
-
-std::vector<TraceEvent> TraceFollower::finish() const {
-    std::vector<TraceEvent> events;
-    for (const auto& [number, cpu] : cpus_)
-        if (cpu.runs.known())
-            events.push_back(
-                {.kind = Kind::switches, .tsc = last_, .cpu = number, .vcpu = cpu.runs, .begun = cpu.since});
-    return events;
 }
 
 } // namespace streak::debug

@@ -1,14 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
+#include <vector>
 
-#include "debug/trace_records.hpp"
-
-// What records say happened, and to whom. Pure.
+// Trace records as bytes (xen/trace.h, t_rec), which a ring or a file holds, and what they say happened, and to whom. Pure.
 
 namespace streak::debug {
+
+struct TraceRecord {
+    std::uint64_t tsc = 0;
+    std::uint32_t cpu = 0;
+    std::uint32_t event = 0;
+    std::uint32_t count = 0; ///< words that it has
+    std::array<std::uint32_t, 7> words{};
+
+    [[nodiscard]] std::uint64_t wide(std::size_t at) const { return words[at] | std::uint64_t{words[at + 1]} << 32; }
+};
+
+/// Takes records out of bytes that come in pieces.
+class RecordReader {
+public:
+    /// Those of a ring are one CPU's; a file names it (TRC_TRACE_CPU_CHANGE).
+    explicit RecordReader(std::uint32_t cpu = 0) : cpu_(cpu) {}
+
+    /// Adds whole records to `to`; what is left of `bytes` waits for the next piece. Fillers are left out. A record
+    /// without time has that of the one before it.
+    void read(std::span<const std::byte> bytes, std::vector<TraceRecord>& to);
+
+    /// Bytes of a record that did not become whole.
+    [[nodiscard]] std::size_t pending() const { return pending_.size(); }
+
+private:
+    std::uint32_t cpu_;
+    std::uint64_t tsc_ = 0;
+    std::vector<std::byte> pending_;
+};
 
 struct TraceVcpu {
     std::uint32_t domain = no_domain, number = 0;
@@ -16,7 +48,6 @@ struct TraceVcpu {
 
     [[nodiscard]] bool known() const { return domain != no_domain; }
     [[nodiscard]] bool idle() const { return domain == idle_domain; }
-    auto operator<=>(const TraceVcpu&) const = default;
 };
 
 struct TraceEvent {
@@ -39,11 +70,8 @@ class TraceFollower {
 public:
     /// Nothing for records that say nothing new, or that nobody knows.
     [[nodiscard]] std::optional<TraceEvent> add(const TraceRecord& record);
-    /// Records that the hypervisor had no room for; those of unknown kinds, or too short.
+    /// Records that the hypervisor had no room for.
     [[nodiscard]] std::uint64_t lost() const { return lost_; }
-    [[nodiscard]] std::uint64_t unknown() const { return unknown_; }
-    /// Everybody leaves their CPUs: the end of a trace.
-    [[nodiscard]] std::vector<TraceEvent> finish() const;
 
 private:
     struct Cpu {
@@ -55,7 +83,7 @@ private:
     static void end_call(const TraceRecord& record, Cpu& cpu, TraceEvent& event);
 
     std::map<std::uint32_t, Cpu> cpus_;
-    std::uint64_t last_ = 0, lost_ = 0, unknown_ = 0;
+    std::uint64_t lost_ = 0;
 };
 
 } // namespace streak::debug

@@ -3,8 +3,6 @@
 
 #include <cstdio>
 
-#include "debug/call_names.hpp"
-
 namespace streak::debug {
 namespace {
 

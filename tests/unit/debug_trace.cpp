@@ -7,7 +7,6 @@
 #include <random>
 
 #include "debug/call_counters.hpp"
-#include "debug/call_names.hpp"
 #include "debug/trace_buffers.hpp"
 #include "debug/trace_text.hpp"
 #include "domain/trace.hpp"
@@ -163,7 +162,6 @@ nlohmann::json chrome(const std::vector<TraceRecord>& records) {
     std::string text = ChromeTrace::begin();
     for (const auto& r : records)
         if (const auto event = follower.add(r)) text += trace.add(*event);
-    for (const auto& event : follower.finish()) text += trace.add(event);
     return nlohmann::json::parse(text + trace.end(follower.lost()));
 }
 
@@ -270,7 +268,6 @@ TEST_CASE("what happened, as lines", "[trace]") {
                                    "    0.000003400   0 idle   12 records lost\n"
                                    "    0.000003500   0 d?v?   sched_op = 0\n");
     CHECK(follower.lost() == 12);
-    CHECK(follower.unknown() == 1);
 }
 
 TEST_CASE("what happened, for browsers", "[trace]") {
@@ -293,14 +290,6 @@ TEST_CASE("what happened, for browsers", "[trace]") {
     CHECK(spans.size() == 4);
     CHECK(tracks == 3);  // d1v1, d0v0, CPU 0
     CHECK(moments == 5); // wakes, #PF, #GP, blocks, lost
-}
-
-TEST_CASE("who still runs at the end of a trace is drawn to there", "[trace]") {
-    const std::vector<TraceRecord> records = {record(5000, 0, TRC_SCHED_SWITCH, {0x7fff, 0, 2, 0}),
-                                              record(9000, 1, TRC_SCHED_WAKE, {2, 0})};
-    const auto trace = chrome(records);
-    const auto& last = trace["traceEvents"].back();
-    CHECK((last["name"] == "d2v0" && last["ph"] == "X" && last["dur"] == 4.0));
 }
 
 TEST_CASE("garbage is survived, and is JSON in the end", "[trace]") {
@@ -418,9 +407,9 @@ TEST_CASE("whatever fails, tracing is off and nothing stays mapped", "[trace]") 
             if (buffers) {
                 const auto started = buffers->start(TRC_ALL);
                 good = started.has_value();
-                if (!good) CHECK(started.error().kind == base::ErrorKind::refused);
+                if (!good) CHECK(started.error() == Errno::EPERM);
             } else {
-                CHECK(buffers.error().what == "trace buffers can't be had");
+                CHECK((buffers.error() == Errno::EPERM || buffers.error() == Errno::ENOMEM));
             }
         }
         CHECK((port.mapped == 0 && port.buffers == 0));

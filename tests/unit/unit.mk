@@ -12,7 +12,7 @@ UNIT_PURE := $(wildcard hypervisor/loader/*.cpp hypervisor/evtchn/*.cpp hypervis
                         $(filter-out %_main.cpp, $(wildcard dom0-tools/*/*.cpp)))
 UNIT_PURE := $(filter-out hypervisor/loader/decoder_shims.cpp, $(UNIT_PURE))
 # Verbs of the command line are tested as a program, by tests/cli.
-UNIT_PURE := $(filter-out dom0-tools/debug/%_verbs.cpp dom0-tools/debug/%_verb.cpp dom0-tools/debug/domain_id.cpp dom0-tools/cli/%verb.cpp dom0-tools/cli/%verbs.cpp \
+UNIT_PURE := $(filter-out dom0-tools/debug/%_verbs.cpp dom0-tools/debug/domain_id.cpp dom0-tools/cli/%verb.cpp dom0-tools/cli/%verbs.cpp \
                           $(patsubst %,dom0-tools/cli/%.cpp,run help console context), $(UNIT_PURE))
 # Sources that only make sense inside the image; a file that says so in a line `// Not hosted: why` stays out.
 UNIT_PURE := $(filter-out $(shell grep -ls '^// Not hosted:' $(UNIT_PURE) /dev/null), $(UNIT_PURE))

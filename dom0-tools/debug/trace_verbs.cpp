@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "base/io.hpp"
 #include "cli/text.hpp"
+#include "debug/call_counters.hpp"
 #include "debug/domain_id.hpp"
 #include "debug/trace_buffers.hpp"
 #include "debug/trace_text.hpp"
@@ -16,7 +18,8 @@
 #include "hv/privcmd.hpp"
 #include "lib/abi.hpp"
 
-// `streak trace`: what the hypervisor does for its guests, as it happens or out of a file of xentrace's.
+// `streak trace`: what the hypervisor does for its guests, as it happens or out of a file of xentrace's; `streak top
+// --hypercalls`: how often, and how long it takes.
 
 namespace streak::cli {
 namespace {
@@ -26,29 +29,32 @@ using debug::TraceRecord;
 using Kind = TraceEvent::Kind;
 using Clock = std::chrono::steady_clock;
 
+constexpr auto uncounted = "hypercalls can't be counted";
 constexpr std::uint32_t pages_of_a_ring = 64;
 constexpr std::chrono::milliseconds between_looks{20};
 
 volatile std::sig_atomic_t asked_to_end = 0;
 
-/// What is shown.
+constexpr std::uint32_t bit(Kind kind) { return 1u << static_cast<unsigned>(kind); }
+
+/// What may be chosen, and which records (TRC_*) say it.
+struct Sort {
+    std::string_view name;
+    std::uint32_t kinds, events;
+};
+constexpr Sort sorts[] = {{"hypercall", bit(Kind::call) | bit(Kind::call_end), TRC_PV},
+                          {"trap", bit(Kind::trap) | bit(Kind::page_fault), TRC_PV},
+                          {"sched", bit(Kind::switches) | bit(Kind::wakes) | bit(Kind::blocks), TRC_SCHED}};
+
 struct Choice {
-    bool calls = true, traps = true, scheduling = true;
-    std::optional<std::uint32_t> domain;
+    std::uint32_t kinds = bit(Kind::loss);
+    std::uint32_t events = TRC_SCHED; ///< switches are needed to know whose calls they are
+    std::optional<std::uint32_t> domain{};
 
     [[nodiscard]] bool shows(const TraceEvent& e) const {
-        if (e.kind == Kind::loss) return true;
-        if (domain && e.vcpu.domain != *domain && e.next.domain != *domain) return false;
-        switch (e.kind) {
-        case Kind::call:
-        case Kind::call_end: return calls;
-        case Kind::trap:
-        case Kind::page_fault: return traps;
-        default: return scheduling;
-        }
+        const bool concerns = !domain || e.kind == Kind::loss || e.vcpu.domain == *domain || e.next.domain == *domain;
+        return (kinds & bit(e.kind)) != 0 && concerns;
     }
-    /// Switches are needed to know whose calls they are.
-    [[nodiscard]] std::uint32_t events() const { return TRC_SCHED | (calls || traps ? TRC_PV : 0); }
 };
 
 /// Writes what records say to a file or to standard output.
@@ -58,38 +64,35 @@ public:
 
     Outcome<> open(const std::string& path) {
         file_ = base::Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-        if (!file_) return std::unexpected(Failure(base::errno_error("can't write " + printable(path), errno).error()));
+        if (!file_) return base::errno_error("can't write " + printable(path), errno);
         return {};
     }
     /// Records in the order of time.
     void add(std::span<const TraceRecord> records) {
-        if (records.empty()) return;
-        if (!chrome_) {
-            clock_.first = records.front().tsc;
-            chrome_.emplace(clock_);
-            if (json_) text_ += debug::ChromeTrace::begin();
-        }
+        if (!records.empty()) begin(records.front().tsc);
         for (const auto& record : records)
             if (const auto event = follower_.add(record)) show(*event);
         records_ += records.size();
         flush();
     }
     void end() {
-        if (!chrome_) add(std::array{TraceRecord{}});
-        if (json_)
-            for (const auto& event : follower_.finish()) show(event);
+        begin(0);
         if (json_) text_ += chrome_->end(follower_.lost());
         flush();
     }
     /// False once nobody takes it any more.
     [[nodiscard]] bool good() const { return good_; }
     [[nodiscard]] std::string summary() const {
-        return std::to_string(records_) + " records, " + std::to_string(follower_.lost()) + " lost" +
-               (follower_.unknown() == 0 ? "" : ", " + std::to_string(follower_.unknown()) + " of unknown kinds") +
-               "\n";
+        return std::to_string(records_) + " records, " + std::to_string(follower_.lost()) + " lost\n";
     }
 
 private:
+    void begin(std::uint64_t tsc) {
+        if (chrome_) return;
+        clock_.first = tsc;
+        chrome_.emplace(clock_);
+        if (json_) text_ += debug::ChromeTrace::begin();
+    }
     void show(const TraceEvent& event) {
         if (choice_.shows(event)) text_ += json_ ? chrome_->add(event) : debug::event_line(event, clock_);
     }
@@ -123,33 +126,38 @@ void write_until(Output& output, std::vector<TraceRecord>& records, std::uint64_
     records.erase(records.begin(), end);
 }
 
+std::unexpected<base::Error> failed(std::string what, Errno code) {
+    return base::hypercall_error(std::move(what), code);
+}
+
 Outcome<> record(hv::Port& port, Output& output, std::uint32_t events, std::optional<std::uint32_t> seconds) {
     handle_signals();
-    TRY_ASSIGN(buffers, debug::TraceBuffers::open(port, pages_of_a_ring));
+    auto buffers = debug::TraceBuffers::open(port, pages_of_a_ring);
+    if (!buffers) return failed("trace buffers can't be had", buffers.error());
     const auto end = Clock::now() + std::chrono::seconds(seconds.value_or(0));
-    TRY(buffers.start(events));
+    if (const auto started = buffers->start(events); !started) return failed("tracing does not begin", started.error());
     std::vector<TraceRecord> records;
     while (asked_to_end == 0 && output.good() && (!seconds || Clock::now() < end)) {
         sleep_for(between_looks);
         const std::uint64_t now = __builtin_ia32_rdtsc();
-        buffers.take(records);
+        buffers->take(records);
         write_until(output, records, now);
     }
-    buffers.stop();
-    buffers.take(records);
+    buffers->stop();
+    buffers->take(records);
     write_until(output, records, ~0ull);
     return {};
 }
 
 Outcome<> read_trace(Context& context, const std::string& path, Output& output) {
     const base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return std::unexpected(Failure(base::errno_error("can't read " + printable(path), errno).error()));
+    if (!file) return base::errno_error("can't read " + printable(path), errno);
     std::vector<std::byte> piece(1 << 20);
     std::vector<TraceRecord> records;
     debug::RecordReader reader;
     for (std::uint64_t at = 0;;) {
         const auto bytes = base::read_all_at(file.get(), piece, at);
-        if (!bytes) return std::unexpected(Failure(base::errno_error("can't read " + printable(path), errno).error()));
+        if (!bytes) return base::errno_error("can't read " + printable(path), errno);
         if (*bytes == 0) break;
         reader.read(std::span(piece).first(*bytes), records);
         at += *bytes;
@@ -161,18 +169,15 @@ Outcome<> read_trace(Context& context, const std::string& path, Output& output) 
 
 Outcome<Choice> parse_choice(Context& context, const Options::Value& events, const Options::Value& domain) {
     Choice choice;
-    if (events) {
-        choice.calls = choice.traps = choice.scheduling = false;
-        for (std::string_view rest = *events; !rest.empty();) {
-            const auto word = rest.substr(0, rest.find(','));
-            rest.remove_prefix(std::min(word.size() + 1, rest.size()));
-            if (word == "hypercall") choice.calls = true;
-            else if (word == "trap") choice.traps = true;
-            else if (word == "sched") choice.scheduling = true;
-            else
-                return base::error(base::ErrorKind::usage, "no events are called '" + printable(word) + "'",
-                                   "hypercall, trap, sched");
-        }
+    for (auto rest = events ? std::string_view(*events) : "hypercall,trap,sched"; !rest.empty();) {
+        const auto word = rest.substr(0, rest.find(','));
+        rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+        const auto* sort = std::ranges::find(sorts, word, &Sort::name);
+        if (sort == std::end(sorts))
+            return base::error(base::ErrorKind::usage, "no events are called '" + printable(word) + "'",
+                               "hypercall, trap, sched");
+        choice.kinds |= sort->kinds;
+        choice.events |= sort->events;
     }
     if (domain) {
         TRY_ASSIGN(id, domain_id(context, *domain));
@@ -193,21 +198,75 @@ Outcome<> trace(Context& context, const Wanted& wanted) {
     }
     TRY_ASSIGN(choice, parse_choice(context, wanted.events, wanted.domain));
     auto port = hv::Privcmd::open();
-    if (!port && !wanted.input) return std::unexpected(Failure(port.error()));
+    if (!port && !wanted.input) return std::unexpected(port.error());
     std::uint64_t khz = 1'000'000; // of a file that is looked at elsewhere
     if (port)
         if (const auto host = hv::Hypervisor(**port).host_info(); host && host->cpu_khz != 0) khz = host->cpu_khz;
     Output output(context.json(), choice, khz);
     if (wanted.output) TRY(output.open(*wanted.output));
-    TRY(wanted.input ? read_trace(context, *wanted.input, output) : record(**port, output, choice.events(), seconds));
+    TRY(wanted.input ? read_trace(context, *wanted.input, output) : record(**port, output, choice.events, seconds));
     output.end();
     context.note(output.summary());
-    if (!output.good() && wanted.output)
-        return std::unexpected(Failure(base::errno_error("can't write " + printable(*wanted.output), errno).error()));
+    if (!output.good() && wanted.output) return base::errno_error("can't write " + printable(*wanted.output), errno);
     return {};
 }
 
+// ---- top --hypercalls ----
+
+std::string rounded(double number, int digits) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.*f", digits, number);
+    return text;
+}
+
+Json to_json(const std::vector<debug::CallUse>& uses, double seconds) {
+    Json list = Json::array();
+    for (const auto& use : uses)
+        list.push_back({{"name", debug::call_name(use.number)},
+                        {"number", use.number},
+                        {"calls", use.calls},
+                        {"per_second", use.per_second},
+                        {"share", use.share},
+                        {"mean_ns", use.mean_ns},
+                        {"p50_ns", use.p50_ns},
+                        {"p99_ns", use.p99_ns}});
+    return {{"schema", "streak.hypercalls/1"}, {"seconds", seconds}, {"hypercalls", list}};
+}
+
+std::string to_text(const std::vector<debug::CallUse>& uses) {
+    Table table({"HYPERCALL", ">CALLS/S", ">CPU%", ">MEAN us", ">P50 us <", ">P99 us <"});
+    for (const auto& use : uses)
+        table.row({debug::call_name(use.number), rounded(use.per_second, 0), rounded(use.share * 100, 2),
+                   rounded(use.mean_ns / 1000, 2), rounded(use.p50_ns / 1000, 2), rounded(use.p99_ns / 1000, 2)});
+    return table.text();
+}
+
 } // namespace
+
+Outcome<> top_hypercalls(Context& context, bool once, unsigned seconds) {
+    TRY_ASSIGN(port, hv::Privcmd::open());
+    const auto host = hv::Hypervisor(*port).host_info();
+    auto before = debug::begin_counting(*port);
+    if (!host || !before) return failed(uncounted, host ? before.error() : host.error());
+    auto then = Clock::now();
+    const bool clear = context.terminal() && !once;
+    while (true) {
+        // Counting ends when nobody asks for 10 s.
+        for (unsigned second = 0; second < seconds; ++second) {
+            sleep_for(std::chrono::seconds(1));
+            if (second % 4 == 3) (void)debug::read_counters(*port);
+        }
+        const auto now = debug::read_counters(*port);
+        if (!now) return failed(uncounted, now.error());
+        const double passed = std::chrono::duration<double>(Clock::now() - then).count();
+        const auto uses = debug::use_between(*before, *now, passed, host->cpu_khz, host->cpus);
+        context.print(to_json(uses, passed), (clear ? "\033[H\033[J" : "") + to_text(uses));
+        if (once) return {};
+        if (!clear && !context.json()) context.print_text("\n");
+        before = now;
+        then = Clock::now();
+    }
+}
 
 Action declare_trace(Options& options) {
     const auto& seconds = options.value("--seconds", "N", "for how long (until Ctrl-C)");
