@@ -108,7 +108,8 @@ LoadResult<std::uint64_t> parse_hpet(Bytes table) {
     const auto base = field<RawRegister>(table, register_at);
     if (Register::Space{base.space} != Register::Space::memory || base.address == 0)
         return refuse(LoadErrc::bad_table, "HPET address space", 0, base.space);
-    return base.address;
+    const std::uint64_t address = base.address; // which is not aligned there
+    return address;
 }
 
 std::optional<SleepType> find_s5(Bytes aml) {
