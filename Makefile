@@ -29,6 +29,11 @@ $(error packages are missing: see packaging/deps.txt)
 endif
 endif
 
+# The tests that run on the host, and what is built for them, with counters (tests/coverage).
+ifneq ($(filter test coverage test-coverage,$(MAKECMDGOALS)),)
+COVERAGE := 1
+endif
+
 # ---- Sources -------------------------------------------------------------------------------------------
 
 HV_BASE   := 0xffff82d040000000
@@ -81,7 +86,7 @@ endif
 include tests/unit/unit.mk
 include tests/guests/guests.mk
 include tests/invariants/invariants.mk
--include tests/fuzz/fuzz.mk dom0-tools/tools.mk
+-include tests/fuzz/fuzz.mk tests/coverage/coverage.mk dom0-tools/tools.mk
 include tests/system/system.mk
 
 HV_SRCS := $(sort $(filter-out $(HV_EXCLUDE), $(HV_SRCS)))
@@ -245,8 +250,8 @@ install: $(OUT)/streak.gz $(TOOLS_BINARIES) $(MAN_PAGES)  ## into DESTDIR: image
 # ---- Tests ---------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(hv_image) $(dom0_tools) $(OUT)/unit-tests  ## every test below, one after the other
-	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE)" --hv $(HV) checks install unit fuzz cli guests \
+test: $(hv_image) $(dom0_tools) $(UNIT_OUT)/unit-tests  ## every test below, one after the other
+	@OUT=$(OUT) $(PYTHON) tests/run_all.py --make "$(MAKE) COVERAGE=1" --hv $(HV) checks install unit fuzz coverage cli guests \
 	    $(if $(filter xen,$(HV)),,invariants bench debug) system $(if $(filter xen,$(HV)),,image) bochs
 
 .PHONY: test-checks

@@ -3,20 +3,19 @@
 // A definition from whoever, as XML, and answers of a parser that was taken over, packed (after a zero byte) and as JSON
 // (after '{'). What is accepted must survive every form it is written in.
 
-#include <cstdlib>
 #include <string_view>
 
 #include "config/packed.hpp"
 #include "config/text_edit.hpp"
+#include "input.hpp"
 
 using namespace streak;
 using namespace streak::config;
+using fuzz::require;
 
 namespace {
 
-void require(bool condition) {
-    if (!condition) std::abort();
-}
+fuzz::Fault other_name("other-name");
 
 void check_forms(const Parsed& parsed) {
     const auto unpacked = unpack(pack(parsed));
@@ -26,7 +25,8 @@ void check_forms(const Parsed& parsed) {
     if (!parsed.accepted()) return;
     require(unpacked->definition == parsed.definition && json->definition == parsed.definition);
     if (parsed.definition.name.empty()) return;
-    const Parsed again = parse_xml(to_xml(parsed.definition));
+    Parsed again = parse_xml(to_xml(parsed.definition));
+    if (other_name) again.definition.name += 'x';
     require(again.accepted() && again.definition == parsed.definition);
 }
 

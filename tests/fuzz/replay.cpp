@@ -2,6 +2,7 @@
 
 // Stands in for libFuzzer's main(): gives every file named on the command line to the fuzzer once, says `ran FILE`
 // after each, and `ran` alone after the last. Whoever dies in between was killed by the file that was not said.
+// `--faults` lists the mistakes that FUZZ_FAULT may name.
 
 #include <unistd.h>
 
@@ -11,10 +12,16 @@
 #include <iterator>
 #include <string>
 
+#include "input.hpp"
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t bytes);
 
 int main(int count, char** files) {
     constexpr unsigned most_seconds = 30; // for one input, under the sanitizers, on a busy machine
+    if (count == 2 && std::string(files[1]) == "--faults") {
+        streak::fuzz::Fault::list();
+        return 0;
+    }
     for (int i = 1; i < count; ++i) {
         std::ifstream stream(files[i], std::ios::binary);
         if (!stream) {

@@ -215,6 +215,13 @@ TEST_CASE("an existing file is replaced only when asked for", "[debug]") {
     CHECK(host.content().size() > page_size);
 }
 
+TEST_CASE("a core that can't be written is refused", "[debug]") {
+    Host host;
+    const auto dumped = dump(host.hypervisor, host.id, CoreFormat::gdb, host.file + "/missing/core", false, {});
+    REQUIRE_FALSE(dumped);
+    CHECK(dumped.error().what.find("can't write") != std::string::npos);
+}
+
 TEST_CASE("whatever call fails, the guest goes on and no file is left", "[debug]") {
     for (bool failed = true; failed;) {
         static unsigned n = 0;

@@ -266,3 +266,22 @@ TEST_CASE("a page that is only shown is never freed by those who map it", "[mm][
     free_pages(memory, 0);
     CHECK(free_count() == usable);
 }
+
+TEST_CASE("a stolen frame comes back, or its charge goes", "[mm][frame_allocator]") {
+    start_machine();
+    const u64 before = free_count();
+    {
+        Account account(3, 2);
+        PageInfo& page = **alloc_domain_frames(account.pages, 0, 64);
+        REQUIRE(steal_frame(account.pages, page));
+        CHECK(account.pages.first == no_frame);
+        CHECK(account.pages.total == 1); // charged meanwhile, so that it fits
+        replace_frames(account.pages, page, 0);
+        CHECK(account.pages.first == number(&page));
+        CHECK(account.pages.total == 1);
+        page.count.fetch_add(1); // somebody uses it
+        CHECK(steal_frame(account.pages, page).error() == Errno::EBUSY);
+        page.count.fetch_sub(1);
+    }
+    CHECK(free_count() == before);
+}

@@ -49,3 +49,48 @@ TEST_CASE("the last frame number is one, too", "[mm][memory_map]") {
     REQUIRE(change_frames(frames, {0, 10}, false));
     CHECK(frames.size() == 1);
 }
+
+namespace {
+
+MemoryMap normal(std::initializer_list<MemoryRange> ranges) {
+    MemoryMap map;
+    for (const MemoryRange& r : ranges) (void)map.push_back(r);
+    normalise(map);
+    return map;
+}
+
+void check_ranges(const MemoryMap& map, std::initializer_list<MemoryRange> expected) {
+    REQUIRE(map.size() == expected.size());
+    for (std::size_t i = 0; i < map.size(); ++i) {
+        INFO("range " << i);
+        CHECK(map[i].start == expected.begin()[i].start);
+        CHECK(map[i].end == expected.begin()[i].end);
+        CHECK(map[i].type == expected.begin()[i].type);
+    }
+}
+
+} // namespace
+
+TEST_CASE("a firmware's memory map is put in order", "[mm][memory_map]") {
+    check_ranges(normal({}), {});
+    check_ranges(normal({{0x9000, 0xa000, e820_reserved}, {0, 0x9000, e820_ram}}),
+                 {{0, 0x9000, e820_ram}, {0x9000, 0xa000, e820_reserved}});
+    check_ranges(normal({{0, 0x1000, e820_ram}, {0x1000, 0x3000, e820_ram}}), {{0, 0x3000, e820_ram}}); // neighbours
+    check_ranges(normal({{0x5000, 0x5000, e820_ram}, {0x7000, 0x6000, e820_ram}}), {});                 // empty
+}
+
+TEST_CASE("memory is RAM only where nothing else is said of it", "[mm][memory_map]") {
+    check_ranges(normal({{0, 0x10000, e820_ram}, {0x4000, 0x6000, e820_reserved}}),
+                 {{0, 0x4000, e820_ram}, {0x4000, 0x6000, e820_reserved}, {0x6000, 0x10000, e820_ram}});
+    check_ranges(normal({{0, 0x2000, e820_reserved}, {0x1000, 0x3000, e820_ram}}),
+                 {{0, 0x2000, e820_reserved}, {0x2000, 0x3000, e820_ram}});
+    check_ranges(normal({{0, 0x2000, e820_acpi}, {0x1000, 0x3000, e820_nvs}}),
+                 {{0, 0x1000, e820_acpi}, {0x1000, 0x3000, e820_nvs}});
+}
+
+TEST_CASE("the hypervisor's own devices are denied by frame", "[mm][memory_map]") {
+    CHECK_FALSE(io_frame_denied(streak::Mfn(0xfec01)));
+    deny_io_frame(streak::Mfn(0xfec01));
+    CHECK(io_frame_denied(streak::Mfn(0xfec01)));
+    CHECK_FALSE(io_frame_denied(streak::Mfn(0xfec02)));
+}

@@ -5,298 +5,23 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <array>
-#include <memory>
 #include <random>
-#include <vector>
 
-#include "mm/descriptor_check.hpp"
 #include "mm/guest_root.hpp"
-#include "mm/pt_update.hpp"
+#include "page_types_world.hpp"
 
 using namespace streak;
-using namespace streak::mm;
+using namespace streak::page_types_test;
 
 namespace {
 
-constexpr unsigned frame_count = 40;
-constexpr u64 first_mfn = 0x100;
-constexpr DomId guest{1}, other{2};
-
-/// A machine of forty frames. Frame numbers outside are device space.
-struct FakeMachine {
-    std::vector<PageInfo> pages = std::vector<PageInfo>(frame_count);
-    std::vector<std::array<u64, 512>> memory = std::vector<std::array<u64, 512>>(frame_count);
-    u32 clock = 1;
-    unsigned flushes = 0;
-    std::vector<unsigned> freed;
-
-    PageInfo* page(Mfn mfn) {
-        const u64 i = mfn.raw() - first_mfn;
-        return i < frame_count ? &pages[i] : nullptr;
-    }
-    unsigned index(const PageInfo& p) const { return static_cast<unsigned>(&p - pages.data()); }
-    Mfn mfn(const PageInfo& p) const { return Mfn(first_mfn + index(p)); }
-    u64* entries(const PageInfo& p) { return memory[index(p)].data(); }
-    void put_page(PageInfo& p) {
-        const u64 before = p.count.fetch_sub(1);
-        REQUIRE((before & count_bits::mask) != 0);
-        if ((before & count_bits::mask) == 1) {
-            REQUIRE((p.type.load() & type_bits::count_mask) == 0);
-            p.count = 0;
-            p.type = 0;
-            p.owner = invalid_domid.raw();
-            p.progress = 0;
-            freed.push_back(index(p));
-        }
-    }
-    u32 stamp() { return clock++; }
-    unsigned l4_changes = 0;
-    void l4_changed(const PageInfo& p) {
-        REQUIRE(type_bits::type(p.type) == PageType::l4);
-        ++l4_changes;
-    }
-    void entry_written(const u64&, u64) {}
-    void flush_stale(const PageInfo&) { ++flushes; }
-    void wait() {}
-    bool descriptors_ok(const PageInfo& p) {
-        for (u64& d : memory[index(p)])
-            if (!fix_descriptor(d)) return false;
-        return true;
-    }
-    bool device_frame_allowed(Mfn m) { return m.raw() == 0xfee; }
-    void install_hypervisor_slots(u64* l4) {
-        for (unsigned i = 256; i <= 271; ++i) l4[i] = 0xabc000 | pte::present;
-    }
-
-    PageInfo& allocate(unsigned i, DomId owner) {
-        pages[i].owner = owner.raw();
-        pages[i].type = 0;
-        pages[i].count = count_bits::allocated | 1;
-        return pages[i];
-    }
-    u64 entry(unsigned frame, u64 flags) const { return pte::make(Mfn(first_mfn + frame), flags); }
-};
-
-using Tables = TableUpdater<FakeMachine>;
-
-/// What references there should be.
-struct Oracle {
-    FakeMachine& m;
-    std::vector<u64> general = std::vector<u64>(frame_count), typed = std::vector<u64>(frame_count);
-
-    void hold(const PageInfo* p) { ++general[m.index(*p)], ++typed[m.index(*p)]; }
-
-    void count_entry(const PageInfo& table, unsigned level, u64 e) {
-        PageInfo* p = m.page(pte::frame(e));
-        if (!p) return;
-        if (level == 1) {
-            ++general[m.index(*p)];
-            if (e & pte::writable) ++typed[m.index(*p)];
-        } else if (p != &table) {
-            hold(p);
-        }
-    }
-
-    void check_entry(const PageInfo& table, unsigned level, u64 e) {
-        REQUIRE((e & pte::user) != 0);
-        PageInfo* p = m.page(pte::frame(e));
-        if (level == 1) {
-            REQUIRE((e & pte::global) == 0);
-            if (p && (e & pte::writable)) REQUIRE(type_bits::type(p->type) == PageType::writable);
-            return;
-        }
-        REQUIRE(p);
-        REQUIRE((e & pte::upper_forbidden) == 0);
-        REQUIRE((p->type & type_bits::validated) != 0);
-        REQUIRE(p->owner == table.owner);
-        if (type_bits::type(p->type) == PageType::l4) REQUIRE((level == 4 && !(e & pte::writable)));
-        else REQUIRE(type_bits::type(p->type) == static_cast<PageType>(level - 1));
-    }
-
-    void count_table(const PageInfo& p) {
-        const u64 word = p.type;
-        const unsigned level = static_cast<unsigned>(type_bits::type(word));
-        const bool whole = word & type_bits::validated;
-        REQUIRE(whole != bool(word & type_bits::partial));
-        if (!whole) REQUIRE(type_bits::count(word) == 1);
-        const unsigned end = whole ? 512 : p.progress & pt_progress::index_mask;
-        const u64* t = m.entries(p);
-        for (unsigned i = 0; i < 512; ++i) {
-            if (!(t[i] & pte::present) || Tables::is_hypervisor_slot(level, i)) continue;
-            const bool owned = !whole && i == end && (p.progress & pt_progress::child_owned);
-            if (i < end || owned) count_entry(p, level, t[i]);
-            if (i < end && whole) check_entry(p, level, t[i]);
-        }
-    }
-
-    void check() {
-        for (PageInfo& p : m.pages) {
-            const u64 word = p.type;
-            REQUIRE((word & type_bits::busy) == 0);
-            if (p.count & count_bits::allocated) ++general[m.index(p)];
-            if (word & type_bits::pinned) hold(&p);
-            if (type_bits::is_table(word) && type_bits::count(word) != 0) count_table(p);
-        }
-        for (unsigned i = 0; i < frame_count; ++i) {
-            INFO("frame " << i << " type " << std::hex << m.pages[i].type.load());
-            REQUIRE((m.pages[i].count & count_bits::mask) == general[i]);
-            REQUIRE((m.pages[i].type & type_bits::count_mask) == typed[i]);
-        }
-    }
-};
-
-struct World {
-    FakeMachine m;
-    std::mt19937 random;
-    std::array<PageInfo*, 2> owed{};
-    std::array<PageInfo*, 4> bases{};
-    std::vector<PageInfo*> mapped_elsewhere; ///< writable references held without a lock (grants)
-
-    explicit World(unsigned seed) : random(seed) {
-        for (unsigned i = 0; i < frame_count; ++i) m.allocate(i, i < frame_count - 4 ? guest : other);
-    }
-
-    unsigned pick(unsigned n) { return random() % n; }
-    Tables tables() {
-        return Tables(m, {guest, pick(2) == 0}, pick(4) == 0 ? Tables::default_budget : 1 + int(pick(100)));
-    }
-
-    unsigned slot() {
-        static constexpr unsigned slots[] = {0, 1, 2, 255, 256, 260, 271, 272, 511};
-        return slots[pick(std::size(slots))];
-    }
-    u64 entry() {
-        u64 flags = pick(8) ? pte::present : 0;
-        if (pick(2)) flags |= pte::writable;
-        if (pick(2)) flags |= pte::user;
-        if (pick(3) == 0) flags |= pte::accessed | pte::dirty;
-        if (pick(40) == 0) flags |= pte::large;
-        if (pick(40) == 0) flags |= pte::global;
-        if (pick(40) == 0) return pte::make(Mfn(pick(2) ? 0xfee : 0xdead), flags);
-        return m.entry(pick(frame_count), flags);
-    }
-
-    void check() {
-        Oracle oracle{m};
-        for (PageInfo* p : owed)
-            if (p) oracle.hold(p);
-        for (PageInfo* p : bases)
-            if (p) oracle.hold(p);
-        for (PageInfo* p : mapped_elsewhere) oracle.hold(p);
-        oracle.check();
-    }
-
-    /// The guest writes its memory where it may.
-    void scribble() {
-        PageInfo& p = m.pages[pick(frame_count)];
-        if (type_bits::is_table(p.type) && type_bits::count(p.type) != 0) return;
-        if (pick(3) == 0) m.entries(p)[slot()] = entry();
-        else // something like a page table, so that some promotions succeed
-            m.entries(p)[slot()] = m.entry(pick(frame_count), pte::present | (pick(3) ? 0 : pte::writable));
-    }
-
-    void change() {
-        PageInfo& p = m.pages[pick(frame_count)];
-        const u64 word = p.type;
-        if (!(word & type_bits::validated) || p.owner != guest.raw()) return;
-        auto t = tables();
-        const bool declines = pick(5) == 0;
-        auto write = [&](u64& s, u64, u64 e) { return declines ? false : (s = e, true); };
-        const u64 e = entry();
-        if (type_bits::type(word) == PageType::l1)
-            (void)t.change_l1(m.entries(p)[slot()], e, pick(6) ? guest : other, write);
-        else (void)t.change_upper(p, slot(), e, write, owed[pick(2)]);
-    }
-
-    void switch_base() {
-        auto t = tables();
-        PageInfo*& o = owed[pick(2)];
-        PageInfo*& base = bases[pick(4)];
-        if (base && pick(2)) {
-            if (!t.settle(o)) return;
-            t.release(*std::exchange(base, nullptr), o);
-            return;
-        }
-        PageInfo& p = pick(3) || !o ? m.pages[pick(frame_count)] : *o;
-        if (!t.acquire(p, 4, o)) return;
-        if (PageInfo* old = std::exchange(base, &p)) t.release(*old, o);
-    }
-
-    void grants() {
-        if (!mapped_elsewhere.empty() && pick(2)) {
-            drop_shared_type(m, *mapped_elsewhere.back());
-            m.put_page(*mapped_elsewhere.back());
-            mapped_elsewhere.pop_back();
-            return;
-        }
-        PageInfo& p = m.pages[pick(frame_count)];
-        if (!take_reference(m, p, guest)) return;
-        if (take_shared_type(m, p, pick(4) ? PageType::writable : PageType::segment_descriptor))
-            mapped_elsewhere.push_back(&p);
-        else m.put_page(p);
-    }
-
-    void balloon() {
-        PageInfo& p = m.pages[pick(frame_count)];
-        if (p.count & count_bits::allocated && pick(4) == 0) {
-            p.count.fetch_and(~count_bits::allocated);
-            m.put_page(p);
-        } else if (p.count == 0) {
-            m.allocate(m.index(p), pick(8) ? guest : other);
-        }
-    }
-
-    void step() {
-        auto t = tables();
-        PageInfo& p = m.pages[pick(frame_count)];
-        switch (pick(12)) {
-        case 0:
-        case 1: (void)t.pin(p, 1 + pick(4)); break;
-        case 2: (void)t.pin(p, 1); break;
-        case 3: (void)t.unpin(p); break;
-        case 4:
-        case 5: scribble(); break;
-        case 6:
-        case 7: change(); break;
-        case 8: switch_base(); break;
-        case 9: grants(); break;
-        case 10: balloon(); break;
-        case 11: (void)t.settle(owed[pick(2)]); break;
-        }
-    }
-
-    /// Ends every use, preempted all the time, as a dying domain does.
-    void tear_down() {
-        while (!mapped_elsewhere.empty()) {
-            drop_shared_type(m, *mapped_elsewhere.back());
-            m.put_page(*mapped_elsewhere.back());
-            mapped_elsewhere.pop_back();
-        }
-        auto settle = [&](PageInfo*& o) {
-            for (unsigned tries = 0; !Tables(m, {guest}, 1).settle(o); ++tries) {
-                REQUIRE(tries < 100000);
-                check();
-            }
-        };
-        for (PageInfo*& o : owed) settle(o);
-        for (PageInfo*& b : bases)
-            if (b) {
-                Tables(m, {guest}, 1).release(*std::exchange(b, nullptr), owed[0]);
-                settle(owed[0]);
-            }
-        for (PageInfo& p : m.pages)
-            for (unsigned tries = 0; p.type & type_bits::pinned; ++tries) {
-                REQUIRE(tries < 100000);
-                (void)Tables(m, {guest}, 1).unpin(p);
-                check();
-            }
-    }
-};
+std::function<unsigned(unsigned)> at_random(unsigned seed) {
+    return [random = std::mt19937(seed)](unsigned n) mutable { return random() % n; };
+}
 
 /// Three tables below an L4: frames 0 (L4), 1 (L3), 2 (L2), 3 (L1), data from 10 on.
 struct Tree : World {
-    Tree() : World(1) {
+    Tree() : World(at_random(1)) {
         m.entries(m.pages[0])[0] = m.entry(1, pte::present | pte::writable);
         m.entries(m.pages[1])[0] = m.entry(2, pte::present | pte::writable);
         m.entries(m.pages[2])[0] = m.entry(3, pte::present | pte::writable);
@@ -486,14 +211,31 @@ TEST_CASE("page types: descriptors") {
 TEST_CASE("page types: random guests, every reference recounted") {
     for (unsigned seed = 0; seed < 40; ++seed) {
         INFO("seed " << seed);
-        World w(seed);
+        World w(at_random(seed));
         for (unsigned i = 0; i < 3000; ++i) {
             w.step();
             if (i % 3 == 0) w.check();
         }
         w.tear_down();
-        for (const PageInfo& p : w.m.pages) REQUIRE(type_bits::count(p.type) == 0);
     }
+}
+
+TEST_CASE("page types: what the oracle is there for") {
+    Tree w;
+    REQUIRE(w.whole().pin(w.m.pages[0], 4));
+    auto& pages = w.m.pages;
+    u64* const l1 = w.m.entries(pages[3]);
+    w.check();
+    SECTION("a lost general reference") { --pages[10].count; }
+    SECTION("a type reference too many") { ++pages[1].type; }
+    SECTION("a writable entry for a table, whatever its counts are") {
+        l1[1] = w.m.entry(2, pte::present | pte::user | pte::writable);
+        ++pages[2].count, ++pages[2].type;
+        --pages[11].count;
+    }
+    SECTION("an entry of the wrong level") { w.m.entries(pages[1])[0] = w.m.entry(3, pte::present | pte::user); }
+    SECTION("an entry that nobody judged") { w.m.entries(pages[2])[9] = w.m.entry(3, pte::present); }
+    CHECK_THROWS_AS(w.check(), test::OracleError);
 }
 
 TEST_CASE("page types: what an isolated guest's root shows") {

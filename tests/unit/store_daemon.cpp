@@ -16,6 +16,12 @@
 #include "store/daemon.hpp"
 #include "store/refusals.hpp"
 
+#ifdef COUNTS_WHAT_RUNS
+extern "C" void __gcov_dump();
+#else
+static void __gcov_dump() {}
+#endif
+
 using namespace streak;
 using namespace streak::store;
 using namespace std::string_literals;
@@ -33,7 +39,7 @@ struct Daemon {
         start();
     }
     ~Daemon() {
-        kill();
+        kill(SIGTERM);
         ::unsetenv("STREAK_ROOT");
         std::filesystem::remove_all(root);
     }
@@ -44,7 +50,9 @@ struct Daemon {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         const int log = ::open((root + "/log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
         ::dup2(log, STDERR_FILENO);
-        ::_exit(run_daemon({.sockets_only = true}) ? 0 : 1);
+        const bool good = run_daemon({.sockets_only = true}).has_value();
+        __gcov_dump();
+        ::_exit(good ? 0 : 1);
     }
     int kill(int signal = SIGKILL) {
         int status = 0;
