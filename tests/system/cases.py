@@ -74,7 +74,7 @@ CASES = [
     # The command line: the host's state, a console from the first byte to the guest's end, the store.
     Case("cli", "cli", image="streak", smp=2, memory_mib=1536, only="streak", seconds=300),
     # Debian's own toolstack, unmodified, starts and ends an unmodified guest.
-    Case("xl", "xl", image="xl", smp=2, memory_mib=1536),
+    Case("xl", "xl", image="xl", smp=2, memory_mib=1536, seconds=420),
     # Consoles by streak-consoled: logs, terminals, restarts, a flood.
     Case("consoled", "consoled", image="xl", smp=2, memory_mib=1536, seconds=420),
     # The same with our own store, which is killed again and again.
