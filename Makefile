@@ -305,7 +305,7 @@ bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/cou
 	@OUT=$(OUT) $(PYTHON) tests/bench/run.py
 
 .PHONY: test-bench
-test-bench: guests $(hv_image)  ## no operation takes 10 % more instructions than in tests/bench/baseline.json
+test-bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## no operation takes 10 % more instructions than in tests/bench/baseline.json
 	@OUT=$(OUT) $(PYTHON) tests/bench/run.py --short
 
 .PHONY: bench-baseline

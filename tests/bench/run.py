@@ -3,8 +3,8 @@
 """The guest tests/guests/bench on Streak and on Debian's Xen, side by side, the way to dom0, and the toolstack.
 
 QEMU counts instructions (`-icount shift=0`): one instruction is one nanosecond and one tick of the guest's TSC, so
-that figures repeat. The guest prints lines `BENCH NAME: COUNT`. `--short` runs the guest on Streak alone and compares it with
-tests/bench/baseline.json.
+that figures repeat. The guest prints lines `BENCH NAME: COUNT`. `--short` runs the guests on Streak alone and compares them with
+tests/bench/baseline.json, and the toolstack's commands with what they may take.
 """
 import argparse
 import json
@@ -12,6 +12,8 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
+from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/system"))
@@ -24,6 +26,8 @@ import toolstack  # noqa: E402
 LINE = re.compile(r"BENCH (\S+?):?\s+(\d+)")
 BASELINE = ROOT / "tests/bench/baseline.json"
 MOST_GROWTH = 1.10
+# Of fork and exec of a program that does nothing.
+MOST_TIMES = {"create_stub": 3, "destroy_stub": 2, "list_0": 1, "create_debian": 20}
 MOST_XL_GUESTS = 100  # 500 creates with xl take hours of emulation: they get longer with each guest
 
 
@@ -108,19 +112,45 @@ def side_by_side(guests):
     return 0
 
 
-def compare(now, before):
-    """One verdict line per operation; how many failed."""
-    failed = 0
+def verdicts(now, before):
+    """(is it good, what) for each operation."""
     for name, count in now.items():
         known = before.get(name)
-        bad = known is None or count > known * MOST_GROWTH
-        failed += bad
-        print(f"{'FAIL' if bad else 'ok':4}  {name:36} {count:8}, "
-              + (f"baseline {known}" if known else "not in the baseline: make bench-baseline"))
+        yield (known is not None and count <= known * MOST_GROWTH, f"{name:36} {count:10}, "
+               + (f"baseline {known}" if known else "not in the baseline: make bench-baseline"))
     for name in sorted(set(before) - set(now)):
-        failed += 1
-        print(f"FAIL  {name} is in the baseline and was not measured")
-    print(f"{len(set(now) | set(before)) - failed} passed, {failed} failed")
+        yield False, f"{name} is in the baseline and was not measured"
+
+
+def tool_verdicts(tools):
+    """The same for the toolstack's commands: how many times fork and exec each may take."""
+    for name, most in MOST_TIMES.items():
+        times = tools[name] / tools["fork_exec_true"]
+        yield times <= most, f"{name:36} {tools[name]:10}, {times:.2f} times fork and exec, at most {most}"
+
+
+def report_verdicts(operations, tools):
+    """What `make bench` leaves, of these figures for both hypervisors."""
+    pairs = {name: {"streak": count, "xen": 2 * count} for name, count in operations.items()}
+    rows = tool_rows(tools, {"streak": {}, "xen": {"xl_create": 2 * tools["create_stub"]}}, [1])
+    with tempfile.TemporaryDirectory() as folder:
+        as_json, as_svg = report.write(pathlib.Path(folder), {"operations": pairs, "toolstack": rows})
+        read, picture = json.loads(as_json.read_text()), ElementTree.parse(as_svg)
+    bars = picture.findall("{http://www.w3.org/2000/svg}rect")
+    yield read["operations"] == pairs, "the report holds the operations"
+    yield read["toolstack"]["create a guest of 4 MiB"][2] == 2 * tools["create_stub"], "and the toolstack's figures"
+    yield len(bars) == len(pairs) and len({bar.get("width") for bar in bars}) == 1, "a bar for each, half as long as Xen's"
+
+
+def short():
+    """One verdict line per figure; how many failed."""
+    operations, tools = figures("streak"), toolstack.figures([1])
+    all_of_them = [*verdicts(operations, json.loads(BASELINE.read_text())), *tool_verdicts(tools),
+                   *report_verdicts(operations, tools)]
+    for good, text in all_of_them:
+        print(f"{'ok' if good else 'FAIL':4}  {text}")
+    failed = sum(not good for good, _ in all_of_them)
+    print(f"{len(all_of_them) - failed} passed, {failed} failed")
     return failed
 
 
@@ -134,7 +164,7 @@ def main():
         BASELINE.write_text(json.dumps(figures("streak"), indent=1) + "\n")
         return 0
     if options.short:
-        return compare(figures("streak"), json.loads(BASELINE.read_text())) != 0
+        return short() != 0
     return side_by_side([int(n) for n in options.guests.split(",")])
 
 

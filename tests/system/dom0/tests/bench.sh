@@ -40,7 +40,7 @@ for many in $(argument guests | tr , ' '); do
     measure stub_with_$many stub
     count list_$many $times /usr/bin/streak list
 done
-echo "BENCH hypervisor_bytes_per_guest: $(((free_before - $(host_number free_memory_kib)) * 1024 / made))"
+echo "BENCH hypervisor_bytes_per_guest: $(((free_before - $(host_number free_memory_kib) - made * 4096) * 1024 / made))"
 echo "BENCH dom0_bytes_per_guest: $((($(used) - used_before) * 1024 / made))"
 for daemon in streakd streak-stored streak-consoled; do
     total=0
