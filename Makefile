@@ -336,7 +336,7 @@ clean:  ## remove build/
 
 .PHONY: help
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | \
+	@grep -hE '^[a-z-]+:.*##' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | sort -u -t: -k1,1 | \
 	    sed -E 's/^([a-z-]+):.*## *(.*)/\1|\2/' | while IFS='|' read -r target text; do \
-	    printf '  make %-12s %s\n' "$$target" "$$text"; done
+	    printf '  make %-17s %s\n' "$$target" "$$text"; done
 	@echo "  HV=xen runs and tests Debian's Xen instead, as a comparison; V=1 shows the commands."
