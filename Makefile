@@ -301,8 +301,8 @@ test-invariants:  ## Streak checks itself while a hostile guest makes 200 000 hy
 fuzz-guest:  ## CALLS=N hypercalls of a hostile guest, with SEED=N, CHECKS=N (calls between two checks), QEMU='-smp 2'
 
 .PHONY: bench
-bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side
-	@OUT=$(OUT) $(PYTHON) tests/bench/run.py
+bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side; IN=bochs: counted by Bochs
+	@OUT=$(OUT) $(PYTHON) tests/bench/run.py $(if $(filter bochs,$(IN)),--bochs)
 
 .PHONY: test-bench
 test-bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## no operation takes 10 % more instructions than in tests/bench/baseline.json

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/system"))
 import host  # noqa: E402
 
+import in_bochs  # noqa: E402
 import power_on  # noqa: E402
 import report  # noqa: E402
 import toolstack  # noqa: E402
@@ -84,10 +85,15 @@ def tool_table(rows):
               f"{f'{ours / theirs:.2f}' if ours and theirs else '-':>7}")
 
 
-def side_by_side(guests):
-    ours, theirs = figures("streak"), figures("xen")
+def side_by_side_operations(measure):
+    ours, theirs = measure("streak"), measure("xen")
     operations = {name: {"streak": count, "xen": theirs.get(name)} for name, count in ours.items()}
     table("instructions per operation", operations)
+    return operations
+
+
+def side_by_side(guests):
+    operations = side_by_side_operations(figures)
     start = {name: {"streak": count // 10**6, "xen": other // 10**6} for name, (count, other) in power_on.figures().items()}
     table("million instructions from power-on", start)
     xl = {hypervisor: toolstack.xl_figures(hypervisor, [n for n in guests if n <= MOST_XL_GUESTS])
@@ -158,6 +164,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="compare Streak with the committed baseline")
     parser.add_argument("--update", action="store_true", help="make what is measured the baseline")
+    parser.add_argument("--bochs", action="store_true", help="the guest `bench` on both hypervisors, in Bochs")
     parser.add_argument("--guests", default="1,10,100,500", help="beside how many guests the toolstack is measured")
     options = parser.parse_args()
     if options.update:
@@ -165,6 +172,9 @@ def main():
         return 0
     if options.short:
         return short() != 0
+    if options.bochs:
+        side_by_side_operations(in_bochs.figures)
+        return 0
     return side_by_side([int(n) for n in options.guests.split(",")])
 
 
