@@ -44,6 +44,8 @@ base::Outcome<> run() {
     TRY(config::start_sandbox()); // while there is nothing to be seen in this process, and one thread
     TRY_ASSIGN(port, hv::Privcmd::open());
     hv::Hypervisor hypervisor(*port);
+    base::log(base::LogLevel::info, "hypervisor " + hypervisor.version().value_or("unknown") + ", build id " +
+                                        hypervisor.build_id().value_or("unknown"));
     constexpr device::Milliseconds patience{10'000};
     RealStore store(paths.store_socket(), patience);
     TRY(checked(store.connect(), "no store answers on " + paths.store_socket().string() + "; start streak-stored"));

@@ -10,6 +10,7 @@ if streak dmesg --previous >/tmp/before 2>/tmp/error; then
     check dom0-too grep -q "Linux version" /tmp/before
     check json sh -c 'streak dmesg --previous --json | grep -q "\"boots\":1"'
     check build-id-now sh -c 'streak-up && streak dmesg | grep -qE "build id [0-9a-f]{40}"'
+    check build-id-of-streakd sh -c 'grep -qE "build id [0-9a-f]{40}" /var/log/streak/streakd.log'
     check told-at-boot sh -c 'streak dmesg | grep -q "dmesg --previous"'
 else
     grep -q "no log of an earlier boot" /tmp/error || bad none "$(cat /tmp/error)"
