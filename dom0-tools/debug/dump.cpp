@@ -19,7 +19,7 @@ namespace streak::debug {
 namespace {
 
 constexpr std::size_t pages_at_once = 512;
-constexpr std::size_t tables_beside_memory = 16384; ///< that a walk looks at, besides one for 16 pages of the guest
+constexpr std::size_t tables_beside_memory = 2048; ///< that a walk looks at, besides one for 128 pages of the guest
 
 /// A domain that stands still while this lives.
 class Paused {
@@ -37,9 +37,11 @@ private:
 /// A file that is there as a whole, or not at all.
 class NewFile {
 public:
-    explicit NewFile(std::string path)
-        : path_(std::move(path)), partial_(path_ + ".partial"),
-          file_(::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)) {}
+    explicit NewFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {
+        // Somebody else's file of that name must not get what guests keep to themselves.
+        ::unlink(partial_.c_str());
+        file_ = base::Fd(::open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    }
     NewFile(const NewFile&) = delete;
     NewFile& operator=(const NewFile&) = delete;
     ~NewFile() {
@@ -117,12 +119,12 @@ private:
                 const auto mapping = map({frame});
                 return mapping ? std::optional(mapping->as<Table>()) : std::nullopt;
             },
-            tables_beside_memory + info_.pages / 16);
+            tables_beside_memory + info_.pages / 128);
         std::set<std::uint64_t> roots;
         for (const auto& vcpu : vcpus) roots.insert(xen_cr3_to_pfn(vcpu.ctrlreg[3]));
         for (const auto root : roots) pages.add(root);
         result_.complete = pages.complete();
-        return pages.pages();
+        return pages.take();
     }
 
     /// The guest's own frames, each once, in the order of its own numbers, so that the file has few segments.

@@ -2,6 +2,7 @@
 #include "debug/page_walk.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/ids.hpp"
 
@@ -38,12 +39,11 @@ void PageWalk::descend(std::uint64_t frame, unsigned level, std::uint64_t base) 
     }
 }
 
-std::vector<MappedPage> PageWalk::pages() const {
-    auto all = pages_;
-    std::ranges::stable_sort(all, {}, &MappedPage::address);
-    const auto twice = std::ranges::unique(all, {}, &MappedPage::address);
-    all.erase(twice.begin(), twice.end());
-    return all;
+std::vector<MappedPage> PageWalk::take() {
+    std::ranges::stable_sort(pages_, {}, &MappedPage::address);
+    const auto twice = std::ranges::unique(pages_, {}, &MappedPage::address);
+    pages_.erase(twice.begin(), twice.end());
+    return std::exchange(pages_, {});
 }
 
 } // namespace streak::debug

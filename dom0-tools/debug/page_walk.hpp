@@ -30,8 +30,8 @@ public:
     /// Adds the address space of the L4 table in this machine frame, without the hypervisor's part.
     void add(std::uint64_t root) { descend(root, 4, 0); }
 
-    /// Pages by address. Of several at one address it is the one found first.
-    [[nodiscard]] std::vector<MappedPage> pages() const;
+    /// The pages, by address, which the walk has no more. Of several at one address it is the one found first.
+    [[nodiscard]] std::vector<MappedPage> take();
     /// Whether all tables could be looked at.
     [[nodiscard]] bool complete() const { return complete_; }
 

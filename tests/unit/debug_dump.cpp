@@ -215,6 +215,16 @@ TEST_CASE("an existing file is replaced only when asked for", "[debug]") {
     CHECK(host.content().size() > page_size);
 }
 
+TEST_CASE("what stands where a core is begun is not written to", "[debug]") {
+    Host host;
+    const std::string other = host.folder / "other";
+    std::ofstream(other) << "others'";
+    SECTION("a file that others have open") { fs::create_hard_link(other, host.file + ".partial"); }
+    SECTION("a link") { fs::create_symlink(other, host.file + ".partial"); }
+    REQUIRE(host.write());
+    CHECK(fs::file_size(other) == 7);
+}
+
 TEST_CASE("a core that can't be written is refused", "[debug]") {
     Host host;
     const auto dumped = dump(host.hypervisor, host.id, CoreFormat::gdb, host.file + "/missing/core", false, {});
@@ -251,7 +261,7 @@ TEST_CASE("a walk leaves the hypervisor's addresses and large entries out", "[de
         [&](std::uint64_t frame) { return tables.contains(frame) ? std::optional(tables[frame]) : std::nullopt; }, 100);
     walk.add(1);
     CHECK(walk.complete());
-    CHECK(walk.pages() == std::vector<MappedPage>{{0xffff880000005000, 77, true, true}});
+    CHECK(walk.take() == std::vector<MappedPage>{{0xffff880000005000, 77, true, true}});
     walk.add(9);
     CHECK_FALSE(walk.complete());
 }
