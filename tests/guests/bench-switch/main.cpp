@@ -10,8 +10,7 @@
 
 #include "tests/guests/lib/cpu.hpp"
 #include "tests/guests/lib/events.hpp"
-#include "tests/guests/lib/paging.hpp"
-#include "tests/guests/lib/trap.hpp"
+#include "tests/guests/lib/second.hpp"
 #include "tests/guests/lib/verdict.hpp"
 
 using namespace guest;
@@ -58,20 +57,8 @@ extern "C" [[noreturn]] void second_main() {
 }
 
 void start_second() {
-    static vcpu_guest_context_t context = {};
-    Page* const stack = alloc_pages(4);
-    context.flags = VGCF_IN_KERNEL;
-    context.user_regs.rip = std::bit_cast<u64>(&second_main);
-    context.user_regs.rsp = std::bit_cast<u64>(stack + 4) - 8;
-    context.user_regs.rflags = flag_if;
-    context.user_regs.cs = FLAT_KERNEL_CS & 0xffff;
-    context.user_regs.ss = FLAT_KERNEL_SS & 0xffff;
-    context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = std::bit_cast<u64>(stack + 4);
-    context.ctrlreg[3] = xen_pfn_to_cr3(root_mfn());
-    context.event_callback_eip = std::bit_cast<u64>(&event_entry[0]);
-    context.failsafe_callback_eip = std::bit_cast<u64>(&failsafe_entry[0]);
-    context.syscall_callback_eip = std::bit_cast<u64>(&syscall_entry[0]);
+    static vcpu_guest_context_t context;
+    fill_context(context, second_main, alloc_pages(4));
     check(vcpu_op(VCPUOP_initialise, 1, &context));
     check(vcpu_op(VCPUOP_up, 1));
 }

@@ -8,6 +8,7 @@
 
 #include "tests/guests/lib/events.hpp"
 #include "tests/guests/lib/paging.hpp"
+#include "tests/guests/lib/second.hpp"
 #include "tests/guests/lib/trap.hpp"
 #include "tests/guests/lib/verdict.hpp"
 
@@ -39,15 +40,7 @@ extern "C" [[noreturn]] void binding_main() {
 
 void start_binding() {
     static vcpu_guest_context_t context;
-    Page* stack = alloc_pages(4);
-    context.flags = VGCF_IN_KERNEL;
-    context.user_regs.rip = std::bit_cast<u64>(&binding_main);
-    context.user_regs.rsp = std::bit_cast<u64>(stack + 4) - 8;
-    context.user_regs.cs = FLAT_KERNEL_CS & 0xffff;
-    context.user_regs.ss = FLAT_KERNEL_SS & 0xffff;
-    context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = std::bit_cast<u64>(stack + 4);
-    context.ctrlreg[3] = xen_pfn_to_cr3(root_mfn());
+    fill_context(context, binding_main, alloc_pages(4));
     require_eq(vcpu_op(VCPUOP_initialise, 1, &context), 0, "a second vCPU");
     require_eq(vcpu_op(VCPUOP_up, 1), 0, "runs");
     while (load(running) == 0) sched_op(SCHEDOP_yield);

@@ -8,8 +8,7 @@
 // again: xpti=yes
 
 #include "tests/guests/lib/events.hpp"
-#include "tests/guests/lib/paging.hpp"
-#include "tests/guests/lib/trap.hpp"
+#include "tests/guests/lib/second.hpp"
 #include "tests/guests/lib/verdict.hpp"
 
 using namespace guest;
@@ -68,21 +67,7 @@ extern "C" [[noreturn]] void second_main() {
     }
 }
 
-void fill(vcpu_guest_context_t& context) {
-    memset(&context, 0, sizeof(context));
-    context.flags = VGCF_IN_KERNEL;
-    context.user_regs.rip = std::bit_cast<u64>(&second_main);
-    context.user_regs.rsp = std::bit_cast<u64>(stack + 4) - 8;
-    context.user_regs.rflags = flag_if;
-    context.user_regs.cs = FLAT_KERNEL_CS & 0xffff;
-    context.user_regs.ss = FLAT_KERNEL_SS & 0xffff;
-    context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = std::bit_cast<u64>(stack + 4);
-    context.ctrlreg[3] = xen_pfn_to_cr3(root_mfn());
-    context.event_callback_eip = std::bit_cast<u64>(&event_entry[0]);
-    context.failsafe_callback_eip = std::bit_cast<u64>(&failsafe_entry[0]);
-    context.syscall_callback_eip = std::bit_cast<u64>(&syscall_entry[0]);
-}
+void fill(vcpu_guest_context_t& context) { fill_context(context, second_main, stack); }
 
 void check_contexts() {
     static vcpu_guest_context_t context;

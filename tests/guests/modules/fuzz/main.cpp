@@ -2,6 +2,7 @@
 //
 // A kernel for domains without privileges, which fuzz-domu starts: the fuzzer, or its neighbour.
 
+#include "tests/guests/lib/second.hpp"
 #include "tests/guests/lib/trap.hpp"
 #include "tests/guests/lib/verdict.hpp"
 #include "tests/guests/modules/fuzz/fuzzer.hpp"
@@ -43,22 +44,12 @@ extern "C" [[noreturn]] void second_player() {
 void start_second() {
     static vcpu_guest_context_t context;
     second_stack = alloc_pages(4);
-    context.flags = VGCF_IN_KERNEL;
-    context.user_regs.rip = std::bit_cast<u64>(&second_player);
-    context.user_regs.rsp = std::bit_cast<u64>(second_stack + 4) - 8;
-    context.user_regs.cs = FLAT_KERNEL_CS & 0xffff;
-    context.user_regs.ss = FLAT_KERNEL_SS & 0xffff;
-    context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = std::bit_cast<u64>(second_stack + 4);
-    context.ctrlreg[3] = xen_pfn_to_cr3(root_mfn());
+    fill_context(context, second_player, second_stack);
     for (unsigned i = 0; i < 32; ++i)
         context.trap_ctxt[i] = {.vector = static_cast<u8>(i),
                                 .flags = 0,
                                 .cs = FLAT_KERNEL_CS & 0xffff,
                                 .address = std::bit_cast<u64>(&trap_stubs[i][0])};
-    context.event_callback_eip = std::bit_cast<u64>(&event_entry[0]);
-    context.failsafe_callback_eip = std::bit_cast<u64>(&failsafe_entry[0]);
-    context.syscall_callback_eip = std::bit_cast<u64>(&syscall_entry[0]);
     require_eq(vcpu_op(VCPUOP_initialise, 1, &context), 0, "a second vCPU");
     require_eq(vcpu_op(VCPUOP_up, 1), 0, "runs");
 }
