@@ -13,16 +13,19 @@ using Watchers = std::array<const Watcher*, static_cast<unsigned>(WatchedBy::cou
 constinit SpinLock lock; ///< of those who set
 constinit Watchers watchers{};
 
+/// Somebody may set or take it away meanwhile.
+[[nodiscard]] const Watcher* watcher_at(unsigned i) { return __atomic_load_n(&watchers[i], __ATOMIC_RELAXED); }
+
 Return watched_call(u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5) {
     const Vcpu& v = current();
     const bool in_multicall = v.multicall_entry != nullptr;
     const u64 number = in_multicall ? v.multicall_entry->op : v.regs.rax; // < table_size: it led here
     const WatchedCall call{static_cast<u32>(number), in_multicall, {a0, a1, a2, a3, a4, a5}, clock::read_tsc()};
-    for (const Watcher* w : watchers)
-        if (w && w->begins) w->begins(call);
+    for (unsigned i = 0; i < watchers.size(); ++i)
+        if (const Watcher* w = watcher_at(i); w && w->begins) w->begins(call);
     const Return result = table[number](a0, a1, a2, a3, a4, a5);
-    for (const Watcher* w : watchers)
-        if (w && w->ends) w->ends(call, result);
+    for (unsigned i = 0; i < watchers.size(); ++i)
+        if (const Watcher* w = watcher_at(i); w && w->ends) w->ends(call, result);
     return result;
 }
 
