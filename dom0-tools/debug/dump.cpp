@@ -19,7 +19,9 @@ namespace streak::debug {
 namespace {
 
 constexpr std::size_t pages_at_once = 512;
-constexpr std::size_t tables_beside_memory = 2048; ///< that a walk looks at, besides one for 128 pages of the guest
+// What a walk looks at and finds at most, besides a part of the guest's memory: Linux' espfix area alone has thousands of
+// tables, which lead to one page. Not more than 50 MB for a small guest.
+constexpr std::size_t tables_beside_memory = 16384, mappings_beside_memory = 2 << 20;
 
 /// A domain that stands still while this lives.
 class Paused {
@@ -119,7 +121,7 @@ private:
                 const auto mapping = map({frame});
                 return mapping ? std::optional(mapping->as<Table>()) : std::nullopt;
             },
-            tables_beside_memory + info_.pages / 128);
+            tables_beside_memory + info_.pages / 16, mappings_beside_memory + 4 * info_.pages);
         std::set<std::uint64_t> roots;
         for (const auto& vcpu : vcpus) roots.insert(xen_cr3_to_pfn(vcpu.ctrlreg[3]));
         for (const auto root : roots) pages.add(root);

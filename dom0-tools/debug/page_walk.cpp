@@ -23,7 +23,7 @@ constexpr std::uint64_t canonical(std::uint64_t address) {
 } // namespace
 
 void PageWalk::descend(std::uint64_t frame, unsigned level, std::uint64_t base) {
-    const auto table = tables_left_ != 0 ? read_(frame) : std::nullopt;
+    const auto table = tables_left_ != 0 && pages_.size() < most_pages_ ? read_(frame) : std::nullopt;
     if (!table) {
         complete_ = false;
         return;

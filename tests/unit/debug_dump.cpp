@@ -258,10 +258,22 @@ TEST_CASE("a walk leaves the hypervisor's addresses and large entries out", "[de
     tables[3][0] = 4 << 12 | present;
     tables[4][5] = 77ull << 12 | present | writable;
     PageWalk walk(
-        [&](std::uint64_t frame) { return tables.contains(frame) ? std::optional(tables[frame]) : std::nullopt; }, 100);
+        [&](std::uint64_t frame) { return tables.contains(frame) ? std::optional(tables[frame]) : std::nullopt; }, 100,
+        1000);
     walk.add(1);
     CHECK(walk.complete());
     CHECK(walk.take() == std::vector<MappedPage>{{0xffff880000005000, 77, true, true}});
     walk.add(9);
     CHECK_FALSE(walk.complete());
+}
+
+TEST_CASE("a walk ends when it has found enough", "[debug]") {
+    Table every{};
+    every.fill(1 << 12 | present);
+    PageWalk walk([&](std::uint64_t) { return std::optional(every); }, 1'000'000, 5000);
+    walk.add(1);
+    CHECK_FALSE(walk.complete());
+    const auto pages = walk.take();
+    CHECK(pages.size() >= 5000);
+    CHECK(pages.size() < 5000 + 512);
 }
