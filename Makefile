@@ -300,12 +300,14 @@ test-invariants:  ## Streak checks itself while a hostile guest makes 200 000 hy
 .PHONY: fuzz-guest
 fuzz-guest:  ## CALLS=N hypercalls of a hostile guest, with SEED=N, CHECKS=N (calls between two checks), QEMU='-smp 2'
 
+bench_needs := guests $(hv_image) $(TOOLS_BINARIES) $(LOG_PROBE) $(OUT)/system/stub $(OUT)/system/count
+
 .PHONY: bench
-bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## instructions per operation, Streak and Xen side by side; IN=bochs: counted by Bochs
+bench: $(bench_needs)  ## instructions per operation, Streak and Xen side by side; IN=bochs: counted by Bochs
 	@OUT=$(OUT) $(PYTHON) tests/bench/run.py $(if $(filter bochs,$(IN)),--bochs)
 
 .PHONY: test-bench
-test-bench: guests $(hv_image) $(TOOLS_BINARIES) $(OUT)/system/stub $(OUT)/system/count  ## no operation takes 10 % more instructions than in tests/bench/baseline.json
+test-bench: $(bench_needs)  ## no operation takes 10 % more instructions than in tests/bench/baseline.json
 	@OUT=$(OUT) $(PYTHON) tests/bench/run.py --short
 
 .PHONY: bench-baseline
