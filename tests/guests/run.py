@@ -16,15 +16,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, 'tests/system'))
+from machine import Run  # noqa: E402
+
 IMAGES = {'streak': 'build/streak.gz', 'xen': '/boot/xen-4.17-amd64.gz'}
 COMMAND_LINE = 'console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboot dom0_mem=64M'
 GRUB_DIR = '/usr/lib/grub/i386-pc'
 GRUB_MODULES = ['biosdisk', 'iso9660', 'multiboot2', 'gzio', 'serial', 'terminal', 'configfile', 'normal']
-VERDICT = re.compile(r'VERDICT: (SUCCESS|SKIP|ERROR|FAILURE) (\S+): (.*)')
+VERDICT = re.compile(r'VERDICT: (SUCCESS|SKIP|ERROR|FAILURE) (\S+): (.*)\n')
 POWER_OFF_GRACE_SECONDS = 0.5
 
 
@@ -68,37 +70,38 @@ def make_iso(label, hypervisor, core, directory, extra, append):
     return iso
 
 
-class Boot:
-    """One QEMU run, followed until the verdict, the end of the machine or the timeout."""
+class Echo:
+    """The terminal, for what the guest prints."""
 
-    def __init__(self, command, log, timeout, echo):
-        self.log = log
-        self.echo = echo
-        self.verdict = None
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
-        self.timer = threading.Timer(timeout, self.process.kill)
+    def __init__(self):
+        self.line = ''
 
-    def follow(self):
-        self.timer.start()
-        with open(self.log, 'w', encoding='utf-8') as log:
-            for raw in self.process.stdout:
-                line = raw.decode('utf-8', 'replace').rstrip('\r\n')
-                log.write(line + '\n')
-                if self.echo and not line.startswith(('(STREAK)', '\x1b')):
-                    print('    ' + line, flush=True)
-                match = VERDICT.search(line)
-                if match and self.verdict is None:
-                    self.verdict = (match[1], match[3].strip())
-                    self.end_soon()
-        self.timer.cancel()
-        return self.verdict, self.process.wait()
+    def write(self, text):
+        *lines, self.line = (self.line + text).split('\n')
+        for line in lines:
+            if not line.startswith(('(STREAK)', '\x1b')):
+                print('    ' + line, flush=True)
 
-    def end_soon(self):
-        """A hypervisor that cannot power the machine off halts it: give it a moment, then end QEMU."""
-        self.timer.cancel()
-        self.timer = threading.Timer(POWER_OFF_GRACE_SECONDS, self.process.kill)
-        self.timer.start()
+    def flush(self):
+        pass
+
+
+def boot(command, log, timeout, echo):
+    """(kind, text) of one run, followed until the verdict, the end of the machine or the timeout."""
+    started = time.monotonic()
+    run = Run(command, log, Echo() if echo else None)
+    try:
+        end = run.wait_for(VERDICT.pattern, timeout)
+        if end is None and time.monotonic() - started >= timeout:
+            run.ask_why_it_hangs()
+            return 'CRASH', f'no verdict within {timeout:.0f} s; beside the log: {log.removesuffix(".log")}.registers'
+        if end is None:
+            return 'CRASH', f'the machine ended without a verdict (status {run.process.wait()})'
+        run.wait_end(POWER_OFF_GRACE_SECONDS)  # a hypervisor that cannot power the machine off halts it
+    finally:
+        run.close()
+    kind, _, text = VERDICT.search(run.text).groups()
+    return kind, text.strip()
 
 
 def run_guest(label, arguments, hypervisor, core, directory):
@@ -109,15 +112,12 @@ def run_guest(label, arguments, hypervisor, core, directory):
     words = [*options_of(guest, 'hv'), option, arguments.hv_append]
     iso = make_iso(label, hypervisor, core, directory, words, arguments.append)
     command = ['qemu-system-x86_64', '-accel', 'tcg', '-cpu', arguments.cpu, '-m', arguments.memory,
-               '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot', '-net', 'none',
+               '-display', 'none', '-no-reboot', '-net', 'none',
                '-cdrom', iso, '-boot', 'd', *options_of(guest, 'qemu'), *arguments.qemu.split()]
     started = time.monotonic()
-    verdict, status = Boot(command, log, arguments.timeout, arguments.echo).follow()
+    verdict = boot(command, log, arguments.timeout, arguments.echo)
     seconds = time.monotonic() - started
     os.remove(iso)
-    if verdict is None:
-        verdict = ('CRASH', 'no verdict within the time' if seconds >= arguments.timeout
-                   else f'the machine ended without a verdict (status {status})')
     return label, verdict, seconds, log
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One emulated machine: QEMU's command line, its serial console and how it ended."""
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,6 +17,7 @@ import host
 
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
 OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+DEBUG_KEYS = "qdraei"  # domains, registers, run queues, timers, events, interrupts
 
 
 @dataclasses.dataclass
@@ -187,6 +189,16 @@ class Run:
             return True
         except subprocess.TimeoutExpired:
             return False
+
+    def ask_why_it_hangs(self):
+        """Leaves what Streak's debug keys tell in the log, and beside it the registers of all CPUs at two moments."""
+        looks = []
+        with contextlib.suppress(OSError, AttributeError):  # it ended meanwhile, or its monitor never greeted
+            for keys in ("\x01\x01\x01" + DEBUG_KEYS, ""):
+                looks.append(self.ask("human-monitor-command", **{"command-line": "info registers -a"}) or "no answer\n")
+                self.send(keys)
+                time.sleep(3 if keys else 0)
+        self.log_path.with_suffix(".registers").write_text("\n".join(looks))
 
     def close(self):
         if self.process.poll() is None:

@@ -32,7 +32,6 @@ TROUBLE = re.compile(
 HARMLESS = {"xen": re.compile(r"WARNING: (CONSOLE OUTPUT|.*hypervisor binary|.*Spectre)|\(XEN\).*nmi_watchdog", re.I), "streak": None}
 JUDGES = {"cores": cores, "traces": traces}  # of disks
 DISK_MIB = 32
-DEBUG_KEYS = "qdraei"
 CHECKED_MIB = 8
 HYPERVISOR = range(0xffff800000000000, 0xffff880000000000)
 M2P_END = 0xffff804000000000
@@ -129,7 +128,7 @@ class Attempt:
                 problems += self.look_at_tables(run, deadline)
             if not run.wait_end(deadline - time.monotonic()):
                 problems.append(f"not ended after {self.case.seconds} s")
-                self.ask_hypervisor(run)
+                run.ask_why_it_hangs()
         finally:
             run.close()
             if self.server:
@@ -142,12 +141,6 @@ class Attempt:
                 if path:
                     path.unlink(missing_ok=True)
         return problems
-
-    def ask_hypervisor(self, run):
-        """A machine that hangs tells by its debug keys what it waits for; the answers are in the log."""
-        if self.hypervisor == "streak" and run.process.poll() is None:
-            run.send("\x01\x01\x01" + DEBUG_KEYS)
-            time.sleep(5)
 
     def type_lines(self, run, deadline):
         position = 0
