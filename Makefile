@@ -288,7 +288,8 @@ soak: $(hv_image)  ## 20 dom0 boots in a row
 .PHONY: test-guests
 test-guests: guests $(hv_image)  ## small PV kernels booted as dom0
 	@$(PYTHON) tests/guests/run.py --hv $(HV) --jobs 2 --image $$($(system)/host.py $(HV)) || failed=1; \
-	[ $(HV) = xen ] || $(PYTHON) tests/guests/boot_errors.py || failed=1; exit $${failed:-0}
+	[ $(HV) = xen ] || $(PYTHON) tests/guests/boot_errors.py || failed=1; \
+	[ $(HV) = xen ] || $(PYTHON) tests/guests/serial_stall.py || failed=1; exit $${failed:-0}
 
 .PHONY: test-debug
 test-debug: guests $(hv_image) $(dom0_tools)  ## gdb's commands on small PV kernels, a recording that goes backwards, docs/debugging.md

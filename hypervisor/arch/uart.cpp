@@ -21,28 +21,30 @@ constexpr u32 fifo_bytes = 16;
 
 constinit u16 base = 0;
 constinit u8 irq = 0;
-constinit bool has_fifo = false, dead = false;
+constinit bool has_fifo = false;
+constinit bool stuck = false; ///< the transmitter took nothing for long: output is lost until it does
 constinit u32 room = 0; ///< characters the transmitter takes for certain
 
 constinit SpinLock receive_lock;
 constinit std::array<u8, ring_bytes> ring{};
 constinit u32 produced = 0, consumed = 0;
 
-/// A port without a device never becomes empty; it is not waited for a second time.
+/// A transmitter that takes nothing for some seconds is not waited for again, only looked at.
 void wait_until_empty() {
-    for (u32 tries = 0; tries < 1'000'000; ++tries) {
+    for (u32 tries = stuck ? 1 : 1'000'000; tries != 0; --tries) {
         if (arch::in8(base + line_status) & transmitter_empty) {
             room = has_fifo ? fifo_bytes : 1;
+            stuck = false;
             return;
         }
         arch::cpu_relax();
     }
-    dead = true;
+    stuck = true;
 }
 
 void put(char c) {
     if (room == 0) wait_until_empty();
-    if (dead) return;
+    if (room == 0) return;
     arch::out8(base + data, static_cast<u8>(c));
     --room;
 }
@@ -86,7 +88,7 @@ void drain() {
 } // namespace
 
 void finish_output() {
-    for (u32 tries = 0; base != 0 && !dead && tries < 1'000'000; ++tries)
+    for (u32 tries = 0; base != 0 && !stuck && tries < 1'000'000; ++tries)
         if (arch::in8(base + line_status) & transmitter_idle) return;
 }
 
