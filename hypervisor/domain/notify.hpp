@@ -11,8 +11,8 @@
 // interrupt bindings have their lock: a port found under one of the three can't be closed meanwhile, which is
 // all that raise() asks of its caller. Order: event_lock → virq_lock → fifo_lock.
 //
-// SCHEDOP_poll: the poller enters itself by begin_poll(), goes to sleep, and only then looks at is_pending() of its
-// ports; who raises a port takes it out and kicks it. So no event is missed.
+// SCHEDOP_poll: the poller falls asleep, enters itself by begin_poll(), and only then looks at is_pending() of its
+// ports; who raises a port takes it out and kicks it. So no event is missed, and nobody is taken out and sleeps on.
 
 namespace streak::events {
 

@@ -30,9 +30,9 @@ void wake(Vcpu& vcpu);
 void block_current();
 /// SCHEDOP_yield: lets the next one run, if there is one.
 void yield_current();
-/// SCHEDOP_poll: sleeps until woken, unless `is_pending` says that this is no longer needed. The vCPU is
-/// entered among the pollers already (events::begin_poll).
-void poll_current(FunctionRef<bool()> is_pending);
+/// SCHEDOP_poll: sleeps until woken, unless `is_pending` says that this is no longer needed. `port`: the one it waits
+/// for; 0: several, or none.
+void poll_current(EvtchnPort port, FunctionRef<bool()> is_pending);
 
 /// vCPU up and down (VCPUOP_up/down, domain builder): false when it was so already.
 bool bring_up(Vcpu& vcpu);

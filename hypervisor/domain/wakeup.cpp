@@ -112,15 +112,13 @@ void block_current() {
     else arch::raise_local_work(arch::Work::schedule);
 }
 
-void poll_current(FunctionRef<bool()> is_pending) {
+void poll_current(EvtchnPort port, FunctionRef<bool()> is_pending) {
     Vcpu& v = current();
     v.sched.state.begin_poll();
-    if (is_pending() || event_pending(v) || v.exit_work.load() != 0) {
-        events::end_poll(v);
-        v.sched.state.wake();
-    } else {
-        arch::raise_local_work(arch::Work::schedule);
-    }
+    events::begin_poll(v, port); // asleep by now: whoever takes it out, even late, wakes it as well
+    if (is_pending() || event_pending(v) || v.exit_work.load() != 0) v.sched.state.wake();
+    if (v.sched.state.asleep()) arch::raise_local_work(arch::Work::schedule);
+    else events::end_poll(v);
 }
 
 void yield_current() {

@@ -46,10 +46,9 @@ Return poll(GuestHandle<sched_poll_t> arg) {
         return fail(Errno::EINVAL);
 
     Vcpu& v = current();
-    events::begin_poll(v, EvtchnPort(wanted.size() == 1 ? wanted[0] : 0));
     if (poll.timeout != 0) timers::set(v.sched.poll, poll.timeout);
     else timers::stop(v.sched.poll);
-    scheduler::poll_current([&] {
+    scheduler::poll_current(EvtchnPort(wanted.size() == 1 ? wanted[0] : 0), [&] {
         return std::ranges::any_of(wanted, [&](u32 port) { return events::is_pending(domain, EvtchnPort(port)); });
     });
     return 0;
