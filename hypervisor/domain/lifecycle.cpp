@@ -87,9 +87,9 @@ Result<> relinquish(Domain& d) {
     log_dirty::stop(d);
     d.for_each_vcpu(unregister_vcpu_info);
     TRY(events::relinquish(d));
-    TRY(grants::relinquish(d));
     TRY(pirqs::relinquish(d));
-    return mm::relinquish_memory(d);
+    TRY(mm::relinquish_memory(d));
+    return grants::relinquish(d); // a granter is told that its frame is free when no table leads there any more
 }
 
 /// Does somebody else still use frames of the domain, or those the hypervisor shows it?

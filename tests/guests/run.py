@@ -27,6 +27,7 @@ COMMAND_LINE = 'console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all noreboo
 GRUB_DIR = '/usr/lib/grub/i386-pc'
 GRUB_MODULES = ['biosdisk', 'iso9660', 'multiboot2', 'gzio', 'serial', 'terminal', 'configfile', 'normal']
 VERDICT = re.compile(r'VERDICT: (SUCCESS|SKIP|ERROR|FAILURE) (\S+): (.*)\n')
+HALTED = re.compile(r"\(STREAK\) Halted, as 'noreboot' asks")  # after a panic
 POWER_OFF_GRACE_SECONDS = 0.5
 
 
@@ -91,12 +92,14 @@ def boot(command, log, timeout, echo):
     started = time.monotonic()
     run = Run(command, log, Echo() if echo else None)
     try:
-        end = run.wait_for(VERDICT.pattern, timeout)
+        end = run.wait_for(f'{VERDICT.pattern}|{HALTED.pattern}', timeout)
         if end is None and time.monotonic() - started >= timeout:
             run.ask_why_it_hangs()
             return 'CRASH', f'no verdict within {timeout:.0f} s; beside the log: {log.removesuffix(".log")}.registers'
         if end is None:
             return 'CRASH', f'the machine ended without a verdict (status {run.process.wait()})'
+        if HALTED.search(run.text):
+            return 'CRASH', 'the hypervisor has panicked: ' + log
         run.wait_end(POWER_OFF_GRACE_SECONDS)  # a hypervisor that cannot power the machine off halts it
     finally:
         run.close()

@@ -95,9 +95,14 @@ void begins(const hypercall::WatchedCall& call) {
              checking_ns / 1000 / checks, given_up);
 }
 
-void ends(const hypercall::WatchedCall& call, const hypercall::Return&) {
+/// A domain that is half destroyed is looked at each time.
+bool is_half_done(const hypercall::WatchedCall& call, const hypercall::Return& result) {
+    return call.number == __HYPERVISOR_domctl && !result && result.error() == Errno::ERESTART;
+}
+
+void ends(const hypercall::WatchedCall& call, const hypercall::Return& result) {
     const u64 n = calls.fetch_add(1) + 1;
-    if (call.in_multicall || n < due.load()) return;
+    if (call.in_multicall || (n < due.load() && !is_half_done(call, result))) return;
     if (try_check()) due.store(n + interval);
 }
 
