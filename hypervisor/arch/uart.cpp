@@ -23,7 +23,7 @@ constinit u16 base = 0;
 constinit u8 irq = 0;
 constinit bool has_fifo = false;
 constinit bool stuck = false; ///< the transmitter took nothing for long: output is lost until it does
-constinit u32 room = 0; ///< characters the transmitter takes for certain
+constinit u32 room = 0;       ///< characters the transmitter takes for certain
 
 constinit SpinLock receive_lock;
 constinit std::array<u8, ring_bytes> ring{};

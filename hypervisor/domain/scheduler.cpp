@@ -20,7 +20,7 @@ namespace {
 VcpuSched& sched_of(sched::Entity& entity) { return static_cast<VcpuSched&>(entity); }
 
 /// An entity of a busy CPU that may run here and is not still being saved there; its queue is locked.
-Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here) {
+Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here, u64 now) {
     sched::Entity* found = victim.queue.find([&](sched::Entity& entity) {
         const VcpuSched& s = sched_of(entity);
         return !s.on_cpu.load() && s.hard.test(here);
@@ -28,17 +28,18 @@ Vcpu* take_from(CpuQueue& victim, CpuQueue& mine, CpuId here) {
     if (found == nullptr) return nullptr;
     victim.queue.dequeue(*found);
     victim.queue.hand_over(*found, mine.queue);
+    sched::RunQueue::start(*found, now);
     sched_of(*found).cpu.store(here.raw());
     return sched_of(*found).vcpu;
 }
 
 /// Work for a CPU that has none. Its own queue is locked; the other one is only tried.
-Vcpu* steal(CpuQueue& mine, CpuId here) {
+Vcpu* steal(CpuQueue& mine, CpuId here, u64 now) {
     if (arch::online_cpu_count() == 1) return nullptr;
     const CpuId victim =
         sched::choose_victim(here, smp::online(), [](CpuId cpu) { return queues[cpu.raw()].queue.waiting(); });
     if (victim.raw() == max_cpus || !queues[victim.raw()].lock.try_lock()) return nullptr;
-    Vcpu* found = take_from(queues[victim.raw()], mine, here);
+    Vcpu* found = take_from(queues[victim.raw()], mine, here, now);
     queues[victim.raw()].lock.unlock();
     return found;
 }
@@ -48,7 +49,8 @@ bool keeps_cpu(CpuQueue& q, const VcpuSched& running, u64 now) {
     const sched::Entity* first = q.queue.top(now);
     if (sched::RunQueue::exhausted(running, now)) return false;
     return first == nullptr ||
-           (!running.yielding && now < running.slice_end && !sched::RunQueue::preempts(*first, running));
+           (!running.yielding && now < running.slice_end &&
+            (now < sched::RunQueue::stoppable(running) || !sched::RunQueue::preempts(*first, running)));
 }
 
 /// The vCPU to run next; `previous` is put back into the queue unless it goes on, sleeps or has to leave.
@@ -64,7 +66,7 @@ Vcpu& choose(CpuQueue& q, Vcpu& previous, CpuId here, u64 now) {
     }
     Vcpu* next = nullptr;
     if (sched::Entity* first = q.queue.pop(now)) next = sched_of(*first).vcpu;
-    else next = steal(q, here);
+    else next = steal(q, here, now);
     if (next == nullptr) return *arch::this_cpu().idle;
     next->sched.slice_end = 0;
     if (!next->sched.hard.test(here)) // it was woken here because it was still being saved: once only
@@ -134,9 +136,7 @@ void set_runstate(Vcpu& vcpu, bool on_cpu, u64 now) {
 
 void charge_running(CpuQueue& q, u64 now) {
     if (q.running == nullptr || q.running->is_idle()) return;
-    VcpuSched& s = q.running->sched;
-    q.queue.charge(s, now - s.running_since, now);
-    s.running_since = now;
+    q.queue.charge(q.running->sched, now);
 }
 
 void schedule() {
@@ -154,7 +154,6 @@ void schedule() {
         if (trace::enabled()) trace::switches(previous, next);
         set_runstate(previous, false, now);
         next.sched.on_cpu.store(true);
-        next.sched.running_since = now;
         set_runstate(next, true, now);
         q.running = &next;
     }

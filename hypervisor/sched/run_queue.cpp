@@ -84,11 +84,14 @@ Entity* RunQueue::pop(u64 now) {
         dequeue(*first);
         renew_period(*first, now);
         advance_to(first->vruntime);
+        start(*first, now);
     }
     return first;
 }
 
-void RunQueue::charge(Entity& entity, u64 ns, u64 now) {
+void RunQueue::charge(Entity& entity, u64 now) {
+    if (!before(entity.charged, now)) return;
+    const u64 ns = now - std::exchange(entity.charged, now);
     entity.vruntime += weighted(ns, entity.weight);
     if (entity.cap != 0) {
         if (!exhausted(entity, now)) renew_period(entity, now);
@@ -112,7 +115,11 @@ bool RunQueue::preempts(const Entity& other, const Entity& running) {
 
 u64 RunQueue::time_slice(const Entity& running, u64 now) const {
     u64 limit = no_limit;
-    if (waiting_ != 0) limit = std::max(slice_ns / (waiting_ + 1), min_slice_ns);
+    if (waiting_ != 0) {
+        limit = std::max(slice_ns / (waiting_ + 1), min_slice_ns);
+        if (now < stoppable(running) && preempts(*static_cast<const Entity*>(ready_.top()), running))
+            limit = stoppable(running) - now;
+    }
     if (running.cap != 0) {
         const u64 period_end = running.period_start + cap_period_ns;
         const u64 used = now >= period_end ? 0 : running.period_used;

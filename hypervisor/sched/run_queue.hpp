@@ -20,6 +20,7 @@ inline constexpr u64 slice_ns = 10'000'000;       ///< time on the CPU when anot
 inline constexpr u64 min_slice_ns = 5'000'000;    ///< never less, however many wait: switching costs, too
 inline constexpr u64 wake_credit_ns = 3'000'000;  ///< how far behind a sleeper may come back
 inline constexpr u64 preempt_margin_ns = 500'000; ///< how far ahead the running one must be to be stopped
+inline constexpr u64 rate_limit_ns = 1'000'000;   ///< what a chosen one has for certain: work gathers for the next one
 inline constexpr u64 cap_period_ns = 30'000'000;
 inline constexpr u32 full_cpu = 1000; ///< caps are in thousandths of a CPU
 
@@ -31,6 +32,8 @@ struct Entity : HeapNode {
     u64 period_start = 0;        ///< of the cap
     u64 period_used = 0;         ///< ns run in this period
     u64 release = 0;             ///< set aside until then, when throttled
+    u64 chosen = 0;              ///< when it was given the CPU
+    u64 charged = 0;             ///< while it has the CPU: its time is booked up to then
     bool queued = false;
     bool throttled = false;
     bool fresh = true; ///< never ran
@@ -42,18 +45,22 @@ public:
     void enqueue(Entity& entity, u64 now, bool woken);
     /// Takes a queued entity out.
     void dequeue(Entity& entity);
-    /// Takes out the entity to run next; nullptr when there is none that may.
+    /// Takes out the entity to run next, from `now` on; nullptr when there is none that may.
     [[nodiscard]] Entity* pop(u64 now);
     /// That entity without taking it.
     [[nodiscard]] Entity* top(u64 now);
 
-    /// Books `ns` of CPU time on the running entity.
-    void charge(Entity& entity, u64 ns, u64 now);
+    /// The entity has the CPU from now on.
+    static void start(Entity& entity, u64 now) { entity.chosen = entity.charged = now; }
+    /// Books the running entity's CPU time up to `now`. (None when the clock of the CPU that asks is behind its own.)
+    void charge(Entity& entity, u64 now);
     /// The running entity gives way to the next one waiting.
     void give_way(Entity& entity, u64 now);
 
-    /// Should `other` take the CPU from `running` at once?
+    /// Should `other` take the CPU from `running`, once that has had it for rate_limit_ns?
     [[nodiscard]] static bool preempts(const Entity& other, const Entity& running);
+    /// When `running` may be stopped for another one.
+    [[nodiscard]] static u64 stoppable(const Entity& running) { return running.chosen + rate_limit_ns; }
     /// Has the entity used up its cap for now?
     [[nodiscard]] static bool exhausted(const Entity& entity, u64 now);
     /// How long the running entity may go on before the queue has to be asked again; no_limit: for ever.

@@ -92,7 +92,8 @@ struct World {
             Entity* e = running[cpu];
             if (!e) continue;
             const u64 clock = queues[cpu].clock();
-            queues[cpu].charge(*e, cap_ignored ? 0 : ns, now);
+            if (cap_ignored) e->charged = now;
+            queues[cpu].charge(*e, now);
             if (std::exchange(place(*e).period, e->period_start) != e->period_start) place(*e).used = 0;
             if (e->cap != 0) place(*e).used += ns;
             require(static_cast<i64>(queues[cpu].clock() - clock) >= 0);

@@ -129,7 +129,7 @@ def report(guest, verdict, seconds, log):
     print(f'{kind:8} {guest:25} {seconds:5.1f} s  {text}', flush=True)
     if log is None:
         return
-    with open(log, encoding='utf-8') as lines:
+    with open(log, encoding='utf-8', errors='replace') as lines:
         for line in lines:
             if kind not in ('SUCCESS', 'SKIP') and ('FAIL:' in line or line.startswith('seed=')) or line.startswith('BENCH '):
                 print('         ' + line.rstrip(), flush=True)

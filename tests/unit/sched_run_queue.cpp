@@ -43,7 +43,7 @@ struct Simulation {
             REQUIRE(slice > 0);
             now += slice;
             got[running] += slice;
-            queue.charge(*running, slice, now);
+            queue.charge(*running, now);
             queue.enqueue(*running, now, false);
         }
     }
@@ -119,7 +119,7 @@ TEST_CASE("a sleeper is served soon, but does not save up time", "[sched]") {
     s.queue.enqueue(sleeper, s.now, true);
     REQUIRE(RunQueue::preempts(sleeper, hog));
     REQUIRE(s.queue.pop(s.now) == &sleeper);
-    s.queue.charge(sleeper, 2 * wake_credit_ns, s.now += 2 * wake_credit_ns);
+    s.queue.charge(sleeper, s.now += 2 * wake_credit_ns);
     s.queue.enqueue(sleeper, s.now, false);
     REQUIRE(s.queue.pop(s.now) == &hog);
 }
@@ -132,16 +132,45 @@ TEST_CASE("a new entity waits for the slice of the one that made it", "[sched]")
     REQUIRE(s.queue.pop(s.now) == &maker);
     s.queue.enqueue(made, s.now, true);
     REQUIRE_FALSE(RunQueue::preempts(made, maker));
-    s.queue.charge(maker, slice_ns / 2, s.now += slice_ns / 2);
+    s.queue.charge(maker, s.now += slice_ns / 2);
     s.queue.enqueue(maker, s.now, false);
     REQUIRE(s.queue.pop(s.now) == &maker);
-    s.queue.charge(maker, slice_ns, s.now += slice_ns);
+    s.queue.charge(maker, s.now += slice_ns);
     REQUIRE(RunQueue::preempts(made, maker));
     s.queue.enqueue(maker, s.now, false);
     REQUIRE(s.queue.pop(s.now) == &made);
     // From now on it is a sleeper like any other.
     s.queue.enqueue(made, s.now += 100 * ms, true);
     REQUIRE(s.queue.pop(s.now) == &made);
+}
+
+TEST_CASE("a clock that is behind books nothing", "[sched]") {
+    RunQueue queue;
+    Entity entity;
+    queue.enqueue(entity, 0, false);
+    REQUIRE(queue.pop(10 * ms) == &entity);
+    const u64 before = entity.vruntime;
+    queue.charge(entity, 10 * ms - 1);
+    REQUIRE(entity.vruntime == before);
+    queue.charge(entity, 11 * ms);
+    REQUIRE(entity.vruntime == before + ms);
+    queue.charge(entity, 11 * ms);
+    REQUIRE(entity.vruntime == before + ms);
+}
+
+TEST_CASE("a chosen one keeps the CPU for a while, whoever wakes", "[sched]") {
+    RunQueue queue;
+    Entity running, woken;
+    queue.enqueue(running, 0, false);
+    const u64 start = 100 * ms;
+    REQUIRE(queue.pop(start) == &running);
+    queue.charge(running, start + rate_limit_ns / 2);
+    woken.fresh = false;
+    queue.enqueue(woken, start, true);
+    REQUIRE(RunQueue::preempts(woken, running));
+    REQUIRE(RunQueue::stoppable(running) == start + rate_limit_ns);
+    REQUIRE(queue.time_slice(running, start + rate_limit_ns / 2) == rate_limit_ns / 2);
+    REQUIRE(queue.time_slice(running, start + rate_limit_ns) == min_slice_ns); // from now on it is preempted at once
 }
 
 TEST_CASE("two that run don't pre-empt each other within the margin", "[sched]") {
@@ -171,7 +200,7 @@ TEST_CASE("an entity keeps its lag when it goes to another queue", "[sched]") {
     RunQueue from, to;
     Entity runner, mover;
     runner.vruntime = from.clock();
-    from.charge(runner, 500 * ms, 0);
+    from.charge(runner, 500 * ms);
     mover.vruntime = from.clock() - ms;
     from.hand_over(mover, to);
     REQUIRE(mover.vruntime == to.clock() - ms);
@@ -200,7 +229,7 @@ TEST_CASE("random operations keep the counts and the order", "[sched]") {
             --queued;
             for (const Entity& other : entities)
                 if (other.queued) REQUIRE(static_cast<i64>(other.vruntime - first->vruntime) >= 0);
-            queue.charge(*first, random() % (10 * ms), now);
+            queue.charge(*first, now += random() % (10 * ms));
         }
         REQUIRE(queue.waiting() == queued);
     }
