@@ -98,6 +98,7 @@ void program_slice(CpuQueue& q, u64 at) {
         return;
     }
     q.slice_stale = 0;
+    if (q.slice.queued && q.slice.deadline <= at) return; // the same
     timers::set(q.slice, at);
 }
 

@@ -27,10 +27,15 @@ CpuId place(const Vcpu& vcpu) {
 }
 
 /// Must the CPU of this queue choose anew, now that `vcpu` waits there? The queue is locked.
-bool needs_choice(const CpuQueue& q, const Vcpu& vcpu) {
+bool needs_choice(const CpuQueue& q, const Vcpu& vcpu, u64 now) {
     if (q.running == nullptr || q.running->is_idle() || vcpu.sched.throttled) return true;
-    // The first one waiting starts the running one's slice.
-    return q.queue.waiting() == 1 || sched::RunQueue::preempts(vcpu.sched, q.running->sched);
+    const VcpuSched& running = q.running->sched;
+    const bool preempts = sched::RunQueue::preempts(vcpu.sched, running);
+    if (!preempts && q.queue.waiting() != 1) return false; // the first one waiting starts the running one's slice
+    u64 end = running.slice_end;
+    if (preempts) end = std::min(end, sched::RunQueue::stoppable(running));
+    // The timer is its own CPU's alone to look at.
+    return now >= end || q.running != &current() || !q.slice.queued || q.slice.deadline > end;
 }
 
 /// Puts a vCPU into its queue, which is locked here and unlocked on return.
@@ -40,7 +45,7 @@ void enqueue(CpuQueue& q, Vcpu& vcpu) {
     set_runstate(vcpu, false, now);
     charge_running(q, now); // the queue's clock follows
     q.queue.enqueue(vcpu.sched, now, true);
-    const bool choose = needs_choice(q, vcpu);
+    const bool choose = needs_choice(q, vcpu, now);
     q.lock.unlock();
     if (choose) arch::raise_work(cpu, arch::Work::schedule);
 }
