@@ -140,7 +140,7 @@ using xsm::Hook;
 }
 
 [[nodiscard]] Result<> scheduler_operation(xen_sysctl_scheduler_op& op) {
-    constexpr u32 ratelimit_us = 1000;
+    constexpr u32 ratelimit_us = sched::rate_limit_ns / 1000;
     if (op.cpupool_id != 0 || op.sched_id != XEN_SCHEDULER_CREDIT2) return fail(Errno::EINVAL);
     if (op.cmd != XEN_SYSCTL_SCHEDOP_getinfo) return fail(Errno::EOPNOTSUPP);
     op.u.sched_credit2.ratelimit_us = ratelimit_us;
