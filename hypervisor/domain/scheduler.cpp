@@ -48,9 +48,7 @@ Vcpu* steal(CpuQueue& mine, CpuId here, u64 now) {
 bool keeps_cpu(CpuQueue& q, const VcpuSched& running, u64 now) {
     const sched::Entity* first = q.queue.top(now);
     if (sched::RunQueue::exhausted(running, now)) return false;
-    return first == nullptr ||
-           (!running.yielding && now < running.slice_end &&
-            (now < sched::RunQueue::stoppable(running) || !sched::RunQueue::preempts(*first, running)));
+    return first == nullptr || (!running.yielding && now < sched::RunQueue::turn_end(running, *first));
 }
 
 /// The vCPU to run next; `previous` is put back into the queue unless it goes on, sleeps or has to leave.
@@ -68,7 +66,6 @@ Vcpu& choose(CpuQueue& q, Vcpu& previous, CpuId here, u64 now) {
     if (sched::Entity* first = q.queue.pop(now)) next = sched_of(*first).vcpu;
     else next = steal(q, here, now);
     if (next == nullptr) return *arch::this_cpu().idle;
-    next->sched.slice_end = 0;
     if (!next->sched.hard.test(here)) // it was woken here because it was still being saved: once only
         arch::raise_local_work(arch::Work::schedule);
     return *next;
@@ -85,7 +82,8 @@ u64 next_choice(CpuQueue& q, Vcpu& running, u64 now) {
     const u64 slice = q.queue.time_slice(s, now);
     if (s.slice_end == 0) s.slice_end = now + std::min(slice, sched::slice_ns);
     if (slice == sched::RunQueue::no_limit) return release;
-    const u64 end = q.queue.waiting() != 0 ? std::min(now + slice, s.slice_end) : now + slice;
+    const sched::Entity* first = q.queue.top(now);
+    const u64 end = first != nullptr ? std::min(now + slice, sched::RunQueue::turn_end(s, *first)) : now + slice;
     return std::min(release, end);
 }
 
@@ -98,7 +96,7 @@ void program_slice(CpuQueue& q, u64 at) {
         return;
     }
     q.slice_stale = 0;
-    if (q.slice.queued && q.slice.deadline <= at) return; // the same
+    if (q.slice.queued && q.slice.deadline <= at) return; // here, too
     timers::set(q.slice, at);
 }
 

@@ -25,7 +25,6 @@ struct VcpuSched : sched::Entity {
     std::atomic<bool> on_cpu{false};         ///< a CPU holds its registers (runs it or still saves them)
     std::atomic<bool> debugger_pause{false}; ///< one of its pauses is a debugger's
     bool yielding = false;
-    u64 slice_end = 0;
 
     CpuMask hard, soft;       ///< affinity
     bool pinned_over = false; ///< SCHEDOP_pin_override is in force

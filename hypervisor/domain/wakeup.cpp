@@ -30,10 +30,9 @@ CpuId place(const Vcpu& vcpu) {
 bool needs_choice(const CpuQueue& q, const Vcpu& vcpu, u64 now) {
     if (q.running == nullptr || q.running->is_idle() || vcpu.sched.throttled) return true;
     const VcpuSched& running = q.running->sched;
-    const bool preempts = sched::RunQueue::preempts(vcpu.sched, running);
-    if (!preempts && q.queue.waiting() != 1) return false; // the first one waiting starts the running one's slice
-    u64 end = running.slice_end;
-    if (preempts) end = std::min(end, sched::RunQueue::stoppable(running));
+    // The first one waiting starts the running one's slice.
+    if (q.queue.waiting() != 1 && !sched::RunQueue::preempts(vcpu.sched, running)) return false;
+    const u64 end = sched::RunQueue::turn_end(running, vcpu.sched);
     // The timer is its own CPU's alone to look at.
     return now >= end || q.running != &current() || !q.slice.queued || q.slice.deadline > end;
 }

@@ -113,13 +113,13 @@ bool RunQueue::preempts(const Entity& other, const Entity& running) {
     return before(other.vruntime + weighted(preempt_margin_ns, other.weight), running.vruntime);
 }
 
+u64 RunQueue::turn_end(const Entity& running, const Entity& other) {
+    return preempts(other, running) ? std::min(running.slice_end, running.chosen + rate_limit_ns) : running.slice_end;
+}
+
 u64 RunQueue::time_slice(const Entity& running, u64 now) const {
     u64 limit = no_limit;
-    if (waiting_ != 0) {
-        limit = std::max(slice_ns / (waiting_ + 1), min_slice_ns);
-        if (now < stoppable(running) && preempts(*static_cast<const Entity*>(ready_.top()), running))
-            limit = stoppable(running) - now;
-    }
+    if (waiting_ != 0) limit = std::max(slice_ns / (waiting_ + 1), min_slice_ns);
     if (running.cap != 0) {
         const u64 period_end = running.period_start + cap_period_ns;
         const u64 used = now >= period_end ? 0 : running.period_used;

@@ -33,6 +33,7 @@ struct Entity : HeapNode {
     u64 period_used = 0;         ///< ns run in this period
     u64 release = 0;             ///< set aside until then, when throttled
     u64 chosen = 0;              ///< when it was given the CPU
+    u64 slice_end = 0;           ///< till when it has it though others wait; 0: not told yet
     u64 charged = 0;             ///< while it has the CPU: its time is booked up to then
     bool queued = false;
     bool throttled = false;
@@ -51,7 +52,10 @@ public:
     [[nodiscard]] Entity* top(u64 now);
 
     /// The entity has the CPU from now on.
-    static void start(Entity& entity, u64 now) { entity.chosen = entity.charged = now; }
+    static void start(Entity& entity, u64 now) {
+        entity.chosen = entity.charged = now;
+        entity.slice_end = 0;
+    }
     /// Books the running entity's CPU time up to `now`. (None when the clock of the CPU that asks is behind its own.)
     void charge(Entity& entity, u64 now);
     /// The running entity gives way to the next one waiting.
@@ -59,8 +63,8 @@ public:
 
     /// Should `other` take the CPU from `running`, once that has had it for rate_limit_ns?
     [[nodiscard]] static bool preempts(const Entity& other, const Entity& running);
-    /// When `running` may be stopped for another one.
-    [[nodiscard]] static u64 stoppable(const Entity& running) { return running.chosen + rate_limit_ns; }
+    /// When `running` has to give the CPU to `other`, which waits.
+    [[nodiscard]] static u64 turn_end(const Entity& running, const Entity& other);
     /// Has the entity used up its cap for now?
     [[nodiscard]] static bool exhausted(const Entity& entity, u64 now);
     /// How long the running entity may go on before the queue has to be asked again; no_limit: for ever.

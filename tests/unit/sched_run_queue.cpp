@@ -168,9 +168,14 @@ TEST_CASE("a chosen one keeps the CPU for a while, whoever wakes", "[sched]") {
     woken.fresh = false;
     queue.enqueue(woken, start, true);
     REQUIRE(RunQueue::preempts(woken, running));
-    REQUIRE(RunQueue::stoppable(running) == start + rate_limit_ns);
-    REQUIRE(queue.time_slice(running, start + rate_limit_ns / 2) == rate_limit_ns / 2);
-    REQUIRE(queue.time_slice(running, start + rate_limit_ns) == min_slice_ns); // from now on it is preempted at once
+    REQUIRE(running.slice_end == 0); // a new turn
+    running.slice_end = start + slice_ns;
+    REQUIRE(RunQueue::turn_end(running, woken) == start + rate_limit_ns);
+    running.slice_end = start + rate_limit_ns / 2;
+    REQUIRE(RunQueue::turn_end(running, woken) == running.slice_end);
+    woken.vruntime = running.vruntime; // not behind: the slice is the running one's
+    running.slice_end = start + slice_ns;
+    REQUIRE(RunQueue::turn_end(running, woken) == running.slice_end);
 }
 
 TEST_CASE("two that run don't pre-empt each other within the margin", "[sched]") {
